@@ -1,0 +1,1 @@
+"""Control messages between peer and supernode: JSON over HTTP, described by frozen classes."""

@@ -1,0 +1,1 @@
+"""The wget-like command."""

@@ -1,0 +1,1 @@
+"""The peer role: downloads pieces, serves them, answers its home's dfgets."""

@@ -1,0 +1,1 @@
+"""Who asks whom for what: picker, seed choice, net-path graph, bans; pure."""

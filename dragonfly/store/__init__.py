@@ -1,0 +1,1 @@
+"""Blocking disk I/O: preallocated files, the journal of finished pieces, recovery."""

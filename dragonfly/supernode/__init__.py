@@ -1,0 +1,1 @@
+"""The supernode role: tracker, scheduler and CDN."""

@@ -1,0 +1,1 @@
+"""Klein routes: parse, call tracker or CDN, encode, map errors; nothing else."""

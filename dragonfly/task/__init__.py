@@ -1,0 +1,1 @@
+"""What is being moved: names, versions, piece layout, digests, manifests and grants."""
