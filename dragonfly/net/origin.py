@@ -1,0 +1,282 @@
+"""Asking origins: probes for admission, streams for the content.
+
+A bare Agent, because treq decodes what it receives: digests, ranges and lengths
+are about the bytes that were stored at the origin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NoReturn
+from weakref import WeakValueDictionary
+
+import attrs
+from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+from twisted.web.client import Agent, HTTPConnectionPool
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IResponse
+
+import dragonfly
+from dragonfly.errors import (
+    AddressRefused,
+    ConfigError,
+    OriginChanged,
+    OriginError,
+    OriginRefused,
+    OriginUnreachable,
+)
+from dragonfly.net.addresses import CheckedEndpoints, FetchPolicy
+from dragonfly.net.deadline import deadline
+from dragonfly.net.drain import discard
+from dragonfly.net.reasons import cause, innermost
+from dragonfly.net.redirects import REDIRECTS, Walk
+from dragonfly.net.reply import OriginReply, Validating, read_reply, strong
+from dragonfly.net.sink import BodySink
+from dragonfly.net.trust import Trust
+
+__all__ = ["OriginBody", "OriginClient"]
+
+USER_AGENT = f"dragonfly/{dragonfly.__version__}"
+# Requests to one origin that wait for their headers at the same time.  Agents
+# open a connection for each request without limit; this is the limit.
+MAX_WAITING = 16
+
+_Pairs = Iterable[tuple[str, str]]
+
+
+class OriginBody:
+    """A body that is there for the taking: deliver it or close it, exactly once.
+
+    Until then its connection is paused and does not move.
+    """
+
+    def __init__(self, reply: OriginReply, response: IResponse, clock: IReactorTime) -> None:
+        self.reply = reply
+        self._response = response
+        self._clock = clock
+
+    @property
+    def remaining(self) -> int | None:
+        """How many bytes must come, ``None`` if the origin does not say."""
+        if self.reply.status == 416:
+            return 0
+        return None if self.reply.length is None else self.reply.length - self.reply.start
+
+    def deliver(self, sink: BodySink) -> Deferred[int]:
+        """Let the bytes flow into *sink* and return its :attr:`~BodySink.done`.
+
+        The sink learns how many bytes to expect, unless it was told already,
+        and the name of the URL for its errors.
+        """
+        if sink.expected is None:
+            sink.expected = self.remaining
+        sink.what = sink.what or self.reply.shown_url
+        if self.reply.status == 416:  # nothing is left; this body is an error page
+            self.close()
+            sink.connectionLost()
+        else:
+            self._response.deliverBody(sink)
+        return sink.done
+
+    def close(self) -> None:
+        """Give the body up; its connection is closed unless the rest is short."""
+        discard(self._response, self._clock)
+
+
+class OriginClient:
+    """Asks origins on behalf of one class of callers: one address policy, one trust.
+
+    :param reactor: TCP, time and name resolution.
+    :param policy: addresses that may be connected to.
+    :param trust: certificates that are believed; its file is read here.
+    :param connect_s: seconds for each address that is tried.
+    :param answer_s: seconds from a request to the headers of its answer.
+
+    Errors of all calls: :class:`~dragonfly.errors.ConfigError` for a malformed
+    URL, :class:`~dragonfly.errors.OriginUnreachable`,
+    :class:`~dragonfly.errors.AddressRefused`, and
+    :class:`~dragonfly.errors.OriginRefused` with the origin's status.  No text
+    of theirs holds userinfo, a query or a header.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        *,
+        policy: FetchPolicy | None = None,
+        trust: Trust | None = None,
+        connect_s: float = 10.0,
+        answer_s: float = 60.0,
+    ) -> None:
+        self._reactor = reactor
+        self._answer_s = answer_s
+        endpoints = CheckedEndpoints(
+            reactor,
+            policy=policy or FetchPolicy(),
+            trust=(trust or Trust()).policy(),
+            timeout_s=connect_s,
+        )
+        self._pool = HTTPConnectionPool(reactor, persistent=True)
+        self._pool.maxPersistentPerHost = 4
+        self._pool.cachedConnectionTimeout = 30
+        # A connection is used again only for probes that tell nothing of who
+        # asks: some servers tie a login to the connection, and bytes sent
+        # beyond the end of one body would pass for the next answer.
+        once = HTTPConnectionPool(reactor, persistent=False)
+        self._shared = Agent.usingEndpointFactory(reactor, endpoints, self._pool)
+        self._single = Agent.usingEndpointFactory(reactor, endpoints, once)
+        self._turns: WeakValueDictionary[tuple[str, str, int], DeferredSemaphore]
+        self._turns = WeakValueDictionary()
+
+    async def probe(self, url: str, headers: _Pairs, *, follow: bool = True) -> OriginReply:
+        """Return what a GET would be answered, without its body.
+
+        A HEAD, and where the origin refuses that, a GET for one byte, whose
+        answer counts: some servers allow no HEAD, others allow it to fewer.
+
+        :param follow: with ``False`` a redirect is an answer too (status 3xx).
+        """
+        headers = tuple(headers)
+        try:
+            response, walk = await self._walk(b"HEAD", url, headers, (), follow=follow)
+            reply = _accept(response, walk)
+        except OriginRefused as exc:
+            if exc.status < 400:
+                raise
+            return await self._probe_by_get(url, headers, follow=follow)
+        discard(response, self._reactor)
+        return reply
+
+    async def get(
+        self,
+        url: str,
+        headers: _Pairs,
+        *,
+        start: int = 0,
+        validator: Validating | None = None,
+    ) -> OriginBody:
+        """Ask for the content from byte *start* on and return its body, not yet flowing.
+
+        With a *validator* the rest of that very version is asked for (``If-Range``
+        with its strong entity tag); if that is impossible because it has none,
+        the content is asked for from the beginning.  Without one, a range is
+        taken on trust: for content that is checked in another way.
+        ``reply.start`` says where the body really begins: 0 if the origin does
+        not do ranges.
+
+        :raises OriginChanged: the origin has another version now.
+
+        Cancelling closes the connection.
+        """
+        ranged = start > 0 and (validator is None or strong(validator.etag) is not None)
+        headers = tuple(headers)
+        extra = _range_headers(start, validator) if ranged else ()
+        response, walk = await self._walk(b"GET", url, headers, extra)
+        try:
+            reply = _accept(response, walk, ranged=ranged)
+            if validator is not None:
+                reply.check_version(validator)
+            if ranged:
+                _check_start(reply, start)
+        except OriginError:
+            discard(response, self._reactor)
+            raise
+        if reply.status == 206 and reply.length is None:
+            # Without the total nobody can tell the end of the content from the
+            # end of what the origin chose to send.
+            discard(response, self._reactor)
+            return await self.get(url, headers, validator=validator)
+        return OriginBody(reply, response, self._reactor)
+
+    def close(self) -> Deferred[None]:
+        """Close the idle connections; fires when they are gone."""
+        closing: Deferred[None] = self._pool.closeCachedConnections()
+        return closing
+
+    async def _probe_by_get(self, url: str, headers: _Pairs, *, follow: bool) -> OriginReply:
+        one_byte = (("Range", "bytes=0-0"),)
+        response, walk = await self._walk(b"GET", url, headers, one_byte, follow=follow)
+        try:
+            reply = _accept(response, walk, ranged=True)
+        finally:
+            discard(response, self._reactor)
+        if reply.status == 416:
+            if reply.length != 0:
+                raise OriginRefused(f"{reply.shown_url}: the origin answered 416", 416)
+            # An empty file has no first byte; that is not a refusal.
+            return attrs.evolve(reply, status=200)
+        return reply
+
+    # -- one request --------------------------------------------------------------
+
+    async def _walk(
+        self, method: bytes, url: str, headers: _Pairs, extra: _Pairs, *, follow: bool = True
+    ) -> tuple[IResponse, Walk]:
+        walk = Walk(url, headers)
+        while True:
+            response = await self._send(method, walk, extra)
+            if response.code not in REDIRECTS or not follow:
+                return response, walk
+            location = response.headers.getRawHeaders(b"location", [b""])[-1]
+            discard(response, self._reactor)
+            walk.follow(response.code, location.decode("utf-8", "replace"))
+
+    async def _send(self, method: bytes, walk: Walk, extra: _Pairs) -> IResponse:
+        agent = self._shared if method == b"HEAD" and walk.anonymous else self._single
+        url = walk.target.url.encode("ascii")
+        headers = _to_headers((*walk.headers, *extra))
+        turn = self._turns.setdefault(walk.target.origin, DeferredSemaphore(MAX_WAITING))
+        async with turn:
+            sent = deadline(agent.request(method, url, headers), self._answer_s, self._reactor)
+            return await sent.addErrback(_unreachable, walk)
+
+
+def _to_headers(pairs: _Pairs) -> Headers:
+    headers = Headers({"Accept-Encoding": ["identity"]})
+    try:
+        for name, value in pairs:
+            headers.addRawHeader(name, value)
+    except ValueError:
+        raise ConfigError("a request header has a malformed name") from None
+    for name, value in (("User-Agent", USER_AGENT), ("Accept", "*/*")):
+        if not headers.hasHeader(name):
+            headers.addRawHeader(name, value)
+    return headers
+
+
+def _range_headers(start: int, validator: Validating | None) -> tuple[tuple[str, str], ...]:
+    headers = (("Range", f"bytes={start}-"),)
+    tag = strong(validator.etag) if validator is not None else None
+    return headers if tag is None else (*headers, ("If-Range", tag))
+
+
+def _accept(response: IResponse, walk: Walk, *, ranged: bool = False) -> OriginReply:
+    """Return the reply if its status is a yes."""
+    reply = read_reply(response, walk.target.url)
+    fine = reply.status in (200, 203) or reply.status in REDIRECTS
+    if fine or (ranged and reply.status in (206, 416)):
+        return reply
+    raise OriginRefused(f"{reply.shown_url}: the origin answered {reply.status}", reply.status)
+
+
+def _check_start(reply: OriginReply, asked: int) -> None:
+    """Check the answer to a range from *asked* on."""
+    if reply.status == 416 and reply.length != asked:
+        has = "fewer" if reply.length is None else reply.length
+        raise OriginChanged(f"{reply.shown_url} has {has} bytes now, {asked} had come", 416)
+    if reply.status == 206 and reply.start != asked:
+        raise OriginRefused(
+            f"{reply.shown_url}: byte {asked} was asked for, byte {reply.start} came", 206
+        )
+
+
+def _unreachable(failure: Failure, walk: Walk) -> NoReturn:
+    """Turn whatever kept a request from being answered into an error of ours."""
+    failed = innermost(failure)
+    if failure.check(CancelledError):
+        failure.raiseException()
+    if isinstance(failed, AddressRefused):
+        raise failed
+    raise OriginUnreachable(f"{walk.target.netloc}: {cause(failure)}") from None

@@ -1,0 +1,114 @@
+"""URLs as they may be logged, as they go on the wire, and what they have in common."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from urllib.parse import SplitResult, quote, unquote_to_bytes, urljoin, urlsplit, urlunsplit
+
+import attrs
+
+from dragonfly.errors import ConfigError
+
+__all__ = ["Target", "parse_target", "redact"]
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+# Everything that RFC 3986 allows in a path or query, and "%" for what is encoded
+# already: what the caller wrote is sent as written, the rest is encoded.
+_AS_WRITTEN = "!#$%&'()*+,/:;=?@[]~"
+
+
+@attrs.frozen
+class Target:
+    """One absolute http(s) URL, ready to be requested.
+
+    ``url`` is ASCII, without userinfo and fragment; ``origin`` is what decides
+    whether credentials may go along; ``authorization`` is the header that the
+    URL's userinfo asks for.
+    """
+
+    url: str
+    scheme: str
+    host: str
+    port: int
+    authorization: str | None = attrs.field(default=None, repr=False)
+
+    @property
+    def origin(self) -> tuple[str, str, int]:
+        """Scheme, host and port."""
+        return self.scheme, self.host, self.port
+
+    @property
+    def netloc(self) -> str:
+        """``host:port`` for messages, with brackets around an IPv6 address."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def join(self, location: str) -> Target:
+        """Resolve a ``Location`` against this URL.
+
+        Userinfo in it is dropped: credentials come from the caller alone.
+
+        :raises ConfigError: as :func:`parse_target` does.
+        """
+        return attrs.evolve(parse_target(urljoin(self.url, location)), authorization=None)
+
+
+def parse_target(url: str) -> Target:
+    """Take a URL apart.
+
+    :raises ConfigError: it is not http or https, has no host, or is malformed;
+        the text shows the URL without its secrets.
+    """
+    try:
+        parts = urlsplit(url.strip())
+        port = parts.port
+        host = _ascii_host(parts.hostname or "")
+    except ValueError as exc:
+        raise ConfigError(f"malformed URL {redact(url)}: {exc}") from None
+    if parts.scheme not in _DEFAULT_PORTS:
+        raise ConfigError(f"malformed URL {redact(url)}: only http and https can be fetched")
+    if not host or any(c <= " " or c in '"<>\\^`{|}' for c in host):
+        raise ConfigError(f"malformed URL {redact(url)}: no usable host name")
+    default = _DEFAULT_PORTS[parts.scheme]
+    port = default if port is None else port
+    shown = f"[{host}]" if ":" in host else host
+    netloc = shown if port == default else f"{shown}:{port}"
+    path = quote(parts.path, safe=_AS_WRITTEN) or "/"
+    query = quote(parts.query, safe=_AS_WRITTEN)
+    return Target(
+        url=urlunsplit((parts.scheme, netloc, path, query, "")),
+        scheme=parts.scheme,
+        host=host,
+        port=port,
+        authorization=_basic(parts),
+    )
+
+
+def redact(url: str) -> str:
+    """Return *url* fit for logs and errors: no userinfo, no query, no fragment.
+
+    Signed URLs carry their credential in the query; what stays is enough to
+    find the request in an access log.
+    """
+    head, has_query, _ = url.partition("?")
+    head = head.partition("#")[0]
+    scheme, separator, rest = head.partition("://")
+    if not separator:
+        scheme, rest = "", head
+    netloc, slash, path = rest.partition("/")
+    shown = f"{scheme}{separator}{netloc.rpartition('@')[2]}{slash}{path}"
+    return f"{shown}?..." if has_query else shown
+
+
+def _ascii_host(host: str) -> str:
+    """Lower-case and IDNA-encode; raises UnicodeError, which is a ValueError."""
+    host = host.lower()
+    return host if host.isascii() else host.encode("idna").decode("ascii")
+
+
+def _basic(parts: SplitResult) -> str | None:
+    userinfo, at, _ = parts.netloc.rpartition("@")
+    if not at:
+        return None
+    user, _, password = userinfo.partition(":")
+    pair = unquote_to_bytes(user) + b":" + unquote_to_bytes(password)
+    return "Basic " + b64encode(pair).decode("ascii")
