@@ -25,6 +25,7 @@ __all__ = [
     "HomeBusy",
     "HomeUnusable",
     "JournalCorrupt",
+    "ListenError",
     "LocalProtocolError",
     "NoSources",
     "OriginChanged",
@@ -95,6 +96,20 @@ class ConfigError(DragonflyError):
     """A flag, file or value is wrong; the text names the key and the value."""
 
     fault = Fault.USER
+
+
+class ListenError(DragonflyError, SystemExit):
+    """A port cannot be listened on; the text names the port and the reason.
+
+    Raised while a service starts, it ends a process that does not catch it with
+    the text as its last line and exit code 1.
+    """
+
+    fault = Fault.USER
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.code = text
 
 
 # -- wire ---------------------------------------------------------------------

@@ -1,0 +1,247 @@
+"""The supernode's own certificate, and peers that know it again.
+
+There is no authority that could sign a supernode's certificate, so a peer pins
+its public key: told beforehand, or remembered from the first time.  The pin is
+the SHA-256 of the key's SubjectPublicKeyInfo, which stays when a certificate
+is renewed for the same key.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import hashlib
+import os
+from collections.abc import Callable, Iterable
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
+from cryptography.x509.oid import NameOID
+from OpenSSL import SSL, crypto
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
+from twisted.internet.ssl import CertificateOptions
+from twisted.python.failure import Failure
+from twisted.web.iweb import IPolicyForHTTPS
+from zope.interface import implementer
+
+from dragonfly.errors import ConfigError, TrustError
+
+if TYPE_CHECKING:
+    from twisted.protocols.tls import TLSMemoryBIOProtocol
+
+__all__ = ["PinnedPolicy", "ServerCertificate", "load_or_make_certificate", "pin_of"]
+
+LIFETIME = datetime.timedelta(days=3652)
+FILE_NAME = "tls.pem"
+
+
+def pin_of(certificate: x509.Certificate) -> bytes:
+    """Return the SHA-256 of the certificate's public key (SubjectPublicKeyInfo, DER)."""
+    spki = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(spki).digest()
+
+
+@attrs.frozen
+class ServerCertificate:
+    """Key and certificate of a server, as kept in one PEM file.
+
+    One file, so that no crash and no second process can leave a key beside
+    somebody else's certificate.
+    """
+
+    path: Path
+    pem: bytes = attrs.field(repr=False)
+
+    @property
+    def certificate(self) -> x509.Certificate:
+        """The certificate itself."""
+        return x509.load_pem_x509_certificate(self.pem)
+
+    @property
+    def pin(self) -> bytes:
+        """What clients pin: see :func:`pin_of`."""
+        return pin_of(self.certificate)
+
+    def options(self) -> CertificateOptions:
+        """Return the context factory for listening."""
+        return CertificateOptions(
+            privateKey=crypto.load_privatekey(crypto.FILETYPE_PEM, self.pem),
+            certificate=crypto.load_certificate(crypto.FILETYPE_PEM, self.pem),
+        )
+
+
+def load_or_make_certificate(
+    directory: Path,
+    names: Iterable[str] = (),
+    *,
+    now: datetime.datetime | None = None,
+) -> ServerCertificate:
+    """Return the certificate kept in *directory*; make it first if there is none.
+
+    Of several processes that start at once, one makes it and all return that one.
+
+    :param names: host names and addresses to put into a new certificate, besides
+        those of this machine's loopback.
+    :param now: the time from which a new certificate is valid; the present by default.
+    :raises ConfigError: the file is there and holds no key with its certificate.
+    :raises StoreError: it cannot be read or written.
+    """
+    path = directory / FILE_NAME
+
+    def make() -> bytes:
+        return _self_signed(tuple(names), now or datetime.datetime.now(datetime.timezone.utc))
+
+    pem = _read_or_create(path, make)
+    try:
+        key = load_pem_private_key(pem, password=None)
+        certificate = x509.load_pem_x509_certificate(pem)
+    except (ValueError, TypeError) as exc:
+        raise ConfigError(f"{path}: not a key with its certificate ({exc})") from None
+    if key.public_key() != certificate.public_key():
+        raise ConfigError(f"{path}: the key does not belong to the certificate")
+    return ServerCertificate(path, pem)
+
+
+def _read_or_create(path: Path, make: Callable[[], bytes]) -> bytes:
+    if not path.exists():
+        fresh = path.with_name(f".{path.name}.{os.getpid()}")
+        fresh.touch(mode=0o600)
+        fresh.write_bytes(make())
+        with contextlib.suppress(FileExistsError):
+            os.link(fresh, path)
+        fresh.unlink()
+    return path.read_bytes()
+
+
+def _self_signed(names: tuple[str, ...], now: datetime.datetime) -> bytes:
+    """Make a key and a certificate; EC because an RSA key takes a second to find."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Dragonfly supernode")])
+    wanted = dict.fromkeys((*names, "localhost", "127.0.0.1", "::1"))
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        # A day of tolerance for clients whose clock is behind.
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + LIFETIME)
+        .add_extension(x509.SubjectAlternativeName(list(map(_san, wanted))), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    key_pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return key_pem + certificate.public_bytes(Encoding.PEM)
+
+
+def _san(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(name))
+    except ValueError:
+        return x509.DNSName(name.encode("idna").decode("ascii"))
+
+
+@implementer(IPolicyForHTTPS)
+class PinnedPolicy:
+    """Believes a server only if it holds the key that is known for it.
+
+    Names, dates and issuers in certificates do not count.
+
+    :param known: takes ``host:port`` and returns the pin of the server there, or
+        ``None`` if it was never met.
+    :param learn: takes ``host:port`` and the pin after the first complete
+        handshake with a server that was never met.  If it raises, the connection
+        fails with that.
+
+    With another key than the known one the connection fails with
+    :class:`~dragonfly.errors.TrustError` before anything was sent to it.
+    """
+
+    def __init__(
+        self,
+        known: Callable[[str], bytes | None],
+        learn: Callable[[str, bytes], object],
+    ) -> None:
+        self._known = known
+        self._learn = learn
+
+    def creatorForNetloc(self, hostname: bytes, port: int) -> PinnedConnection:
+        """Return what makes connections to that server."""
+        host = hostname.decode("ascii")
+        netloc = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return PinnedConnection(netloc, self._known, self._learn)
+
+
+@implementer(IOpenSSLClientConnectionCreator)
+class PinnedConnection:
+    """Makes TLS connections that check one server's key."""
+
+    def __init__(
+        self,
+        netloc: str,
+        known: Callable[[str], bytes | None],
+        learn: Callable[[str, bytes], object],
+    ) -> None:
+        self._netloc = netloc
+        self._known = known
+        self._learn = learn
+
+    def clientConnectionForTLS(
+        self,
+        tlsProtocol: TLSMemoryBIOProtocol,  # noqa: N803
+    ) -> SSL.Connection:
+        """Make one; without SNI, for the name proves nothing here."""
+        context = CertificateOptions().getContext()
+        context.set_verify(SSL.VERIFY_PEER, self._verify)
+        context.set_info_callback(self._completed)
+        connection = SSL.Connection(context, None)
+        connection.set_app_data(tlsProtocol)
+        return connection
+
+    # Both are called by OpenSSL, which loses whatever they raise.
+
+    def _verify(
+        self, connection: SSL.Connection, shown: crypto.X509, _error: int, depth: int, _ok: int
+    ) -> bool:
+        if depth > 0:  # issuers do not count
+            return True
+        try:
+            self._check(pin_of(shown.to_cryptography()))
+        except Exception:  # noqa: BLE001
+            connection.get_app_data().failVerification(Failure())
+            return False
+        return True
+
+    def _completed(self, connection: SSL.Connection, where: int, _code: int) -> None:
+        # Only now has the server proved that it holds the key it showed.
+        if not where & SSL.SSL_CB_HANDSHAKE_DONE:
+            return
+        try:
+            shown = connection.get_peer_certificate()
+            if shown is not None and self._known(self._netloc) is None:
+                self._learn(self._netloc, pin_of(shown.to_cryptography()))
+        except Exception:  # noqa: BLE001
+            connection.get_app_data().failVerification(Failure())
+
+    def _check(self, shown: bytes) -> None:
+        known = self._known(self._netloc)
+        if known is not None and known != shown:
+            raise TrustError(
+                f"THE KEY OF THE SUPERNODE AT {self._netloc} HAS CHANGED: "
+                f"known is sha256:{known.hex()}, shown was sha256:{shown.hex()}. "
+                "Either it was set up anew, or somebody stands in between and "
+                "could read and replace everything. Nothing was sent to it."
+            )
