@@ -1,0 +1,87 @@
+"""What every test gets: no failure passes silently, and Hypothesis without a stopwatch."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import pytest_twisted
+from hypothesis import HealthCheck, settings
+from twisted.internet.task import deferLater
+from twisted.logger import globalLogPublisher
+from twisted.trial import unittest
+
+# A deadline per example measures the machine, not the code.
+settings.register_profile("ci", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("thorough", parent=settings.get_profile("ci"), max_examples=2000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+# A connection that was told to close needs a few turns of the reactor to be gone.
+_GRACE_S = 1.0
+
+
+def pytest_collection_finish() -> None:
+    """Take everything imported so far out of the collections that each test ends with."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def reactor_is_up() -> None:
+    """Turn the reactor once: its own wake-up descriptors are no leak of the first test."""
+    from twisted.internet import reactor  # noqa: PLC0415 - pytest-twisted picks it first
+
+    pytest_twisted.blockon(deferLater(reactor, 0, lambda: None))
+
+
+@pytest.fixture(autouse=True)
+def no_silent_failures(request: pytest.FixtureRequest) -> Iterator[list[Any]]:
+    """Fail a test that logs a failure, drops a failed Deferred, or leaves timers or sockets.
+
+    Plain functions would pass with all of these.  A test that expects a logged
+    failure clears the list that this fixture gives.
+    """
+    if request.cls is not None and issubclass(request.cls, unittest.SynchronousTestCase):
+        yield []  # trial's own classes do the same in their own way
+        return
+    from twisted.internet import reactor  # noqa: PLC0415 - pytest-twisted picks it first
+
+    seen: list[Any] = []
+
+    def observe(event: Any) -> None:
+        if "log_failure" in event:
+            seen.append(event["log_failure"])
+
+    before = _open(reactor)
+    globalLogPublisher.addObserver(observe)
+    try:
+        yield seen
+        gc.collect()
+        leaked = _wait_for(reactor, before)
+    finally:
+        globalLogPublisher.removeObserver(observe)
+    for leftover in leaked:
+        if hasattr(leftover, "cancel"):
+            leftover.cancel()
+        elif hasattr(leftover, "stopListening"):
+            leftover.stopListening()
+        elif hasattr(leftover, "abortConnection"):
+            leftover.abortConnection()
+    assert not seen, [failure.getTraceback() for failure in seen]
+    assert not leaked, leaked
+
+
+def _open(reactor: Any) -> set[Any]:
+    return {*reactor.getDelayedCalls(), *reactor.getReaders(), *reactor.getWriters()}
+
+
+def _wait_for(reactor: Any, before: set[Any]) -> set[Any]:
+    """Return what is open and was not before, after a short wait for it to close."""
+    waited = 0.0
+    while (leaked := _open(reactor) - before) and waited < _GRACE_S:
+        pytest_twisted.blockon(deferLater(reactor, 0.01, lambda: None))
+        waited += 0.01
+    return leaked
