@@ -11,6 +11,7 @@ from enum import Enum, IntEnum
 
 __all__ = [
     "AddressRefused",
+    "BadControlMessage",
     "BadGrant",
     "BadMagic",
     "BadMessage",
@@ -302,3 +303,7 @@ class TrackerUnreachable(TrackerError):
 
 class TrustError(TrackerError):
     """The supernode's certificate is not the pinned one."""
+
+
+class BadControlMessage(TrackerError):
+    """A control message is not JSON, too long, or has a wrong field; the text names it."""

@@ -1,0 +1,203 @@
+"""The calls between peer and supernode as frozen classes; ``doc/api.rst`` describes them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import attrs
+
+__all__ = [
+    "BASE64",
+    "RUNS_INLINE_BYTES",
+    "AnnounceAnswer",
+    "AnnounceRequest",
+    "Announced",
+    "Complaint",
+    "DirectAnswer",
+    "ErrorBody",
+    "Holding",
+    "LeaveRequest",
+    "Neighbour",
+    "Rates",
+    "RegisterAnswer",
+    "RegisterRequest",
+    "State",
+    "Validator",
+]
+
+RUNS_INLINE_BYTES = 4096
+"""At most that much of a manifest comes in a register answer: thousands may ask at once."""
+
+State = Literal["fetching", "ready", "failed"]
+
+BASE64 = "base64"
+"""Metadata of byte fields that are long: base64 in JSON where all others are hexadecimal."""
+
+_LONG = {BASE64: True}
+
+
+@attrs.frozen(kw_only=True)
+class Announced:
+    """What a peer says of itself; without an address the caller's own is taken."""
+
+    port: int
+    address: str | None = None
+    hostname: str = ""
+    version: str = ""
+    idc: str = ""
+    location: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class Holding:
+    """Which pieces of a task a peer has; ``bits`` in the form of BITFIELD."""
+
+    task: bytes
+    fetch: int
+    piece_size: int
+    count: int
+    bits: bytes = attrs.field(repr=False, metadata=_LONG)
+
+
+@attrs.frozen(kw_only=True)
+class RegisterRequest:
+    """One peer wants one URL."""
+
+    url: str = attrs.field(repr=False)
+    key: bytes
+    peer: Announced
+    headers: list[tuple[str, str]] = attrs.field(factory=list, repr=False)
+    filters: list[str] = attrs.field(factory=list)
+    identifier: str = ""
+    digest: str | None = None
+    callsystem: str = ""
+    pattern: Literal["p2p", "cdn"] = "p2p"
+    have: Holding | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Validator:
+    """What tells a version of the origin's content from another."""
+
+    etag: str | None = None
+    last_modified: str | None = None
+    length: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Neighbour:
+    """A peer to connect to."""
+
+    key: bytes
+    address: str
+    port: int
+    seed: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class RegisterAnswer:
+    """Admitted: the task, a grant, and whom to connect to.
+
+    ``now`` is the supernode's clock, by which grants expire; ``keys`` are the public keys
+    that sign runs and grants.
+    """
+
+    task: bytes
+    fetch: int
+    piece_size: int
+    grant: bytes = attrs.field(repr=False, metadata=_LONG)
+    grant_expires: int
+    now: float
+    keys: list[bytes]
+    announce_after: float
+    state: State
+    length: int | None = None
+    digest: str | None = None
+    validator: Validator = attrs.field(factory=Validator)
+    runs: list[bytes] = attrs.field(factory=list, repr=False, metadata=_LONG)
+    neighbours: list[Neighbour] = attrs.field(factory=list)
+    content_type: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class DirectAnswer:
+    """Admitted, but the origin does not let this content be shared: fetch it yourself."""
+
+    reason: str
+    direct: bool = True
+
+
+@attrs.frozen(kw_only=True)
+class Rates:
+    """Bytes for each second now, and totals by source."""
+
+    down: float = 0.0
+    up: float = 0.0
+    from_cdn: int = 0
+    from_peers: int = 0
+    from_origin: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class Complaint:
+    """A neighbour misbehaved."""
+
+    key: bytes
+    piece: int
+    why: str
+
+
+@attrs.frozen(kw_only=True)
+class AnnounceRequest:
+    """How one peer is doing with one task."""
+
+    task: bytes
+    key: bytes
+    fetch: int
+    have_count: int
+    complete: bool = False
+    holding: Holding | None = None
+    rates: Rates = attrs.field(factory=Rates)
+    dead: list[bytes] = attrs.field(factory=list)
+    complaints: list[Complaint] = attrs.field(factory=list)
+    starving: bool = False
+    neighbours: list[bytes] = attrs.field(factory=list)
+    expected_s: float | None = None
+
+
+@attrs.frozen(kw_only=True)
+class ErrorBody:
+    """The body of every error answer; ``code`` repeats the HTTP status."""
+
+    code: int
+    message: str
+    origin_status: int = 0
+    retryable: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class AnnounceAnswer:
+    """What follows from an announce.
+
+    ``ticket`` is for how many seconds the origin may be read (0: not now). ``known`` is
+    false when the supernode has no such peer in the task any more: register again.
+    """
+
+    now: float
+    announce_after: float
+    state: State
+    grant: bytes = attrs.field(default=b"", repr=False, metadata=_LONG)
+    grant_expires: int = 0
+    neighbours: list[Neighbour] = attrs.field(factory=list)
+    drop: list[bytes] = attrs.field(factory=list)
+    ticket: float = 0.0
+    error: ErrorBody | None = None
+    known: bool = True
+
+
+@attrs.frozen(kw_only=True)
+class LeaveRequest:
+    """A peer leaves one task, or all of them (``task`` None)."""
+
+    key: bytes
+    task: bytes | None = None

@@ -1,0 +1,243 @@
+"""What content is called: names that any client can compute, versions, task ids.
+
+A *name* is what is known before anybody is asked: the URL after filters, or, where the path
+carries a digest, that digest together with the origin. The caller chooses which origin is
+asked, so a digest alone is not a name. A *version* is what the origin says the name stands
+for now; name and version make the *task*.
+"""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import re
+from collections.abc import Iterable
+from typing import Literal, Protocol
+from urllib.parse import SplitResult, unquote, urlsplit
+
+import attrs
+from blake3 import blake3
+
+from dragonfly.errors import ConfigError
+from dragonfly.task.digest import Digest
+
+__all__ = [
+    "Name",
+    "Reply",
+    "Version",
+    "content_version",
+    "name_of",
+    "origin_of",
+    "split_userinfo",
+    "strong_etag",
+    "task_id",
+]
+
+_PORTS = {"http": 80, "https": 443}
+_BLOB = re.compile(r"/blobs/(sha256:[0-9a-f]{64})$")
+_NAME_CONTEXT = b"dragonfly name 1\0"
+_TASK_CONTEXT = b"dragonfly task 1\0"
+
+
+@attrs.frozen(kw_only=True)
+class Name:
+    """What content is called by everybody who wants it.
+
+    ``text`` is canonical and holds no credentials; ``id`` is its BLAKE3; ``url`` is the URL
+    without filtered parameters, fragment and user; ``digest`` the digest that is part of it.
+    """
+
+    text: str
+    id: bytes
+    url: str
+    digest: Digest | None = None
+
+
+@attrs.frozen
+class Version:
+    """Which content a name stands for: by digest, strong ETag, modification or fetch number.
+
+    ``audience`` is empty when every admitted caller gets the same bytes; else it keeps apart
+    the callers who might not.
+    """
+
+    kind: Literal["digest", "etag", "modified", "fetch"]
+    value: str
+    audience: str = ""
+
+
+class Reply(Protocol):
+    """What of an origin's answer decides about the version."""
+
+    @property
+    def length(self) -> int | None:
+        """Bytes of the whole content, None if the origin does not say."""
+
+    def header(self, name: str) -> str | None:
+        """Give a header's value, None if it was not sent."""
+
+    def headers_all(self, name: str) -> list[str]:
+        """Give all values of a header."""
+
+
+def name_of(
+    url: str,
+    *,
+    filters: Iterable[str] = (),
+    identifier: str = "",
+    digest: Digest | None = None,
+) -> Name:
+    """Compute the name of a URL.
+
+    :param filters: names of query parameters that do not change the content.
+    :param identifier: makes different names of one URL.
+    :param digest: what the caller knows the content to be.
+    :raises ConfigError: not an absolute http or https URL.
+    """
+    parts = _split(url)
+    origin = _origin(parts)
+    blob = _BLOB.search(unquote(parts.path))
+    query = _filtered(parts.query, frozenset(filters))
+    path = parts.path or "/"
+    clean = f"{origin}{path}" + (f"?{query}" if query else "")
+    if blob is not None:
+        known = Digest.parse(blob[1])
+        if digest is not None and digest.algorithm == known.algorithm and digest != known:
+            raise ConfigError(f"the URL is for {known}, the digest asked for is {digest}")
+        text = f"blob {known} at {origin}"
+        digest = known
+    else:
+        text = f"url {clean}"
+        if digest is not None:
+            text += f" as {digest}"
+    if identifier:
+        text += f" for {identifier}"
+    named = blake3(_NAME_CONTEXT + text.encode("utf-8", "surrogateescape")).digest()
+    return Name(text=text, id=named, url=clean, digest=digest)
+
+
+def task_id(name: Name, version: Version) -> bytes:
+    """Give the 32-byte id of one version of a name."""
+    hasher = blake3(_TASK_CONTEXT + name.id)
+    for part in (version.kind, version.value, version.audience):
+        data = part.encode("utf-8", "surrogateescape")
+        hasher.update(len(data).to_bytes(4, "big") + data)
+    return hasher.digest()
+
+
+def content_version(
+    reply: Reply, *, digest: Digest | None, fetch: int, audience: str = ""
+) -> Version | None:
+    """Say which version an origin's answer announces; None: never to be shared.
+
+    A digest decides alone: the bytes cannot differ, and who may have them is checked for
+    each caller anyway. A strong ETag makes callers share who might see different content
+    otherwise. Without either, callers of different ``audience`` are kept apart.
+
+    :param fetch: the number that stands for this moment where nothing else tells versions
+        apart.
+    """
+    if digest is not None:
+        return Version("digest", str(digest))
+    if _unshareable(reply):
+        return None
+    etag = strong_etag(reply.header("etag"))
+    if etag is not None:
+        return Version("etag", etag)
+    modified = reply.header("last-modified")
+    if modified and reply.length is not None:
+        return Version("modified", f"{modified} {reply.length}", audience)
+    return Version("fetch", str(fetch), audience)
+
+
+def strong_etag(header: str | None) -> str | None:
+    """Give an entity tag if it is strong (RFC 9110, 8.8.1), else None."""
+    if header is None:
+        return None
+    tag = header.strip()
+    strong = len(tag) >= 2 and tag[0] == tag[-1] == '"'
+    return tag if strong else None
+
+
+def origin_of(url: str) -> str:
+    """Give ``scheme://host:port`` of a URL, normalised.
+
+    :raises ConfigError: not an absolute http or https URL.
+    """
+    return _origin(_split(url))
+
+
+def split_userinfo(url: str) -> tuple[str, str | None]:
+    """Take ``user:password@`` out of a URL; give it as a Basic ``Authorization`` value.
+
+    :raises ConfigError: not an absolute http or https URL.
+    """
+    parts = _split(url)
+    userinfo, at, host = parts.netloc.rpartition("@")
+    if not at:
+        return url, None
+    plain = ":".join(unquote(part) for part in userinfo.split(":", 1))
+    if ":" not in plain:
+        plain += ":"
+    token = base64.b64encode(plain.encode()).decode()
+    return parts._replace(netloc=host).geturl(), f"Basic {token}"
+
+
+def _split(url: str) -> SplitResult:
+    shown = url.split("?", 1)[0].rpartition("@")[2] if "@" in url else url.split("?", 1)[0]
+    if any(ord(character) <= 0x20 or ord(character) == 0x7F for character in url):
+        raise ConfigError(f"URL {shown!r}: it has a space or control character in it")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise ConfigError(f"URL {shown!r}: {error}") from None
+    if parts.scheme.lower() not in _PORTS:
+        raise ConfigError(f"URL {shown!r}: it does not begin with http:// or https://")
+    if not parts.hostname:
+        raise ConfigError(f"URL {shown!r}: it names no host")
+    if port == 0:
+        raise ConfigError(f"URL {shown!r}: port 0")
+    return parts
+
+
+def _origin(parts: SplitResult) -> str:
+    scheme = parts.scheme.lower()
+    return f"{scheme}://{_host(parts.hostname or '')}:{parts.port or _PORTS[scheme]}"
+
+
+def _host(host: str) -> str:
+    """One spelling for each host: lower case, IDNA, compressed IPv6 in brackets."""
+    if ":" in host:
+        try:
+            return f"[{ipaddress.IPv6Address(host.partition('%')[0]).compressed}]"
+        except ValueError:
+            raise ConfigError(f"URL host {host!r} is not an IPv6 address") from None
+    host = host.lower().rstrip(".")
+    try:
+        return host if host.isascii() else host.encode("idna").decode()
+    except UnicodeError:
+        raise ConfigError(f"URL host {host!r} is not a host name") from None
+
+
+def _filtered(query: str, filters: frozenset[str]) -> str:
+    if not filters:
+        return query
+    kept = (part for part in query.split("&") if unquote(part.partition("=")[0]) not in filters)
+    return "&".join(kept)
+
+
+def _unshareable(reply: Reply) -> bool:
+    """Whether the origin forbids that one caller's answer is given to another."""
+    if reply.header("set-cookie") is not None:
+        return True
+    directives = {
+        part.partition("=")[0].strip().lower()
+        for value in reply.headers_all("cache-control")
+        for part in value.split(",")
+    }
+    if directives & {"private", "no-store"}:
+        return True
+    return any(
+        part.strip() == "*" for value in reply.headers_all("vary") for part in value.split(",")
+    )
