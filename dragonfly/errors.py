@@ -132,9 +132,13 @@ class LocalProtocolError(ProtocolError):
 
 
 class RemoteProtocolError(ProtocolError):
-    """The other side sent something that the protocol does not allow."""
+    """The other side sent something that the protocol does not allow.
+
+    ``events`` holds what it said before that in the same read; see ``wire.session``.
+    """
 
     fault = Fault.PEER
+    events: tuple[object, ...] = ()
 
 
 class BadMagic(RemoteProtocolError):
