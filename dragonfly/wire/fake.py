@@ -110,10 +110,17 @@ class SessionPair:
     ) -> SessionPair:
         """Make a pair whose handshake is done."""
         pair = cls.make(piece_size=piece_size, seed=seed, now=now)
-        pair.pump()
-        if not (pair.dialler.is_open and pair.listener.is_open):
-            raise AssertionError(f"{pair.dialler_error}, {pair.listener_error}")
+        pair.open()
         return pair
+
+    def open(self) -> None:
+        """Let both sides shake hands.
+
+        :raises AssertionError: they do not get along.
+        """
+        self.pump()
+        if not (self.dialler.is_open and self.listener.is_open):
+            raise AssertionError(f"{self.dialler_error}, {self.listener_error}")
 
     def pump(
         self, chop: Callable[[bytes], Iterable[bytes]] | None = None

@@ -7,7 +7,7 @@ CANCEL*, has the rules.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import attrs
 
@@ -59,9 +59,6 @@ class _Book:
 
     def __len__(self) -> int:
         return len(self._questions)
-
-    def __iter__(self) -> Iterator[Question]:
-        return iter(self._questions)
 
     @property
     def full(self) -> bool:
@@ -130,14 +127,13 @@ class Asked(_Book):
         return found
 
     def rejected(self, piece: int, begin: int) -> Question:
-        """End the question with this name on the wire, a cancelled one first.
+        """End the oldest question with this name on the wire.
+
+        Of several with one name those that were cancelled are the older ones.
 
         :raises UnexpectedMessage: there is none.
         """
-        found = self._find(
-            lambda q: q.wire_name == (piece, begin) and q.cancelled,
-            lambda q: q.wire_name == (piece, begin),
-        )
+        found = self._find(lambda q: q.wire_name == (piece, begin))
         if found is None:
             raise UnexpectedMessage(f"REJECT of piece {piece} at {begin}, which was not asked for")
         self._questions.remove(found)
