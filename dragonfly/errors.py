@@ -19,6 +19,7 @@ __all__ = [
     "ConfigError",
     "DigestMismatch",
     "DiskFull",
+    "DownloadFailed",
     "DragonflyError",
     "ErrorCode",
     "Fault",
@@ -35,6 +36,7 @@ __all__ = [
     "OriginTruncated",
     "OriginUnreachable",
     "OutputError",
+    "PeerGone",
     "PeerTimedOut",
     "PieceTruncated",
     "ProtocolError",
@@ -311,3 +313,26 @@ class TrustError(TrackerError):
 
 class BadControlMessage(TrackerError):
     """A control message is not JSON, too long, or has a wrong field; the text names it."""
+
+
+# -- dfget --------------------------------------------------------------------
+
+
+class PeerGone(DragonflyError):
+    """The peer process of this home cannot be started, or stopped talking to us."""
+
+    retryable = True
+
+
+class DownloadFailed(DragonflyError):
+    """The peer process reports that a download failed.
+
+    ``kind`` is the class of the error over there, ``status`` the HTTP status it carried,
+    ``reason`` why the origin was read (0: it was not).
+    """
+
+    def __init__(self, text: str, *, kind: str = "", status: int = 0, reason: int = 0) -> None:
+        super().__init__(text)
+        self.kind = kind
+        self.status = status
+        self.reason = reason
