@@ -95,7 +95,8 @@ def _split_port(address: str, text: str) -> tuple[str, str]:
 
 
 def _number(key: str, text: str, least: int, most: int) -> int:
-    if not (text.isascii() and text.isdigit()) or not least <= int(text) <= most:
+    digits = text.isascii() and text.isdigit() and len(text) <= 18  # int() minds longer ones
+    if not digits or not least <= int(text) <= most:
         raise ConfigError(f"{key}: {text!r} is not a number from {least} to {most}")
     return int(text)
 

@@ -44,6 +44,7 @@ __all__ = [
     "StoreError",
     "TaskError",
     "TrackerError",
+    "TrackerLost",
     "TrackerUnreachable",
     "TrustError",
     "UnexpectedMessage",
@@ -305,6 +306,10 @@ class TrackerUnreachable(TrackerError):
     """No supernode answered."""
 
     retryable = True
+
+
+class TrackerLost(TrackerUnreachable):
+    """The connection broke during a call, which may have been carried out or not."""
 
 
 class TrustError(TrackerError):

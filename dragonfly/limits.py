@@ -26,7 +26,10 @@ def parse_size(text: str, key: str) -> int:
     match = _SIZE.fullmatch(text.strip())
     if match is None:
         raise ConfigError(f"{key}: {text!r} is not a size such as 20M, 512K or 1048576")
-    return int(float(match[1]) * (1 << _FACTORS[match[2][:1].lower()]))
+    size = float(match[1]) * (1 << _FACTORS[match[2][:1].lower()])
+    if size == float("inf"):
+        raise ConfigError(f"{key}: {text!r} is too large")
+    return int(size)
 
 
 def parse_rate(text: str, key: str) -> int:
@@ -54,7 +57,7 @@ def parse_duration(text: str, key: str) -> float:
             raise ConfigError(
                 f"{key}: {text!r} is not a duration such as 90s, 1m30s or 500ms"
             ) from None
-        return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+        seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
     if not 0 <= seconds < float("inf"):
         raise ConfigError(f"{key}: {text!r} is not a duration")
     return seconds
@@ -82,8 +85,8 @@ class TokenBucket:
         if self.rate is None:
             return 0.0
         if self._at is not None:
-            gained = max(0.0, now - self._at) * self.rate
-            self._level = min(self.burst, self._level + gained)
+            now = max(now, self._at)  # a clock that steps back must not pay twice
+            self._level = min(self.burst, self._level + (now - self._at) * self.rate)
         self._at = now
         self._level -= count
         return max(0.0, -self._level / self.rate)

@@ -10,10 +10,12 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import attrs
 from cattrs import Converter, transform_error
+from cattrs.cols import list_structure_factory
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from dragonfly.control.messages import BASE64, DirectAnswer, RegisterAnswer
@@ -78,6 +80,8 @@ def _structure(kind: type[_T], loaded: Any) -> _T:
 def _text(value: Any, _: Any = None) -> str:
     if not isinstance(value, str):
         raise TypeError(f"expected a string, not {type(value).__name__}")
+    if not value.isascii():
+        value.encode()  # JSON can name halves of a character, which nothing can send on
     return value
 
 
@@ -106,9 +110,31 @@ def _truth(value: Any, _: Any = None) -> bool:
 
 def _hexadecimal(value: Any, _: Any = None) -> bytes:
     raw = bytes.fromhex(_text(value))
-    if len(raw) != 32:
-        raise ValueError(f"expected 64 hex digits, got {len(value)}")
+    if len(raw) != 32 or len(value) != 64:
+        raise ValueError(f"expected 64 hex digits, got {len(value)} characters")
     return raw
+
+
+def _pair(value: Any, _: Any = None) -> tuple[str, str]:
+    if not isinstance(value, list) or len(value) != 2:
+        raise TypeError("expected a list of two strings")
+    return _text(value[0]), _text(value[1])
+
+
+def _is_list(kind: Any) -> bool:
+    return getattr(kind, "__origin__", None) is list
+
+
+def _list_hook(kind: Any, converter: Converter) -> Callable[[Any, Any], Any]:
+    """As cattrs does it, but it would take a string or an object for a list."""
+    walk = list_structure_factory(kind, converter)
+
+    def structure(value: Any, wanted: Any) -> Any:
+        if not isinstance(value, list):
+            raise TypeError(f"expected a list, not {type(value).__name__}")
+        return walk(value, wanted)
+
+    return structure
 
 
 def _base64(value: Any, _: Any = None) -> bytes:
@@ -153,6 +179,8 @@ def _make_converter() -> Converter:
     converter.register_structure_hook(bool, _truth)
     converter.register_structure_hook(bytes, _hexadecimal)
     converter.register_unstructure_hook(bytes, bytes.hex)
+    converter.register_structure_hook_func(lambda kind: kind == tuple[str, str], _pair)
+    converter.register_structure_hook_factory(_is_list, _list_hook)
     converter.register_structure_hook_factory(
         attrs.has, lambda kind: make_dict_structure_fn(kind, converter, **_overrides(kind))
     )

@@ -14,12 +14,19 @@ import attrs
 from hyperlink import EncodedURL
 from treq.client import HTTPClient
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.python.failure import Failure
 from twisted.web.client import Agent, HTTPConnectionPool
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IPolicyForHTTPS, IResponse
 
-from dragonfly.errors import OriginTruncated, TrackerError, TrackerUnreachable, TrustError
+from dragonfly.errors import (
+    OriginTruncated,
+    TrackerError,
+    TrackerLost,
+    TrackerUnreachable,
+    TrustError,
+)
 from dragonfly.net.deadline import deadline
 from dragonfly.net.reasons import cause, innermost
 from dragonfly.net.sink import BodySink
@@ -37,6 +44,10 @@ class ControlAnswer:
 
     status: int
     body: bytes = attrs.field(repr=False)
+
+
+# What a connection that was kept open says when its other end is gone.
+_LOST = (ConnectionLost, ConnectionDone)
 
 
 class _WireURL(EncodedURL):
@@ -62,7 +73,8 @@ class ControlClient:
     """Asks a supernode.
 
     Errors of all calls: :class:`~dragonfly.errors.TrackerUnreachable` if there
-    was no answer in time, :class:`~dragonfly.errors.TrustError` if the server
+    was no answer in time, :class:`~dragonfly.errors.TrackerLost` of these if the
+    connection broke, :class:`~dragonfly.errors.TrustError` if the server
     shows the wrong key, :class:`~dragonfly.errors.TrackerError` for an answer
     that is too long.  Cancelling closes the connection.
     """
@@ -175,4 +187,5 @@ def _explain(failure: Failure, target: Target) -> ControlAnswer:
     if isinstance(failed, TrackerError):
         raise TrackerError(f"supernode {target.netloc}: {failed}") from None
     what = str(failed) if isinstance(failed, OriginTruncated) else cause(failure)
-    raise TrackerUnreachable(f"supernode {target.netloc}: {what}") from None
+    kind = TrackerLost if isinstance(failed, _LOST) else TrackerUnreachable
+    raise kind(f"supernode {target.netloc}: {what}") from None

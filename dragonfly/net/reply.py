@@ -162,6 +162,8 @@ def _length(response: IResponse, reply: OriginReply) -> int | None:
     header = reply.header("content-length")
     if header is not None:
         return int(header) if header.isdecimal() else None
+    if response.request.method == b"HEAD":  # has no body, whatever the content's length
+        return None
     return response.length if isinstance(response.length, int) else None
 
 

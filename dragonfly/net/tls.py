@@ -8,10 +8,8 @@ is renewed for the same key.
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import hashlib
-import os
 from collections.abc import Callable, Iterable
 from ipaddress import ip_address
 from pathlib import Path
@@ -37,6 +35,7 @@ from twisted.web.iweb import IPolicyForHTTPS
 from zope.interface import implementer
 
 from dragonfly.errors import ConfigError, TrustError
+from dragonfly.store.files import read_or_create_secret
 
 if TYPE_CHECKING:
     from twisted.protocols.tls import TLSMemoryBIOProtocol
@@ -75,11 +74,17 @@ class ServerCertificate:
         return pin_of(self.certificate)
 
     def options(self) -> CertificateOptions:
-        """Return the context factory for listening."""
-        return CertificateOptions(
-            privateKey=crypto.load_privatekey(crypto.FILETYPE_PEM, self.pem),
-            certificate=crypto.load_certificate(crypto.FILETYPE_PEM, self.pem),
-        )
+        """Return the context factory for listening; reads the file.
+
+        :raises OpenSSL.SSL.Error: it is not there any more.
+        """
+        options = CertificateOptions()
+        context = options.getContext()
+        # From the file: whether pyOpenSSL takes key objects of its own or those of
+        # cryptography without a warning depends on its version, and on Twisted's.
+        context.use_certificate_chain_file(str(self.path))
+        context.use_privatekey_file(str(self.path))
+        return options
 
 
 def load_or_make_certificate(
@@ -103,7 +108,7 @@ def load_or_make_certificate(
     def make() -> bytes:
         return _self_signed(tuple(names), now or datetime.datetime.now(datetime.timezone.utc))
 
-    pem = _read_or_create(path, make)
+    pem = read_or_create_secret(path, make)
     try:
         key = load_pem_private_key(pem, password=None)
         certificate = x509.load_pem_x509_certificate(pem)
@@ -112,17 +117,6 @@ def load_or_make_certificate(
     if key.public_key() != certificate.public_key():
         raise ConfigError(f"{path}: the key does not belong to the certificate")
     return ServerCertificate(path, pem)
-
-
-def _read_or_create(path: Path, make: Callable[[], bytes]) -> bytes:
-    if not path.exists():
-        fresh = path.with_name(f".{path.name}.{os.getpid()}")
-        fresh.touch(mode=0o600)
-        fresh.write_bytes(make())
-        with contextlib.suppress(FileExistsError):
-            os.link(fresh, path)
-        fresh.unlink()
-    return path.read_bytes()
 
 
 def _self_signed(names: tuple[str, ...], now: datetime.datetime) -> bytes:

@@ -49,7 +49,11 @@ class Target:
 
         :raises ConfigError: as :func:`parse_target` does.
         """
-        return attrs.evolve(parse_target(urljoin(self.url, location)), authorization=None)
+        try:
+            there = urljoin(self.url, location)
+        except ValueError as exc:
+            raise ConfigError(f"malformed URL {redact(location)}: {exc}") from None
+        return attrs.evolve(parse_target(there), authorization=None)
 
 
 def parse_target(url: str) -> Target:
@@ -62,6 +66,8 @@ def parse_target(url: str) -> Target:
         parts = urlsplit(url.strip())
         port = parts.port
         host = _ascii_host(parts.hostname or "")
+        path = quote(parts.path, safe=_AS_WRITTEN) or "/"
+        query = quote(parts.query, safe=_AS_WRITTEN)
     except ValueError as exc:
         raise ConfigError(f"malformed URL {redact(url)}: {exc}") from None
     if parts.scheme not in _DEFAULT_PORTS:
@@ -72,8 +78,6 @@ def parse_target(url: str) -> Target:
     port = default if port is None else port
     shown = f"[{host}]" if ":" in host else host
     netloc = shown if port == default else f"{shown}:{port}"
-    path = quote(parts.path, safe=_AS_WRITTEN) or "/"
-    query = quote(parts.query, safe=_AS_WRITTEN)
     return Target(
         url=urlunsplit((parts.scheme, netloc, path, query, "")),
         scheme=parts.scheme,

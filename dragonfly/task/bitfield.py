@@ -15,12 +15,17 @@ _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 def mask_of(pieces: Iterable[int]) -> int:
-    """Give the integer with a bit for each piece, in time linear in the highest."""
+    """Give the integer with a bit for each piece, in time linear in the highest.
+
+    :raises ValueError: a negative number.
+    """
     numbers = list(pieces)
     if not numbers:
         return 0
     if len(numbers) == 1:
         return 1 << numbers[0]
+    if min(numbers) < 0:
+        raise ValueError(f"{min(numbers)} is not a piece")
     buffer = bytearray(max(numbers) // 8 + 1)
     for piece in numbers:
         buffer[piece >> 3] |= 1 << (piece & 7)

@@ -27,6 +27,8 @@ __all__ = [
 
 PIECE_DIGEST_BYTES = 32
 
+_HEX = frozenset("0123456789abcdefABCDEF")
+
 
 class Hasher(Protocol):
     """What all hashers have in common."""
@@ -70,14 +72,12 @@ class Digest:
             known = ", ".join(ALGORITHMS)
             raise ConfigError(f"digest {text!r}: the algorithm is not one of {known}")
         size = ALGORITHMS[algorithm][1]
-        try:
-            value = bytes.fromhex(hexadecimal)
-        except ValueError:
-            raise ConfigError(f"digest {text!r}: not hexadecimal") from None
+        if not _HEX.issuperset(hexadecimal):  # bytes.fromhex would skip white space
+            raise ConfigError(f"digest {text!r}: not hexadecimal")
         if len(hexadecimal) != 2 * size:
             got = len(hexadecimal)
             raise ConfigError(f"digest {text!r}: {got} hex digits, {algorithm} has {2 * size}")
-        return cls(algorithm, value)
+        return cls(algorithm, bytes.fromhex(hexadecimal))
 
     def __str__(self) -> str:
         return f"{self.algorithm}:{self.value.hex()}"

@@ -12,8 +12,9 @@ import base64
 import ipaddress
 import re
 from collections.abc import Iterable
+from string import ascii_letters, digits
 from typing import Literal, Protocol
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, unquote_to_bytes, urlsplit
 
 import attrs
 from blake3 import blake3
@@ -35,6 +36,10 @@ __all__ = [
 
 _PORTS = {"http": 80, "https": 443}
 _BLOB = re.compile(r"/blobs/(sha256:[0-9a-f]{64})$")
+_NOT_IN_HOSTS = frozenset(' "%<>\\^`{|}')  # IDNA can make a space of an accent
+_ESCAPE = re.compile("%([0-9A-Fa-f]{2})?")
+_UNRESERVED = frozenset(f"{ascii_letters}{digits}-._~")
+_AS_WRITTEN = "!#$%&'()*+,/:;=?@[]~"
 _NAME_CONTEXT = b"dragonfly name 1\0"
 _TASK_CONTEXT = b"dragonfly task 1\0"
 
@@ -43,7 +48,7 @@ _TASK_CONTEXT = b"dragonfly task 1\0"
 class Name:
     """What content is called by everybody who wants it.
 
-    ``text`` is canonical and holds no credentials; ``id`` is its BLAKE3; ``url`` is the URL
+    ``text`` is canonical and holds no userinfo; ``id`` is its BLAKE3; ``url`` is the URL
     without filtered parameters, fragment and user; ``digest`` the digest that is part of it.
     """
 
@@ -97,9 +102,8 @@ def name_of(
     parts = _split(url)
     origin = _origin(parts)
     blob = _BLOB.search(unquote(parts.path))
-    query = _filtered(parts.query, frozenset(filters))
-    path = parts.path or "/"
-    clean = f"{origin}{path}" + (f"?{query}" if query else "")
+    path, query = parts.path or "/", _filtered(parts.query, frozenset(filters))
+    local = path + (f"?{query}" if query else "")
     if blob is not None:
         known = Digest.parse(blob[1])
         if digest is not None and digest.algorithm == known.algorithm and digest != known:
@@ -107,20 +111,20 @@ def name_of(
         text = f"blob {known} at {origin}"
         digest = known
     else:
-        text = f"url {clean}"
+        text = f"url {origin}{_uniform(local)}"
         if digest is not None:
             text += f" as {digest}"
     if identifier:
         text += f" for {identifier}"
-    named = blake3(_NAME_CONTEXT + text.encode("utf-8", "surrogateescape")).digest()
-    return Name(text=text, id=named, url=clean, digest=digest)
+    named = blake3(_NAME_CONTEXT + text.encode("utf-8", "surrogatepass")).digest()
+    return Name(text=text, id=named, url=origin + local, digest=digest)
 
 
 def task_id(name: Name, version: Version) -> bytes:
     """Give the 32-byte id of one version of a name."""
     hasher = blake3(_TASK_CONTEXT + name.id)
     for part in (version.kind, version.value, version.audience):
-        data = part.encode("utf-8", "surrogateescape")
+        data = part.encode("utf-8", "surrogatepass")
         hasher.update(len(data).to_bytes(4, "big") + data)
     return hasher.digest()
 
@@ -176,10 +180,9 @@ def split_userinfo(url: str) -> tuple[str, str | None]:
     userinfo, at, host = parts.netloc.rpartition("@")
     if not at:
         return url, None
-    plain = ":".join(unquote(part) for part in userinfo.split(":", 1))
-    if ":" not in plain:
-        plain += ":"
-    token = base64.b64encode(plain.encode()).decode()
+    user, _, password = userinfo.partition(":")
+    plain = unquote_to_bytes(user) + b":" + unquote_to_bytes(password)
+    token = base64.b64encode(plain).decode()
     return parts._replace(netloc=host).geturl(), f"Basic {token}"
 
 
@@ -187,6 +190,8 @@ def _split(url: str) -> SplitResult:
     shown = url.split("?", 1)[0].rpartition("@")[2] if "@" in url else url.split("?", 1)[0]
     if any(ord(character) <= 0x20 or ord(character) == 0x7F for character in url):
         raise ConfigError(f"URL {shown!r}: it has a space or control character in it")
+    if any(0xD800 <= ord(character) <= 0xDFFF for character in url):
+        raise ConfigError(f"URL {shown!r}: it is not Unicode text; write such bytes as %XX")
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -213,11 +218,29 @@ def _host(host: str) -> str:
             return f"[{ipaddress.IPv6Address(host.partition('%')[0]).compressed}]"
         except ValueError:
             raise ConfigError(f"URL host {host!r} is not an IPv6 address") from None
-    host = host.lower().rstrip(".")
+    host = host.lower()
     try:
-        return host if host.isascii() else host.encode("idna").decode()
+        spelled = host if host.isascii() else host.encode("idna").decode()
     except UnicodeError:
         raise ConfigError(f"URL host {host!r} is not a host name") from None
+    if not spelled.strip(".") or not _NOT_IN_HOSTS.isdisjoint(spelled):
+        raise ConfigError(f"URL host {host!r} is not a host name")
+    return spelled.removesuffix(".")
+
+
+def _uniform(local: str) -> str:
+    """One spelling for all paths and queries that are the same by RFC 3986, 6.2.2.
+
+    What need not be encoded is not, what must be is, in capitals.
+    """
+    return quote(_ESCAPE.sub(_plain_or_capitals, local), safe=_AS_WRITTEN)
+
+
+def _plain_or_capitals(escape: re.Match[str]) -> str:
+    if escape[1] is None:  # no escape: nothing that follows may make it look like one
+        return "%%"
+    character = chr(int(escape[1], 16))
+    return character if character in _UNRESERVED else escape[0].upper()
 
 
 def _filtered(query: str, filters: frozenset[str]) -> str:

@@ -119,11 +119,22 @@ def _problem(run: Run) -> str:
     if run.end > MAX_PIECES:
         return f"a run up to piece {run.end}, at most {MAX_PIECES} are allowed"
     count = run.layout.piece_count
+    if count is not None and count > MAX_PIECES:
+        return f"a run of content with {count} pieces, at most {MAX_PIECES} are allowed"
     if count is not None and run.end > count:
         return f"a run up to piece {run.end} of content with {count} pieces"
     if not run.digests and run.first != count:
         return f"a run without digests at piece {run.first}"
     return ""
+
+
+@attrs.frozen
+class _Kept:
+    """A run as it is passed on; ``closing``: it states the length and reaches the end."""
+
+    end: int
+    closing: bool
+    raw: bytes
 
 
 class Manifest:
@@ -135,7 +146,8 @@ class Manifest:
         self.layout = Layout(piece_size, length)
         self.known = Bitfield()
         self._digests: dict[int, bytes] = {}
-        self._runs: dict[int, tuple[int, bytes]] = {}
+        self._runs: dict[int, _Kept] = {}
+        self._full = 0  # pieces below are full: a run without length named one of them
 
     def add(self, raw: bytes, run: Run) -> list[int]:
         """Take a parsed run with its wire form; give the pieces whose digests are new.
@@ -150,9 +162,9 @@ class Manifest:
         for piece in new:
             self._digests[piece] = run.digests[piece - run.first]
         self.known.update(new)
-        kept = self._runs.get(run.first)
-        if kept is None or kept[0] < run.end:
-            self._runs[run.first] = (run.end, raw)
+        if run.length is None:
+            self._full = max(self._full, run.end)
+        self._keep(raw, run)
         return new
 
     def digest(self, piece: int) -> bytes | None:
@@ -186,19 +198,26 @@ class Manifest:
     @property
     def runs(self) -> list[bytes]:
         """All runs in their wire form, in the order of their first pieces."""
-        return [self._runs[first][1] for first in sorted(self._runs)]
+        return [self._runs[first].raw for first in sorted(self._runs)]
 
     def runs_from(self, first: int, limit: int | None = None) -> list[bytes]:
         """Give the runs that hold digests from ``first`` on, in order, at most ``limit``.
 
-        The run that ends the content is among them even if it holds no digest.
+        The run that ends the content counts as one that does: it states the length.
         """
         found = [
-            raw
-            for begin, (end, raw) in sorted(self._runs.items())
-            if end > first or (begin == end and end >= first)
+            kept.raw
+            for _, kept in sorted(self._runs.items(), key=lambda item: item[0])
+            if kept.end > first or (kept.closing and kept.end >= first)
         ]
         return found if limit is None else found[:limit]
+
+    def _keep(self, raw: bytes, run: Run) -> None:
+        """Of the runs that begin at one piece, keep the one that says most."""
+        fresh = _Kept(run.end, run.end == run.layout.piece_count, raw)
+        kept = self._runs.get(run.first)
+        if kept is None or (kept.end, kept.closing) < (fresh.end, fresh.closing):
+            self._runs[run.first] = fresh
 
     def _check(self, run: Run) -> None:
         theirs = (run.task, run.fetch, run.piece_size)
@@ -209,11 +228,11 @@ class Manifest:
             )
         if run.length is not None and self.length is not None and run.length != self.length:
             raise BadRun(f"a run for {run.length} bytes, the content has {self.length}")
-        if run.length is None and self.piece_count is not None and run.end > self.piece_count:
-            raise BadRun(f"a run up to piece {run.end} of content with {self.piece_count} pieces")
-        count = run.layout.piece_count
-        if count is not None and self.known.mask >> count:
-            raise BadRun(f"a run for {count} pieces, a digest of a later one is known")
+        # A digest signed while the length is unknown is that of a full piece.
+        full = max(self._full, run.end if run.length is None else 0)
+        length = self.length if run.length is None else run.length
+        if length is not None and full * self.piece_size > length:
+            raise BadRun(f"{full} full pieces of {self.piece_size} bytes in {length} bytes")
         for piece, digest in enumerate(run.digests, run.first):
             if self._digests.get(piece, digest) != digest:
                 raise BadRun(f"piece {piece}: a second, different digest")
