@@ -111,6 +111,8 @@ class FakeOrigin:
     def __init__(self, reactor: Any, *, tls: Any = None) -> None:
         self.pages: dict[str, Page] = {}
         self.log: list[Logged] = []
+        self.connections = 0
+        """How many connections were accepted."""
         self._reactor = reactor
         self._tls = tls
         self._port: Any = None
@@ -124,6 +126,7 @@ class FakeOrigin:
         def remember(addr: Any) -> Any:
             channel = build(addr)
             self._channels.add(channel)
+            self.connections += 1
             return channel
 
         site.buildProtocol = remember  # type: ignore[method-assign]

@@ -1,0 +1,124 @@
+"""Tells the supernode how one task goes, every so often, and brings back its answers."""
+
+from __future__ import annotations
+
+import random
+from typing import Protocol
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+from dragonfly.control.messages import AnnounceAnswer, AnnounceRequest
+from dragonfly.errors import DragonflyError, TrackerError, TrackerUnreachable
+from dragonfly.peer.supernodes import Supernode
+
+__all__ = ["KICK_GAP_S", "RETRY_S", "Announcer", "Subject"]
+
+KICK_GAP_S = 0.5
+"""However urgent it is, announces of one task are this far apart."""
+
+RETRY_S = 15.0
+"""Longest wait between attempts to reach a supernode that does not answer."""
+
+
+class Subject(Protocol):
+    """What is announced: one task of this peer."""
+
+    def report(self) -> AnnounceRequest:
+        """How it goes now."""
+
+    def answered(self, answer: AnnounceAnswer) -> None:
+        """The supernode's answer."""
+
+    async def register_again(self) -> float:
+        """The supernode does not know us (any more); gives the seconds to the next announce.
+
+        :raises DragonflyError: it does not work now; it is tried again later.
+        """
+
+
+class Announcer:
+    """The announce loop of one task.
+
+    :attr:`lost_since` is the time at which the supernode was found to be silent, ``None``
+    while it answers.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        supernode: Supernode,
+        subject: Subject,
+        clock: IReactorTime,
+        rng: random.Random,
+        *,
+        first_s: float,
+    ) -> None:
+        self.supernode = supernode
+        self.lost_since: float | None = None
+        self._subject = subject
+        self._clock = clock
+        self._rng = rng
+        self._wait_s = first_s
+        self._announced_at = clock.seconds()
+        self._failures = 0
+        self._sleep: Deferred[None] | None = None
+        self._alarm: IDelayedCall | None = None
+
+    def kick(self) -> None:
+        """Announce now, or as soon as :data:`KICK_GAP_S` allows. Ignored while one is out."""
+        if self._sleep is None or self._alarm is None:
+            return
+        wait = max(0.0, self._announced_at + KICK_GAP_S - self._clock.seconds())
+        if self._alarm.getTime() > self._clock.seconds() + wait:
+            self._alarm.reset(wait)
+
+    async def run(self) -> None:
+        """Announce for ever; ends by being cancelled."""
+        while True:
+            await self._nap(self._wait_s)
+            self._announced_at = self._clock.seconds()
+            try:
+                self._wait_s = await self._announce()
+            except CancelledError:
+                raise
+            except DragonflyError as error:
+                self._wait_s = self._failed(error)
+            else:
+                self.lost_since, self._failures = None, 0
+
+    async def _announce(self) -> float:
+        answer = await self.supernode.announce(self._subject.report())
+        if not answer.known:
+            return await self._subject.register_again()
+        self._subject.answered(answer)
+        return answer.announce_after
+
+    def _failed(self, error: DragonflyError) -> float:
+        """Note the failure and give the seconds to wait: soon at first, then less often."""
+        if self.lost_since is None and isinstance(error, TrackerUnreachable):
+            self.lost_since = self._clock.seconds()
+        if self._failures == 0:
+            kind = "unreachable" if isinstance(error, TrackerError) else "no help"
+            self._log.warn(
+                "supernode {node} is {kind}: {error}",
+                node=str(self.supernode.node),
+                kind=kind,
+                error=str(error),
+            )
+        self._failures += 1
+        longest = min(RETRY_S, 2.0**self._failures)
+        return self._rng.uniform(longest / 2, longest)
+
+    async def _nap(self, seconds: float) -> None:
+        """Wait; :meth:`kick` cuts it short."""
+        self._sleep = Deferred()
+        self._alarm = self._clock.callLater(seconds, self._sleep.callback, None)
+        try:
+            await self._sleep
+        finally:
+            if self._alarm.active():
+                self._alarm.cancel()
+            self._sleep = self._alarm = None

@@ -1,0 +1,359 @@
+"""One version of one content on this host: its file, its manifest, which pieces are here.
+
+:class:`Content` is where all ways of getting bytes meet: pieces from neighbours, ranges
+from the origin, what an earlier run left on disk. It tells one observer (the swarm) what
+became of pieces, and any number of watchers (downloads) which bytes may be used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from dragonfly.errors import BadRun, DragonflyError, StoreError
+from dragonfly.net.disk import DiskPool
+from dragonfly.peer.pieces import PieceIntake, Verdict
+from dragonfly.signatures import KeyRing
+from dragonfly.store.piecestore import TaskFile
+from dragonfly.task.bitfield import Bitfield
+from dragonfly.task.layout import Layout
+from dragonfly.task.manifest import Manifest, parse_run
+
+__all__ = ["ORIGIN", "RECHECK_BYTES", "Content", "Observer", "Watcher", "kind_of"]
+
+ORIGIN = "origin"
+"""The source of bytes that came from the origin itself."""
+
+RECHECK_BYTES = 8 * 1024 * 1024
+"""How much of an old file is hashed in one job (a few milliseconds of one thread)."""
+
+
+def kind_of(source: Hashable) -> str:
+    """``cdn``, ``peers`` or ``origin``: how the bytes of ``source`` are counted."""
+    if source == ORIGIN:
+        return ORIGIN
+    return "cdn" if getattr(source, "seed", False) else "peers"
+
+
+class Observer(Protocol):
+    """Who asks neighbours for pieces, and tells them what is here."""
+
+    def askable(self, pieces: list[int]) -> None:
+        """The digests of these are known, and they are not here."""
+
+    def have(self, pieces: list[int], source: Hashable) -> None:
+        """These are here, verified."""
+
+    def wrong(self, piece: int, source: Hashable) -> None:
+        """``source`` sent bytes that are not those of ``piece``."""
+
+    def again(self, piece: int, source: Hashable) -> None:
+        """``piece`` must be asked for once more, through nobody's fault."""
+
+
+class Watcher(Protocol):
+    """Who wants the bytes."""
+
+    def content_layout(self) -> None:
+        """The length became known."""
+
+    def content_ranges(self, ranges: list[tuple[int, int]], kind: str) -> None:
+        """More bytes may be used; ``kind`` of source: cache, cdn, peers, origin."""
+
+    def content_finished(self) -> None:
+        """All bytes are here."""
+
+    def content_failed(self, error: Exception) -> None:
+        """It will not be finished; what is here stays."""
+
+
+class Content:
+    """The state of one content.
+
+    :param keys: whose runs are believed.
+    :ivar have: verified pieces, which may be given to others.
+    :ivar in_order: somebody reads from the front while it comes.
+    :ivar extra: pieces that only the origin vouches for: for the user, never for others.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self, file: TaskFile, manifest: Manifest, keys: KeyRing, disk: DiskPool
+    ) -> None:
+        self.file = file
+        self.manifest = manifest
+        self.keys = keys
+        self.have = Bitfield()
+        self.extra = Bitfield()
+        self.error: Exception | None = None
+        self.observer: Observer | None = None
+        self.watchers: list[Watcher] = []
+        self.intake = PieceIntake(
+            disk, file, self, digest_of=self._expected, length_of=self.length_of
+        )
+        self._disk = disk
+        self._length = manifest.length
+        self._told_finished = False
+        self.in_order = False
+        self._seen: set[bytes] = set()
+        self._claimed: set[int] = set()
+        self._to_check: list[int] = []
+        self._checking = False
+        self.wrong_from_origin = False
+
+    # -- facts --------------------------------------------------------------------
+
+    @property
+    def task(self) -> bytes:
+        """The id of the task."""
+        return self.file.task
+
+    @property
+    def layout(self) -> Layout:
+        """Piece size and, when known, length."""
+        return Layout(self.file.piece_size, self._length)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every piece is here and verified."""
+        return self.manifest.complete and len(self.have) == self.manifest.piece_count
+
+    @property
+    def finished(self) -> bool:
+        """Whether every byte is here, verified or not."""
+        count = self.layout.piece_count
+        return count is not None and len(self.have) + len(self.extra) >= count
+
+    @property
+    def checking(self) -> bool:
+        """Whether pieces of an earlier run are still being hashed."""
+        return self._checking or bool(self._to_check)
+
+    @property
+    def remaining(self) -> int:
+        """Bytes that are known to be missing; 1 when the length is not known."""
+        length = self._length
+        if length is None:
+            return 1
+        here = (len(self.have) + len(self.extra)) * self.file.piece_size
+        return 0 if self.finished else max(1, length - here)
+
+    def holds(self, piece: int) -> bool:
+        """Whether the bytes of ``piece`` may be used by the user."""
+        return piece in self.have or piece in self.extra
+
+    def first_missing(self) -> int:
+        """The first piece that is not here."""
+        mask = self.have.mask | self.extra.mask
+        return (~mask & (mask + 1)).bit_length() - 1
+
+    def length_of(self, piece: int) -> int:
+        """The length of ``piece``."""
+        return self.layout.piece_length(piece)
+
+    def ready_to(self, begin: int) -> int:
+        """Up to where the bytes from ``begin`` on are here without a gap."""
+        size = self.file.piece_size
+        mask = (self.have.mask | self.extra.mask) >> (begin // size)
+        pieces = (~mask & (mask + 1)).bit_length() - 1
+        if pieces == 0:
+            return begin
+        end = (begin // size + pieces) * size
+        return end if self._length is None else min(end, self._length)
+
+    def ranges(self) -> list[tuple[int, int]]:
+        """The byte ranges that are here."""
+        spans = [self._span(piece) for piece in sorted([*self.have, *self.extra])]
+        joined: list[tuple[int, int]] = []
+        for begin, end in spans:
+            if joined and joined[-1][1] == begin:
+                joined[-1] = (joined[-1][0], end)
+            else:
+                joined.append((begin, end))
+        return joined
+
+    # -- what comes in ----------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Take up what an earlier run left: its runs, and its pieces after hashing them."""
+        self._claimed = set(self.file.recorded)
+        known: list[int] = []
+        for raw in self.file.runs():
+            try:
+                known += self._learn(raw)
+            except BadRun as error:  # noqa: PERF203 - the runs before it count
+                self._log.info("a stored run is of no use: {error}", error=str(error))
+                break
+        self._sort(known)
+
+    def adopt(self, pieces: Iterable[int]) -> None:
+        """Take up pieces that an earlier run of this boot wrote, where no digests are.
+
+        They are for the user only, as everything that nobody signed for.
+        """
+        here = list(pieces)
+        self.extra.update(here)
+        self.intake.trust(here)
+
+    def add_run(self, raw: bytes) -> bool:
+        """Believe a signed run; returns whether it told anything new.
+
+        :raises BadRun: it is not signed by our supernode, or contradicts another.
+        """
+        if raw in self._seen:
+            return False
+        known = self._learn(raw)
+        self._job(self.file.append_run, raw)
+        self._sort(known)
+        return True
+
+    def set_length(self, length: int) -> None:
+        """The length became known."""
+        if self._length is None:
+            self._length = length
+            self._job(self.file.set_length, length)
+            for watcher in list(self.watchers):
+                watcher.content_layout()
+            self._look_if_finished()
+
+    def fail(self, error: Exception) -> None:
+        """End this content's download with ``error``; only the first one counts."""
+        if self.error is None and not self.finished:
+            self.error = error
+            self.intake.close()
+            for watcher in list(self.watchers):
+                watcher.content_failed(error)
+
+    # -- PieceListener ------------------------------------------------------------------
+
+    def piece_done(
+        self, piece: int, source: Hashable, verdict: Verdict, length: int, digest: bytes
+    ) -> None:
+        """The disk pool has dealt with a piece."""
+        expected = self.manifest.digest(piece)
+        if verdict is Verdict.VERIFIED and expected == digest:
+            self._verified([piece], source)
+        elif verdict is Verdict.VERIFIED and expected is None:
+            self._unverified(piece, length)
+        elif verdict is Verdict.VERIFIED:  # the digest became known after it was stored
+            self.intake.distrust([piece])
+            self._wrong(piece, source)
+        elif verdict is Verdict.WRONG:
+            self._wrong(piece, source)
+        elif verdict is Verdict.SPOILT and self.observer is not None:
+            self.observer.again(piece, source)
+
+    def store_failed(self, error: Exception) -> None:
+        """The disk does not take it."""
+        self.fail(error if isinstance(error, DragonflyError) else StoreError(str(error)))
+
+    # -- inside -------------------------------------------------------------------------
+
+    def _expected(self, piece: int) -> bytes | None:
+        return self.manifest.digest(piece)
+
+    def _learn(self, raw: bytes) -> list[int]:
+        """Check and add one run; the pieces it made known."""
+        run = parse_run(raw, self.keys)
+        known = self.manifest.add(raw, run)
+        self._seen.add(raw)
+        if self.manifest.length is not None:
+            self.set_length(self.manifest.length)
+        return known
+
+    def _sort(self, known: Iterable[int]) -> None:
+        """Pieces whose digest is known now: hash those that are said to be here, and let
+        the others be asked for."""
+        wanted = []
+        for piece in known:
+            if piece in self._claimed or piece in self.extra:
+                self._to_check.append(piece)
+            else:
+                wanted.append(piece)
+        if wanted and self.observer is not None:
+            self.observer.askable(wanted)
+        self._recheck()
+        self._look_if_finished()
+
+    def _recheck(self) -> None:
+        if self._checking or not self._to_check:
+            return
+        count = max(1, RECHECK_BYTES // self.file.piece_size)
+        batch, self._to_check = self._to_check[:count], self._to_check[count:]
+        self._checking = True
+        done: Deferred[list[int]] = self.intake.recheck(batch)
+        done.addCallbacks(self._rechecked, self._recheck_failed, callbackArgs=(batch,))
+        done.addErrback(lambda failure: self._log.failure("checking old pieces", failure))
+
+    def _rechecked(self, good: list[int], batch: list[int]) -> None:
+        self._checking = False
+        if self.intake.closed:
+            return
+        self._claimed.difference_update(batch)
+        bad = sorted(set(batch) - set(good))
+        if good:
+            self._verified(good, "cache")
+        for piece in bad:
+            self.extra.discard(piece)
+        if bad and self.observer is not None:
+            self.observer.askable(bad)
+        self._recheck()
+
+    def _recheck_failed(self, failure: Any) -> None:
+        self._checking = False
+        self.store_failed(failure.value)
+
+    def _verified(self, pieces: list[int], source: Hashable) -> None:
+        new = [piece for piece in pieces if piece not in self.have]
+        for piece in new:
+            self.have.add(piece)
+            self.extra.discard(piece)
+        if not new:
+            return
+        if self.observer is not None:
+            self.observer.have(new, source)
+        kind = "cache" if source == "cache" else kind_of(source)
+        self._tell_ranges([self._span(piece) for piece in new], kind)
+
+    def _unverified(self, piece: int, length: int) -> None:
+        """It came from the origin, and there is no digest for it."""
+        self.extra.add(piece)
+        begin = piece * self.file.piece_size
+        self._tell_ranges([(begin, begin + length)], ORIGIN)
+
+    def _wrong(self, piece: int, source: Hashable) -> None:
+        if source == ORIGIN:
+            self.wrong_from_origin = True
+        elif self.observer is not None:
+            self.observer.wrong(piece, source)
+
+    def _tell_ranges(self, ranges: list[tuple[int, int]], kind: str) -> None:
+        for watcher in list(self.watchers):
+            watcher.content_ranges(ranges, kind)
+        self._look_if_finished()
+
+    def _look_if_finished(self) -> None:
+        if self.finished and not self._told_finished:
+            self._told_finished = True
+            for watcher in list(self.watchers):
+                watcher.content_finished()
+
+    def _span(self, piece: int) -> tuple[int, int]:
+        begin = piece * self.file.piece_size
+        return begin, begin + self.length_of(piece)
+
+    def _job(self, fn: Any, *args: Any) -> None:
+        """Let ``fn`` touch the file in its turn."""
+        self.file.retain()
+
+        def done(result: Any) -> None:
+            self.file.release()
+            error = getattr(result, "value", None)
+            if isinstance(error, Exception) and not self.intake.closed:
+                self.store_failed(error)
+
+        self._disk.run(self.task, fn, *args).addBoth(done)

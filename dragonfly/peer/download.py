@@ -1,0 +1,479 @@
+"""One client's download: from the request to the last verified byte, through whatever way.
+
+A :class:`Download` belongs to one client. It registers, joins the transfer of the task that
+comes back (or fetches alone), begins again if the content changed, checks a digest of the
+whole, and tells its listeners.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IConsumer, IDelayedCall
+from twisted.logger import Logger
+
+from dragonfly.errors import (
+    DragonflyError,
+    NoSources,
+    OriginChanged,
+    OriginError,
+    OriginRefused,
+    OriginTruncated,
+    OriginUnreachable,
+    TaskError,
+    TrackerError,
+    TrackerUnreachable,
+    TrustError,
+)
+from dragonfly.net.fanout import OneShot
+from dragonfly.net.tasks import Task
+from dragonfly.net.trust import Trust
+from dragonfly.peer.content import Content
+from dragonfly.peer.equipment import Equipment
+from dragonfly.peer.originstream import OriginSource
+from dragonfly.peer.reader import OrderedReader
+from dragonfly.peer.request import FetchRequest
+from dragonfly.peer.wholecheck import WholeCheck
+from dragonfly.store.piecestore import TaskFile
+from dragonfly.task.identity import Name, name_of
+from dragonfly.task.layout import Layout
+
+__all__ = ["MAX_RESTARTS", "Download", "DownloadListener", "Joinable", "Reason", "Ways"]
+
+MAX_RESTARTS = 5
+"""A content that changes more often during one download is not going to be had."""
+
+MAX_CUTS = 1
+"""A transfer that was cut and cannot be continued is begun again, but not again and again."""
+
+SLOW_AFTER_S = 5.0
+"""Rates are not judged before."""
+
+
+class Reason:
+    """Why the origin was read: the numbers that v1's operators know."""
+
+    NONE = 0
+    REGISTER_FAILED = 1
+    DOWNLOAD_FAILED = 3
+    NO_SUPERNODE = 8
+    USER_ASKED = 100
+
+
+class DownloadListener(Protocol):
+    """Who is told how a download goes; see ``dragonfly.peer.local`` for one."""
+
+    def on_layout(self, layout: Layout) -> None:
+        """There is a file (``path``); called again when the length becomes known."""
+
+    def on_ranges(self, ranges: list[tuple[int, int]]) -> None:
+        """These bytes of the file are verified now."""
+
+    def on_notice(self, text: str) -> None:
+        """Something worth a line to the user."""
+
+    def on_restart(self) -> None:
+        """The content changed: nothing told so far holds; a new layout follows."""
+
+    def on_done(self) -> None:
+        """Everything is there."""
+
+    def on_failed(self, error: Exception) -> None:
+        """It did not work."""
+
+
+class Joinable(Protocol):
+    """A content in the making: a transfer, or a solo fetch."""
+
+    content: Content
+
+    def leave(self, client: Download) -> None:
+        """This client wants it no more."""
+
+    def want_in_order(self, position: int | None, ahead: int) -> None:
+        """Where a reader is, and how much it has ahead."""
+
+
+class Ways(Protocol):
+    """How content is found: the registry of this peer's tasks."""
+
+    async def through_swarm(self, download: Download, name: Name) -> Joinable | str:
+        """Register and join; a text: the content is not to be shared, and why."""
+
+    async def alone(self, download: Download, name: Name, *, private: bool) -> Joinable:
+        """Read the origin without a swarm."""
+
+
+class Download:
+    """One client's download.
+
+    :ivar sources: bytes by source: cache, cdn, peers, origin.
+    :ivar reason: why the origin was read, see :class:`Reason`.
+    """
+
+    _log = Logger()
+
+    def __init__(self, request: FetchRequest, equipment: Equipment, ways: Ways) -> None:
+        self.request = request
+        self.sources: dict[str, int] = {"cache": 0, "cdn": 0, "peers": 0, "origin": 0}
+        self.reason = Reason.NONE
+        self.done: OneShot[None] = OneShot()
+        self.error: Exception | None = None
+        self._equipment = equipment
+        self._ways = ways
+        self._clock = equipment.reactor
+        self._began = self._clock.seconds()
+        self._ended_at: float | None = None
+        self._listeners: list[DownloadListener] = []
+        self._notices: list[str] = []
+        self._joined: Joinable | None = None
+        self._finish: Deferred[None] | None = None
+        self._check: WholeCheck | None = None
+        self._readers: list[OrderedReader] = []
+        self._task: Task | None = None
+        self._timeout: IDelayedCall | None = None
+
+    # -- facts ------------------------------------------------------------------------------
+
+    @property
+    def content(self) -> Content | None:
+        """What is being downloaded; ``None`` until that is known."""
+        return self._joined.content if self._joined is not None else None
+
+    @property
+    def task(self) -> bytes:
+        """The task's id; empty until it is known."""
+        return self.content.task if self.content is not None else b""
+
+    @property
+    def layout(self) -> Layout:
+        """Piece size and length.
+
+        :raises TaskError: they are not known yet.
+        """
+        if self.content is None:
+            raise TaskError("the download has not begun")
+        return self.content.layout
+
+    @property
+    def file(self) -> TaskFile:
+        """The file in the store; it stays until the download is cancelled or released.
+
+        :raises TaskError: there is none yet.
+        """
+        if self.content is None:
+            raise TaskError("the download has not begun")
+        return self.content.file
+
+    @property
+    def path(self) -> Path:
+        """Where the bytes are; only ranges that were told of hold content."""
+        return Path(self.file.path)
+
+    @property
+    def seconds(self) -> float:
+        """How long it took, or takes so far."""
+        end = self._ended_at if self._ended_at is not None else self._clock.seconds()
+        return float(end - self._began)
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is done or has failed."""
+        return self._ended_at is not None
+
+    # -- for its owner ------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin. Listeners may be added before or after."""
+        if self.request.timeout_s is not None:
+            self._timeout = self._clock.callLater(self.request.timeout_s, self._timed_out)
+        self._task = self._equipment.tasks.spawn(self._run(), "download")
+
+    def add_listener(self, listener: DownloadListener) -> None:
+        """Tell ``listener`` what has happened so far, and what happens from now on."""
+        self._listeners.append(listener)
+        for text in self._notices:
+            listener.on_notice(text)
+        if self.content is not None:
+            listener.on_layout(self.layout)
+            ranges = self.content.ranges()
+            if ranges:
+                listener.on_ranges(ranges)
+        if self.error is not None:
+            listener.on_failed(self.error)
+        elif self.ended:
+            listener.on_done()
+
+    def cancel(self) -> None:
+        """Want it no more: before the end this gives it up (it can be continued later),
+        after the end it lets the file go. Listeners hear nothing more."""
+        self._listeners.clear()
+        if not self.ended:
+            self._end(CancelledError())
+            self.done.fail(CancelledError())
+        if self._task is not None:
+            self._task.cancel()
+        self._leave()
+
+    def reader(
+        self, consumer: IConsumer, begin: int = 0, end: int | None = None
+    ) -> OrderedReader:
+        """Push the bytes ``begin`` to ``end`` to ``consumer``, in order, as they are verified.
+
+        Needs a layout. See :class:`OrderedReader` for what its ``done`` promises. If the
+        content changes under it, it fails: bytes of two versions are never mixed.
+
+        :raises TaskError: the download has not begun.
+        """
+        if end is None:
+            end = self.layout.length
+        reader = OrderedReader(self, self._equipment.disk, consumer, begin, end)
+        self._readers.append(reader)
+        reader.advance()
+        return reader
+
+    # -- Ready (for readers) -----------------------------------------------------------------
+
+    def ready_to(self, begin: int) -> int:
+        """Up to where bytes from ``begin`` on may be given out."""
+        return self.content.ready_to(begin) if self.content is not None else begin
+
+    def reader_at(self, reader: OrderedReader, position: int | None) -> None:
+        """A reader moved on, or ended."""
+        if position is None and reader in self._readers:
+            self._readers.remove(reader)
+        if self._joined is None or self.ended:
+            return
+        at = position if position is not None else None
+        ahead = self.ready_to(at) - at if at is not None else 0
+        self._joined.want_in_order(at, ahead)
+
+    # -- Client of a transfer -----------------------------------------------------------------
+
+    @property
+    def local_limit(self) -> int | None:
+        """This download's own rate limit."""
+        return self.request.local_limit
+
+    def impatient(self, expected_s: float | None, rate: float, now: float) -> bool:
+        """Whether the user's limits on time or rate will not be met like this."""
+        request, spent = self.request, now - self._began
+        if request.min_rate is not None and spent > SLOW_AFTER_S and rate < request.min_rate:
+            return True
+        if request.timeout_s is None or spent < request.timeout_s / 4:
+            return False
+        return expected_s is None or spent + expected_s > request.timeout_s
+
+    def fell_back(self, how: str) -> None:
+        """The origin is being read."""
+        if self.reason == Reason.NONE:
+            self.reason = Reason.DOWNLOAD_FAILED
+        self.notice(f"reading from the origin {how}")
+
+    def origin_source(self) -> OriginSource | None:
+        """How this caller reads the origin; ``None`` with ``--notbs``."""
+        return None if self.request.notbs else self.source()
+
+    def source(self) -> OriginSource:
+        """How this caller reads the origin.
+
+        :raises ConfigError: the file of authorities cannot be used.
+        """
+        request = self.request
+        trust = Trust(cacerts=request.cacerts, insecure=request.insecure)
+        client = self._equipment.origins.get(trust)
+        return OriginSource(client, request.url, request.headers)
+
+    def notice(self, text: str) -> None:
+        """Tell the user."""
+        self._notices.append(text)
+        for listener in list(self._listeners):
+            listener.on_notice(text)
+
+    def content_layout(self) -> None:
+        """The length is known."""
+        for reader in list(self._readers):
+            reader.advance(self.layout.length)
+        for listener in list(self._listeners):
+            listener.on_layout(self.layout)
+
+    def content_ranges(self, ranges: list[tuple[int, int]], kind: str) -> None:
+        """More bytes are there."""
+        self.sources[kind] += sum(end - begin for begin, end in ranges)
+        if self._check is not None:
+            self._check.advance()
+        for reader in list(self._readers):
+            reader.advance()
+        for listener in list(self._listeners):
+            listener.on_ranges(ranges)
+
+    def content_finished(self) -> None:
+        """All bytes are there."""
+        self._settle(None)
+
+    def content_failed(self, error: Exception) -> None:
+        """It will not be finished this way, or what was finished is gone."""
+        if self.ended:
+            for reader in list(self._readers):
+                reader.fail(error)
+        self._settle(error)
+
+    # -- the download ---------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        try:
+            await self._until_unchanged()
+        except CancelledError:
+            raise
+        except DragonflyError as error:
+            self._fail(error)
+        except Exception as error:
+            self._fail(error)
+            raise
+        else:
+            self._end(None)
+            for listener in list(self._listeners):
+                listener.on_done()
+            self.done.fire(None)
+
+    async def _until_unchanged(self) -> None:
+        """Try, and begin again when the content changed under us."""
+        changes = cuts = 0
+        while True:
+            try:
+                await self._once()
+            except OriginChanged as error:  # noqa: PERF203 - each round is a download
+                changes += 1
+                if changes > MAX_RESTARTS:
+                    raise
+                self._begin_again(error)
+            except OriginTruncated as error:  # and nothing told how to continue it
+                cuts += 1
+                if cuts > MAX_CUTS:
+                    raise
+                self._begin_again(error)
+            else:
+                return
+
+    async def _once(self) -> None:
+        request = self.request
+        name = name_of(
+            request.url,
+            filters=request.filters,
+            identifier=request.identifier,
+            digest=request.digest,
+        )
+        self._joined = await self._find(name)
+        await self._follow(name)
+
+    async def _find(self, name: Name) -> Joinable:
+        """The swarm if there is one, else the origin."""
+        if self.request.pattern == "source":
+            self.reason = Reason.USER_ASKED
+            return await self._ways.alone(self, name, private=False)
+        try:
+            found = await self._ways.through_swarm(self, name)
+        except OriginRefused:
+            raise
+        except (TrackerError, OriginUnreachable) as error:
+            return await self._without_swarm(name, error)
+        if not isinstance(found, str):
+            return found
+        self.notice(f"not shared: {found}")
+        if self.request.notbs:
+            raise NoSources(f"only the origin gives it ({found}), which --notbs forbids")
+        return await self._ways.alone(self, name, private=True)
+
+    async def _without_swarm(self, name: Name, error: DragonflyError) -> Joinable:
+        """Nobody helps: read the origin, and say so; loudly if somebody poses as our node."""
+        if self.request.notbs:
+            raise error
+        unreachable = isinstance(error, TrackerUnreachable | TrustError)
+        self.reason = Reason.NO_SUPERNODE if unreachable else Reason.REGISTER_FAILED
+        if isinstance(error, TrustError):
+            self.notice(f"WARNING: {error}")
+        self.notice(f"downloading from the origin: {error}")
+        return await self._ways.alone(self, name, private=False)
+
+    async def _follow(self, name: Name) -> None:
+        """Wait for the content, and check the digest of the whole."""
+        content = self.content
+        if content is None:
+            raise NoSources("there is nothing to follow")
+        digest = self.request.digest or name.digest
+        if digest is not None:
+            self._check = WholeCheck(content, digest, self._equipment.disk)
+        finish = self._finish = Deferred()
+        self._introduce(content)
+        if content.error is not None:
+            self._settle(content.error)
+        elif content.finished:
+            self._settle(None)
+        await finish
+        if self._check is not None:
+            self._check.advance()
+            await self._check.result()
+
+    def _introduce(self, content: Content) -> None:
+        """Tell of the layout and of what is here already."""
+        self.content_layout()
+        ranges = content.ranges()
+        if ranges:
+            self.content_ranges(ranges, "cache")
+
+    def _settle(self, error: Exception | None) -> None:
+        finish, self._finish = self._finish, None
+        if finish is None:
+            return
+        if error is None:
+            finish.callback(None)
+        else:
+            finish.errback(error)
+
+    def _begin_again(self, error: OriginError) -> None:
+        self._leave()
+        for kind in self.sources:
+            self.sources[kind] = 0
+        self.notice(f"beginning again: {error}")
+        for reader in list(self._readers):
+            reader.fail(error)
+        for listener in list(self._listeners):
+            listener.on_restart()
+
+    # -- ends ---------------------------------------------------------------------------------
+
+    def _fail(self, error: Exception) -> None:
+        if self.ended:
+            return
+        self._end(error)
+        for reader in list(self._readers):
+            reader.fail(error)
+        for listener in list(self._listeners):
+            listener.on_failed(error)
+        self.done.fail(error)
+
+    def _end(self, error: Exception | None) -> None:
+        self._ended_at = self._clock.seconds()
+        self.error = error
+        timeout, self._timeout = self._timeout, None
+        if timeout is not None and timeout.active():
+            timeout.cancel()
+
+    def _leave(self) -> None:
+        joined, self._joined = self._joined, None
+        self._finish = None
+        if self._check is not None:
+            self._check.stop()
+            self._check = None
+        if joined is not None:
+            joined.leave(self)
+
+    def _timed_out(self) -> None:
+        self._timeout = None
+        error = NoSources(f"not finished within {self.request.timeout_s:g} s")
+        self._fail(error)
+        if self._task is not None:
+            self._task.cancel()
+        self._leave()

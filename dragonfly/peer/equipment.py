@@ -1,0 +1,81 @@
+"""What all downloads of one peer share, made once by the service."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+from twisted.logger import Logger
+
+from dragonfly.control.messages import Announced
+from dragonfly.net.addresses import FetchPolicy
+from dragonfly.net.disk import DiskPool
+from dragonfly.net.origin import OriginClient
+from dragonfly.net.tasks import TaskSet
+from dragonfly.net.trust import Trust
+from dragonfly.peer.links import Dialler
+from dragonfly.peer.pace import TotalLimit
+from dragonfly.peer.supernodes import Supernodes
+from dragonfly.peer.uploader import Uploader
+from dragonfly.signatures import SigningKey
+from dragonfly.store.piecestore import PieceStore
+
+__all__ = ["Equipment", "Origins", "Runtime"]
+
+
+@attrs.frozen(kw_only=True)
+class Runtime:
+    """What a role gets from whoever starts it: the reactor, randomness, a log."""
+
+    reactor: Any
+    rng: random.Random = attrs.field(factory=random.SystemRandom)
+    log: Logger = attrs.field(factory=lambda: Logger("dragonfly"))
+
+
+class Origins:
+    """Clients for origins, one for each way to trust them."""
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+        self._clients: dict[Trust, OriginClient] = {}
+
+    def get(self, trust: Trust) -> OriginClient:
+        """The client that believes what ``trust`` says.
+
+        The user fetches for himself here, so his own loopback is allowed.
+
+        :raises ConfigError: the file of authorities cannot be used.
+        """
+        if trust not in self._clients:
+            policy = FetchPolicy(allow_loopback=True)
+            self._clients[trust] = OriginClient(self._reactor, policy=policy, trust=trust)
+        return self._clients[trust]
+
+    async def close(self) -> None:
+        """Close idle connections."""
+        for client in self._clients.values():
+            await client.close()
+
+
+@attrs.frozen(kw_only=True)
+class Equipment:
+    """The peer's shared parts.
+
+    :ivar announced: how this peer describes itself, with its real port.
+    :ivar total: the rate limit of all downloads together.
+    """
+
+    reactor: Any
+    rng: random.Random
+    key: SigningKey
+    disk: DiskPool
+    store: PieceStore
+    uploader: Uploader
+    supernodes: Supernodes
+    origins: Origins
+    tasks: TaskSet
+    dial: Dialler
+    announced: Callable[[], Announced]
+    total: TotalLimit

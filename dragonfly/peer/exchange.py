@@ -1,0 +1,362 @@
+"""What is said on the links of one task: who is asked for what, and who is answered how.
+
+The picker decides, sessions speak, the content stores, the uploader serves; this is where
+they meet. One round of asking follows each reactor turn in which something changed.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Hashable
+from typing import Any, Protocol
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+from dragonfly.errors import BadRun, ErrorCode
+from dragonfly.net.disk import DiskPool
+from dragonfly.peer.content import Content
+from dragonfly.peer.links import Link
+from dragonfly.peer.runs import DigestAsks
+from dragonfly.peer.uploader import Uploader
+from dragonfly.sched.picker import Picker
+from dragonfly.task.bitfield import Bitfield, mask_of
+from dragonfly.task.layout import MAX_PIECES
+from dragonfly.wire.constants import ANY_PIECE, RUNS_PER_ANSWER
+from dragonfly.wire.messages import (
+    BitfieldReceived,
+    CancelReceived,
+    DigestsReceived,
+    Event,
+    GetDigestsReceived,
+    HaveReceived,
+    RejectReceived,
+    RequestAnyReceived,
+    RequestReceived,
+    SliceReceived,
+)
+
+__all__ = ["HAVE_EVERY_S", "Exchange", "Supervisor"]
+
+HAVE_EVERY_S = 0.15
+"""HAVEs ride on requests and slices; this timer serves pairs that say nothing else."""
+
+
+class Supervisor(Protocol):
+    """Who looks after the whole download."""
+
+    def fed(self, length: int, now: float) -> None:
+        """Useful bytes came from a neighbour."""
+
+    def neighbours_changed(self) -> None:
+        """A link opened or closed."""
+
+    def complain(self, link: Link, piece: int, why: str) -> None:
+        """``link`` sent wrong bytes or a forged run: it is dropped, and the supernode told."""
+
+
+class Exchange:
+    """The conversation of one task with all its neighbours.
+
+    :param pace: seconds to pause a connection after that many bytes (rate limits).
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        content: Content,
+        picker: Picker,
+        uploader: Uploader,
+        supervisor: Supervisor,
+        *,
+        clock: IReactorTime,
+        disk: DiskPool,
+        rng: random.Random,
+        pace: Callable[[int, float], float],
+    ) -> None:
+        self.links: set[Link] = set()
+        self._content = content
+        self._picker = picker
+        self._uploader = uploader
+        self._supervisor = supervisor
+        self._clock = clock
+        self._disk = disk
+        self._pace = pace
+        self._asks = DigestAsks(content.manifest, rng, self._ask_digests)
+        self._turn: IDelayedCall | None = None
+        self._have_timer: IDelayedCall | None = None
+        self._expiry: IDelayedCall | None = None
+        self._draining = False
+        self._over = False
+        self._table: dict[type, Callable[[Link, Any], None]] = {
+            SliceReceived: self._slice,
+            RequestReceived: self._request,
+            RequestAnyReceived: self._request_any,
+            HaveReceived: self._haves,
+            BitfieldReceived: self._bitfield,
+            RejectReceived: self._rejected,
+            CancelReceived: self._cancelled,
+            DigestsReceived: self._digests,
+            GetDigestsReceived: self._digests_wanted,
+        }
+
+    # -- facts and orders ----------------------------------------------------------------
+
+    def useful(self) -> bool:
+        """Whether some neighbour has shown a piece that is missing here."""
+        missing = ~self._content.have.mask
+        return any(link.seed or link.mask & missing for link in self.links)
+
+    def ask_soon(self) -> None:
+        """Ask for pieces at the end of this reactor turn."""
+        if self._turn is None and not self._over:
+            self._turn = self._clock.callLater(0, self._ask)
+
+    def tick(self) -> None:
+        """Time has passed: ask for digests that nobody has sent."""
+        self._asks.shown(self.links, self._clock.seconds())
+
+    def stop(self) -> None:
+        """Ask nobody any more; the links are the owner's to close."""
+        self._over = True
+        for timer in (self._turn, self._have_timer, self._expiry):
+            if timer is not None and timer.active():
+                timer.cancel()
+        self._turn = self._have_timer = self._expiry = None
+
+    # -- LinkListener ---------------------------------------------------------------------
+
+    def link_opened(self, link: Link) -> None:
+        """Introduce ourselves."""
+        self.links.add(link)
+        self._picker.add_peer(link, seed=link.seed)
+        have = self._content.have
+        if have:
+            count = self._content.layout.piece_count or have.mask.bit_length()
+            link.peer.session.send_bitfield(count, have.to_bytes(count))
+            link.peer.flush()
+        if self._draining:
+            link.peer.pause("disk")
+        self._supervisor.neighbours_changed()
+        self.ask_soon()
+
+    def link_event(self, link: Link, event: Event) -> None:
+        """Do what the table says."""
+        handler = self._table.get(type(event))
+        if handler is not None:
+            handler(link, event)
+
+    def link_closed(self, link: Link, reason: Exception | None) -> None:
+        """Free what was asked of it, and drop what it asked."""
+        self.links.discard(link)
+        self._picker.remove_peer(link)
+        self._content.intake.forget(link)
+        self._uploader.drop(link.peer)
+        self._asks.gone(link)
+        self._log.debug("link {link} closed: {reason}", link=link.name, reason=str(reason))
+        self._supervisor.neighbours_changed()
+        self.ask_soon()
+
+    # -- Observer of the content -------------------------------------------------------------
+
+    def askable(self, pieces: list[int]) -> None:
+        """These can be verified when they come."""
+        self._picker.learn(pieces)
+        self.ask_soon()
+
+    def have(self, pieces: list[int], source: Hashable) -> None:  # noqa: ARG002 - Observer
+        """These are here: take them off the list, and tell those who may want them."""
+        now = self._clock.seconds()
+        for piece in pieces:
+            for cancel in self._picker.got(piece, now):
+                self._cancel(cancel.peer, cancel.piece)
+        for link in self.links:
+            self._offer(link, pieces)
+        if self._have_timer is None and self.links and not self._over:
+            self._have_timer = self._clock.callLater(HAVE_EVERY_S, self._flush_haves)
+        self.ask_soon()
+
+    def wrong(self, piece: int, source: Hashable) -> None:
+        """A neighbour sent wrong bytes: never again."""
+        if isinstance(source, Link):
+            self._picker.failed(piece, source)
+            self._supervisor.complain(source, piece, "wrong bytes")
+            self.ask_soon()
+
+    def again(self, piece: int, source: Hashable) -> None:
+        """Ask once more, anybody."""
+        if isinstance(source, Link):
+            self._picker.rejected(source, piece, ErrorCode.GONE, self._clock.seconds())
+            self.ask_soon()
+
+    # -- asking -----------------------------------------------------------------------------
+
+    def _ask(self) -> None:
+        self._turn = None
+        now = self._clock.seconds()
+        touched = set()
+        for ask in self._picker.next_asks(now):
+            link: Link = ask.peer
+            if not link.peer.is_open:
+                continue
+            if ask.piece is None:
+                link.peer.session.request_any(self._picker.in_flight[:32])
+            else:
+                link.asked.add(ask.piece)
+                length = self._content.length_of(ask.piece)
+                link.peer.session.request(ask.piece, 0, length)
+            touched.add(link)
+        for link in touched:
+            link.peer.flush()
+        self._watch_deadline(now)
+
+    def _watch_deadline(self, now: float) -> None:
+        """One timer, no later than the picker's next deadline; it arms itself again."""
+        deadline = self._picker.next_deadline()
+        if deadline is None or self._over:
+            return
+        wait = max(0.0, deadline - now)
+        if self._expiry is None:
+            self._expiry = self._clock.callLater(wait, self._expire)
+        elif self._expiry.getTime() > now + wait + 0.05:
+            self._expiry.reset(wait)
+
+    def _expire(self) -> None:
+        self._expiry = None
+        now = self._clock.seconds()
+        for late in self._picker.expire(now):
+            link: Link = late.peer
+            if late.piece is not None:
+                self._cancel(link, late.piece)
+        self._ask()
+
+    def _cancel(self, link: Link, piece: int) -> None:
+        if piece in link.asked and link.peer.is_open:
+            link.asked.discard(piece)
+            link.peer.session.cancel(piece, 0)
+            link.peer.flush()
+        self._content.intake.forget(link, piece)
+
+    def _ask_digests(self, link: Link, first: int) -> None:
+        if link.peer.is_open:
+            link.peer.session.send_get_digests(first)
+            link.peer.flush()
+
+    # -- what comes ---------------------------------------------------------------------------
+
+    def _slice(self, link: Link, event: SliceReceived) -> None:
+        if not event.wanted:
+            return
+        piece, length, now = event.piece, len(event.data), self._clock.seconds()
+        if event.any and (event.begin == 0 or piece not in link.asked):  # the seed chose it
+            link.asked.add(piece)
+            self._picker.any_started(link, piece)
+        link.received_bytes += length
+        self._picker.progress(link, piece, length, now)
+        self._supervisor.fed(length, now)
+        if self._content.intake.closed:
+            return
+        if self._content.intake.add(link, piece, event.begin, event.data):
+            link.asked.discard(piece)
+            self._picker.arrived(link, piece, now)
+            self.ask_soon()
+        self._hold_back(link, length, now)
+
+    def _hold_back(self, link: Link, length: int, now: float) -> None:
+        """Pause what comes too fast for the limits or the disk."""
+        wait = self._pace(length, now)
+        if wait > 0:
+            link.peer.pause_for("rate", wait)
+        if not self._draining and self._disk.full(self._content.task):
+            self._draining = True
+            for each in self.links:
+                each.peer.pause("disk")
+            self._disk.drained(self._content.task).addBoth(self._drained)
+
+    def _drained(self, _: object) -> None:
+        self._draining = False
+        for link in list(self.links):
+            link.peer.resume("disk")
+
+    def _request(self, link: Link, event: RequestReceived) -> None:
+        content = self._content
+        fits = event.begin + event.length <= content.length_of(event.piece)
+        if event.piece not in content.have or not fits:
+            link.peer.session.reject(event.piece, event.begin, ErrorCode.GONE)
+            link.peer.flush()
+            return
+        self._uploader.serve(link.peer, content.file, event.piece, event.begin, event.length)
+
+    def _request_any(self, link: Link, _: RequestAnyReceived) -> None:
+        """Only a seed chooses for others."""
+        link.peer.session.reject(ANY_PIECE, 0, ErrorCode.NOT_ALLOWED)
+        link.peer.flush()
+
+    def _cancelled(self, link: Link, event: CancelReceived) -> None:
+        self._uploader.cancel(link.peer, event.piece, event.begin)
+
+    def _rejected(self, link: Link, event: RejectReceived) -> None:
+        piece = None if event.piece == ANY_PIECE else event.piece
+        if piece is not None:
+            link.asked.discard(piece)
+            if event.code != ErrorCode.BUSY:  # that may mean: it is coming as the answer to ANY
+                self._content.intake.forget(link, piece)
+        self._picker.rejected(link, piece, event.code, self._clock.seconds())
+        self.ask_soon()
+
+    def _haves(self, link: Link, event: HaveReceived) -> None:
+        self._shown(link, mask_of(event.pieces))
+
+    def _bitfield(self, link: Link, event: BitfieldReceived) -> None:
+        try:
+            shown = Bitfield.from_bytes(event.bits, event.count)
+        except ValueError as error:
+            link.peer.close(ErrorCode.BAD_MESSAGE, str(error))
+            return
+        self._shown(link, shown.mask)
+
+    def _shown(self, link: Link, mask: int) -> None:
+        most = self._content.layout.piece_count or MAX_PIECES
+        if mask >> most:
+            link.peer.close(ErrorCode.BAD_MESSAGE, f"there are only {most} pieces")
+            return
+        new = mask & ~link.mask
+        if not new:
+            return
+        link.mask |= new
+        self._picker.peer_has(link, new)
+        if new & ~self._content.manifest.known.mask:
+            self._asks.shown(self.links, self._clock.seconds())
+        if new & ~self._content.have.mask:
+            self.ask_soon()
+
+    def _digests(self, link: Link, event: DigestsReceived) -> None:
+        try:
+            self._content.add_run(event.run)
+        except BadRun as error:
+            self._supervisor.complain(link, 0, f"bad run: {error}")
+            return
+        now = self._clock.seconds()
+        self._asks.answered(link, now)
+        self._asks.shown(self.links, now)
+
+    def _digests_wanted(self, link: Link, event: GetDigestsReceived) -> None:
+        for raw in self._content.manifest.runs_from(event.first)[:RUNS_PER_ANSWER]:
+            link.peer.session.send_digests(raw)
+        link.peer.flush()
+
+    # -- haves ----------------------------------------------------------------------------------
+
+    def _offer(self, link: Link, pieces: list[int]) -> None:
+        """Queue HAVEs: not for pieces that the neighbour has; the seed counts copies."""
+        wanted = pieces if link.seed else [p for p in pieces if not link.mask >> p & 1]
+        if wanted and link.peer.is_open:
+            link.peer.session.queue_have(wanted)
+
+    def _flush_haves(self) -> None:
+        self._have_timer = None
+        for link in self.links:
+            if link.peer.is_open and link.peer.session.pending_haves:
+                link.peer.session.flush_have()
+                link.peer.flush()

@@ -1,0 +1,214 @@
+"""When to read the origin oneself, so that a starving crowd does not recreate the overload.
+
+While a supernode answers, its ticket is needed; with none reachable a random wait spreads
+the crowd; a client that would give up gets its bytes regardless.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Protocol
+
+from twisted.internet.defer import CancelledError
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from dragonfly.errors import DragonflyError, OriginChanged, OriginError
+from dragonfly.net.reply import Validating, strong
+from dragonfly.net.tasks import Task, TaskSet
+from dragonfly.peer.content import Content
+from dragonfly.peer.hunger import Hunger
+from dragonfly.peer.originstream import OriginStream
+
+__all__ = ["ALONE_S", "PATIENCE_S", "Fallback", "Situation"]
+
+ALONE_S = 1.0
+"""Nobody useful for this long: ask the supernode, or find out that it is gone."""
+
+LONGEST_ASK_S = 8.0
+"""A supernode that answers is asked again after 1, 2, 4, then every 8 s."""
+
+PATIENCE_S = 20.0
+"""Nothing at all for this long, and no ticket: the client would give up now."""
+
+SPREAD_S = 2.0
+"""Without a supernode everybody waits a random part of this."""
+
+RETRY_S = 5.0
+"""After the origin failed, the next attempt waits this long."""
+
+
+class Situation(Protocol):
+    """What the fallback must know of the rest of the download."""
+
+    def useful(self) -> bool:
+        """Whether some neighbour has a piece that is missing here."""
+
+    def supernode_lost(self) -> bool:
+        """Whether the supernode does not answer."""
+
+    def ask(self) -> None:
+        """Announce now: hungry, or to find out whether anybody answers."""
+
+    def impatient(self, expected_s: float | None, now: float) -> bool:
+        """Whether the client's own limits (time, rate) will not be met."""
+
+    def reading_origin(self, how: str) -> None:
+        """The origin is being read from now on; ``how``: for the user."""
+
+
+class Fallback:
+    """One download's way to the origin.
+
+    :param stream: makes a reader of the origin; ``None`` forbids it (``--notbs``).
+    :param validator: the version that the pieces here belong to.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        content: Content,
+        hunger: Hunger,
+        situation: Situation,
+        *,
+        clock: IReactorTime,
+        rng: random.Random,
+        tasks: TaskSet,
+        stream: Callable[[], OriginStream | None],
+        validator: Validating,
+    ) -> None:
+        self.starving = False
+        self._content = content
+        self._hunger = hunger
+        self._situation = situation
+        self._clock = clock
+        self._rng = rng
+        self._tasks = tasks
+        self._stream = stream
+        self._validator = validator
+        self._reading: Task | None = None
+        self._ticket_until = 0.0
+        self._not_before = 0.0
+        self._spread_until: float | None = None
+        self._ask_at = 0.0
+        self._ask_gap = ALONE_S
+        self._given_up_on_swarm = False
+
+    # -- what is told -----------------------------------------------------------------
+
+    def ticket(self, seconds: float) -> None:
+        """The supernode lets us read the origin for so long."""
+        if seconds > 0:
+            self._ticket_until = self._clock.seconds() + seconds
+            if self.starving:
+                self._begin("by the supernode's leave")
+
+    def swarm_failed(self) -> None:
+        """The supernode says that it will not have the content: no use in waiting."""
+        self._given_up_on_swarm = True
+
+    def stop(self) -> None:
+        """Read no more."""
+        if self._reading is not None:
+            self._reading.cancel()
+
+    @property
+    def reading(self) -> bool:
+        """Whether the origin is being read."""
+        return self._reading is not None and self._reading.running
+
+    # -- what is decided ---------------------------------------------------------------
+
+    def tick(self) -> None:
+        """Look at the download; called a few times a second while it is not finished."""
+        now = self._clock.seconds()
+        if self.reading or self._content.checking or now < self._not_before:
+            return
+        useful = self._situation.useful()
+        alone = not useful and self._hunger.quiet_s(now) >= ALONE_S
+        expected = self._hunger.expected_s(self._content.remaining, now)
+        self.starving = self._hunger.starves(self._content.remaining, now)
+        impatient = self._situation.impatient(expected, now)
+        if not (alone or self.starving or impatient or self._given_up_on_swarm):
+            self._ask_gap, self._spread_until = ALONE_S, None
+            return
+        if self._situation.supernode_lost() or self._given_up_on_swarm:
+            self._after_spread(now)
+        elif now < self._ticket_until:
+            self._begin("by the supernode's leave")
+        elif impatient or self._hunger.quiet_s(now) >= PATIENCE_S:
+            self._begin("because nothing else brought it in time")
+        elif now >= self._ask_at:
+            self._ask_at, self._ask_gap = now + self._ask_gap, min(2 * self._ask_gap, LONGEST_ASK_S)
+            self._situation.ask()
+
+    def _after_spread(self, now: float) -> None:
+        """Nobody governs: a random wait keeps the crowd apart."""
+        if self._spread_until is None:
+            self._spread_until = now + self._rng.uniform(0.0, SPREAD_S)
+        if now >= self._spread_until:
+            self._begin("because no supernode helps")
+
+    def _begin(self, why: str) -> None:
+        stream = self._stream()
+        if stream is None or self.reading:
+            return
+        self._situation.reading_origin(why)
+        self._reading = self._tasks.spawn(self._read(stream), "reading the origin")
+
+    async def _read(self, stream: OriginStream) -> None:
+        """Read until the ticket is over or nothing is left; failures wait for the next try."""
+        try:
+            await self._read_pieces(stream)
+        except CancelledError:
+            raise
+        except OriginChanged as error:
+            self._content.fail(error)
+        except DragonflyError as error:
+            self._not_before = self._clock.seconds() + RETRY_S
+            self._failed(error)
+
+    async def _read_pieces(self, stream: OriginStream) -> None:
+        governed = not self._situation.supernode_lost() and not self._given_up_on_swarm
+        first = self._first_known()
+        if first is not None:
+            await stream.known(first, self._validator, lambda: self._over(governed))
+        elif not governed or self._hunger.quiet_s(self._clock.seconds()) >= PATIENCE_S:
+            await self._read_rest(stream)
+
+    async def _read_rest(self, stream: OriginStream) -> None:
+        """Read on without digests, which is right only in the very version that is here."""
+        first = self._content.first_missing()
+        if first and strong(self._validator.etag) is None:
+            raise OriginChanged("nothing tells whether the origin still has this version")
+        await stream.rest(first, self._validator)
+
+    def _first_known(self) -> int | None:
+        """Where to begin: anywhere among what is missing, so that a few readers of one task
+        bring different pieces; at the front for who reads in order."""
+        missing = self._content.manifest.known.mask & ~self._content.have.mask
+        if not missing:
+            return None
+        if not self._content.in_order:
+            cut = self._rng.randrange(missing.bit_length())
+            missing = (missing >> cut << cut) or missing
+        return (missing & -missing).bit_length() - 1
+
+    def _over(self, governed: bool) -> bool:
+        return governed and self._clock.seconds() >= max(
+            self._ticket_until, self._hunger_patience()
+        )
+
+    def _hunger_patience(self) -> float:
+        """Who began without a ticket reads on, until the swarm could feed him."""
+        return float("inf") if not self._situation.useful() else 0.0
+
+    def _failed(self, error: DragonflyError) -> None:
+        """The origin did not give it; that ends the download only if nobody else will."""
+        final = isinstance(error, OriginError) and not error.retryable
+        if final and (self._situation.supernode_lost() or self._given_up_on_swarm):
+            self._content.fail(error)
+        else:
+            self._log.warn("the origin did not help: {error}", error=str(error))

@@ -1,0 +1,78 @@
+"""Does a download starve? Judged by when it can be expected to end. Pure: time comes in."""
+
+from __future__ import annotations
+
+import math
+
+__all__ = ["QUIET_S", "Hunger"]
+
+QUIET_S = 3.0
+"""Nothing at all for this long is starving, whatever was promised."""
+
+SMOOTH_S = 3.0
+"""Time constant of the smoothed rate."""
+
+WARM_UP_S = 2.0
+"""Rates of the first seconds promise nothing."""
+
+SLACK_S = 10.0
+"""A finish that slips by less than this is no reason to ask for anything."""
+
+SLIP = 0.5
+"""... nor one that slips by less than this share of the time it was to take."""
+
+
+class Hunger:
+    """Follows one download's bytes.
+
+    Not how fast it is decides, but whether the end moves away: a slow link is no reason to
+    burden the origin, a swarm that dries up is.
+    """
+
+    def __init__(self, now: float) -> None:
+        self._began = now
+        self._fed_at = now
+        self._rated_at = now
+        self._weight = 0.0
+        self._promised: float | None = None
+
+    def fed(self, length: int, now: float) -> None:
+        """``length`` useful bytes came."""
+        self._settle(now)
+        self._weight += length
+        self._fed_at = now
+
+    def rate(self, now: float) -> float:
+        """Smoothed bytes per second."""
+        self._settle(now)
+        span = 1.0 - math.exp(-max(now - self._began, 1e-3) / SMOOTH_S)
+        return self._weight / (SMOOTH_S * span)
+
+    def quiet_s(self, now: float) -> float:
+        """Seconds since anything useful came."""
+        return now - self._fed_at
+
+    def expected_s(self, remaining: int, now: float) -> float | None:
+        """Seconds that ``remaining`` bytes will take at this rate; ``None``: no telling."""
+        rate = self.rate(now)
+        return remaining / rate if rate >= 1.0 else None
+
+    def starves(self, remaining: int, now: float) -> bool:
+        """Whether ``remaining`` bytes will not come in anything like the time promised."""
+        if remaining <= 0:
+            return False
+        if self.quiet_s(now) >= QUIET_S:
+            return True
+        expected = self.expected_s(remaining, now)
+        if now - self._began < WARM_UP_S or expected is None:
+            return False
+        finish = now + expected
+        if self._promised is None or finish < self._promised:
+            self._promised = finish
+        return finish - self._promised > max(SLACK_S, SLIP * (self._promised - self._began))
+
+    def _settle(self, now: float) -> None:
+        """Let the weight of old bytes fade up to ``now``."""
+        if now > self._rated_at:
+            self._weight *= math.exp((self._rated_at - now) / SMOOTH_S)
+            self._rated_at = now

@@ -1,0 +1,327 @@
+"""The Unix socket where dfget meets the peer of its home: one JSON object a line.
+
+Requests are ``get``, ``ping``, ``status`` and ``stop``; a ``get`` is answered by events
+until ``done`` or ``failed``. A client that hangs up has given up its request; what was
+downloaded stays and is continued next time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
+from twisted.internet.protocol import Factory, connectionDone
+from twisted.logger import Logger
+from twisted.protocols.basic import LineOnlyReceiver
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+import dragonfly
+from dragonfly.config import parse_node
+from dragonfly.errors import ConfigError, DragonflyError, OriginError, TrackerError
+from dragonfly.peer.download import Download
+from dragonfly.peer.request import FetchRequest
+from dragonfly.task.digest import Digest
+from dragonfly.task.layout import Layout
+
+__all__ = ["LINE_BYTES", "RANGES_EVERY_S", "LocalFactory", "LocalServer", "parse_get"]
+
+LINE_BYTES = 256 * 1024
+"""Longest line of a client: a URL, headers, and room."""
+
+RANGES_EVERY_S = 0.02
+"""Verified ranges are gathered this long: an event per piece would wake dfget each time."""
+
+
+def parse_get(message: dict[str, Any]) -> FetchRequest:
+    """Turn a ``get`` message into a request.
+
+    :raises ConfigError: a field is missing or wrong; the text names it.
+    """
+    digest = _optional(message, "digest", str)
+    return FetchRequest(
+        url=_need(message, "url", str),
+        headers=tuple(_pair(each) for each in _list(message, "headers")),
+        filters=tuple(_text("filters", each) for each in _list(message, "filters")),
+        identifier=_optional(message, "identifier", str) or "",
+        digest=Digest.parse(digest) if digest else None,
+        pattern=_optional(message, "pattern", str) or "p2p",
+        notbs=bool(message.get("notbs", False)),
+        nodes=tuple(parse_node(_text("nodes", each)) for each in _list(message, "nodes")),
+        local_limit=_optional(message, "locallimit", int),
+        total_limit=_optional(message, "totallimit", int),
+        min_rate=_optional(message, "minrate", int),
+        timeout_s=_optional(message, "timeout", (int, float)),
+        client_queue=_optional(message, "clientqueue", int),
+        cacerts=_optional(message, "cacerts", str),
+        insecure=bool(message.get("insecure", False)),
+        callsystem=_optional(message, "callsystem", str) or "",
+    )
+
+
+def _need(message: dict[str, Any], key: str, kind: Any) -> Any:
+    value = _optional(message, key, kind)
+    if value is None:
+        raise ConfigError(f"the request lacks {key!r}")
+    return value
+
+
+def _optional(message: dict[str, Any], key: str, kind: Any) -> Any:
+    value = message.get(key)
+    if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
+        raise ConfigError(f"{key!r} has a value of the wrong type: {value!r}")
+    return value
+
+
+def _list(message: dict[str, Any], key: str) -> list[Any]:
+    value = _optional(message, key, list)
+    return [] if value is None else list(value)
+
+
+def _text(key: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise ConfigError(f"{key!r} holds {value!r}, which is not text")
+    return value
+
+
+def _pair(value: Any) -> tuple[str, str]:
+    if not isinstance(value, list) or len(value) != 2:
+        raise ConfigError("'headers' holds something other than a pair of name and value")
+    return _text("headers", value[0]), _text("headers", value[1])
+
+
+@attrs.frozen(kw_only=True)
+class LocalServer:
+    """What the socket offers.
+
+    :param fetch: begins a download.
+    :param stop: ends this process.
+    :param status: what ``status`` is answered with.
+    :param used: called whenever a client comes or goes (with +1 or -1).
+    """
+
+    fetch: Callable[[FetchRequest], Download]
+    stop: Callable[[], None]
+    status: Callable[[], dict[str, Any]]
+    used: Callable[[int], None]
+    clock: IReactorTime
+
+
+@implementer(IPushProducer)
+class LocalProtocol(LineOnlyReceiver):
+    """One client."""
+
+    delimiter = b"\n"
+    MAX_LENGTH = LINE_BYTES
+    _log = Logger()
+
+    def __init__(self, server: LocalServer, connected: set[LocalProtocol]) -> None:
+        self._server = server
+        self._connected = connected
+        self._download: Download | None = None
+        self._ranges: list[tuple[int, int]] = []
+        self._timer: IDelayedCall | None = None
+        self._full = False
+
+    # -- Protocol -------------------------------------------------------------------
+
+    def connectionMade(self) -> None:
+        """Count the client, and hear from the transport when it does not read."""
+        self._connected.add(self)
+        self._server.used(1)
+        self.transport.registerProducer(self, True)  # type: ignore[union-attr]
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: ARG002
+        """The client is gone, and with it its interest in the download."""
+        self._connected.discard(self)
+        self._server.used(-1)
+        self._stop_timer()
+        download, self._download = self._download, None
+        if download is not None:
+            download.cancel()
+
+    def lineReceived(self, line: bytes) -> None:
+        """One request."""
+        try:
+            message = json.loads(line)
+            if not isinstance(message, dict):
+                raise ConfigError("a request is a JSON object")
+            self._obey(message)
+        except (ValueError, DragonflyError) as error:
+            self._send(_failure(error))
+
+    def lineLengthExceeded(self, line: bytes) -> None:  # noqa: ARG002
+        """Nobody asks at such length."""
+        self._send(_failure(ConfigError(f"a request is longer than {LINE_BYTES} bytes")))
+        self.hang_up()
+
+    def _obey(self, message: dict[str, Any]) -> None:
+        op = message.get("op")
+        if op == "get":
+            self._get(message)
+        elif op == "ping":
+            version = dragonfly.__version__
+            self._send({"event": "pong", "version": version, "pid": os.getpid()})
+        elif op == "status":
+            self._send({"event": "status", **self._server.status()})
+        elif op == "stop":
+            self._send({"event": "stopping"})
+            self._server.stop()
+        else:
+            raise ConfigError(f"unknown request {op!r}")
+
+    def _get(self, message: dict[str, Any]) -> None:
+        if self._download is not None:
+            raise ConfigError("this connection has a download already")
+        self._download = self._server.fetch(parse_get(message))
+        self._download.add_listener(self)
+
+    # -- DownloadListener --------------------------------------------------------------
+
+    def on_layout(self, layout: Layout) -> None:
+        """The download has a file, and perhaps a length."""
+        download = self._download
+        if download is None:
+            return
+        self._flush_ranges()
+        self._send(
+            {
+                "event": "layout",
+                "task": download.task.hex(),
+                "path": str(download.path),
+                "length": layout.length,
+            }
+        )
+
+    def on_ranges(self, ranges: list[tuple[int, int]]) -> None:
+        """More bytes are verified."""
+        self._ranges.extend(ranges)
+        if self._timer is None and not self._full:
+            self._timer = self._server.clock.callLater(RANGES_EVERY_S, self._flush_ranges)
+
+    def on_notice(self, text: str) -> None:
+        """Something the user should know."""
+        self._send({"event": "notice", "text": text})
+
+    def on_restart(self) -> None:
+        """The content changed: what was copied is worth nothing."""
+        self._ranges.clear()
+        self._send({"event": "restart"})
+
+    def on_done(self) -> None:
+        """All bytes are there."""
+        download = self._download
+        if download is None:
+            return
+        self._full = False
+        self._flush_ranges()
+        self._send(
+            {
+                "event": "done",
+                "length": download.layout.length,
+                "bytes": dict(download.sources),
+                "seconds": round(download.seconds, 3),
+                "reason": download.reason,
+            }
+        )
+
+    def on_failed(self, error: Exception) -> None:
+        """It did not work."""
+        download = self._download
+        if download is None:
+            return
+        extra = {"bytes": dict(download.sources), "reason": download.reason}
+        self._send({**_failure(error), **extra})
+
+    # -- IPushProducer -----------------------------------------------------------------
+
+    def pauseProducing(self) -> None:
+        """The client does not read: ranges are gathered until it does."""
+        self._full = True
+        self._stop_timer()
+
+    def resumeProducing(self) -> None:
+        """The client reads again."""
+        self._full = False
+        self._flush_ranges()
+
+    def stopProducing(self) -> None:
+        """The transport is gone; ``connectionLost`` says the rest."""
+        self._full = True
+        self._stop_timer()
+
+    # -- inside ------------------------------------------------------------------------
+
+    def _flush_ranges(self) -> None:
+        self._stop_timer()
+        ranges, self._ranges = self._ranges, []
+        if ranges and self._download is not None:
+            event = {"event": "ranges", "ranges": merge(ranges)}
+            self._send({**event, "bytes": dict(self._download.sources)})
+
+    def _stop_timer(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None and timer.active():
+            timer.cancel()
+
+    def _send(self, event: dict[str, Any]) -> None:
+        if self.transport is not None:
+            line = json.dumps(event, separators=(",", ":")).encode()
+            self.sendLine(line)  # type: ignore[no-untyped-call]
+
+    def hang_up(self) -> None:
+        """End the conversation, once what was said is out."""
+        if self.transport is not None:
+            self.transport.unregisterProducer()  # type: ignore[attr-defined]
+            self.transport.loseConnection()
+
+
+def merge(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Sort ranges and join those that touch."""
+    joined: list[tuple[int, int]] = []
+    for begin, end in sorted(ranges):
+        if joined and begin <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        else:
+            joined.append((begin, end))
+    return joined
+
+
+def _failure(error: Exception) -> dict[str, Any]:
+    """The ``failed`` event for ``error``."""
+    status = error.status if isinstance(error, OriginError | TrackerError) else 0
+    return {
+        "event": "failed",
+        "code": type(error).__name__,
+        "status": status,
+        "error": str(error),
+        "retryable": bool(getattr(error, "retryable", False)),
+        "reason": 0,
+        "bytes": {},
+    }
+
+
+class LocalFactory(Factory):
+    """Makes a :class:`LocalProtocol` for each client.
+
+    :ivar connected: the conversations that are going on.
+    """
+
+    noisy = False
+
+    def __init__(self, server: LocalServer) -> None:
+        self.connected: set[LocalProtocol] = set()
+        self._server = server
+
+    def buildProtocol(self, addr: object) -> LocalProtocol:  # noqa: ARG002
+        """Take one client."""
+        return LocalProtocol(self._server, self.connected)
+
+    def hang_up(self) -> None:
+        """End all conversations."""
+        for protocol in list(self.connected):
+            protocol.hang_up()

@@ -1,0 +1,374 @@
+"""The piece protocol on a socket: bytes to a session and back, nothing more.
+
+:class:`PeerProtocol` owns one connection: it feeds a sans-I/O session, writes what the
+session wants written, keeps the session's one deadline on the reactor, and passes
+back-pressure both ways. Who the neighbour is good for is its listener's business.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import struct
+import termios
+from collections.abc import Callable, Hashable
+from contextlib import suppress
+from typing import Any
+from typing import Protocol as Shape
+
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from dragonfly.errors import ErrorCode, LocalProtocolError, PeerTimedOut, RemoteProtocolError
+from dragonfly.net.addresses import plain_address
+from dragonfly.wire.messages import Closed, Event, Opened
+from dragonfly.wire.session import PeerSession
+
+__all__ = [
+    "CLOSE_LIMIT_S",
+    "PAUSE_LIMIT_S",
+    "UNREAD_LIMIT_BYTES",
+    "PeerListener",
+    "PeerProtocol",
+    "socket_backlog",
+]
+
+CLOSE_LIMIT_S = 5.0
+"""How long a goodbye may wait for a neighbour that does not read, before the abort."""
+
+PAUSE_LIMIT_S = 60.0
+"""A paused socket does not show that the other side is gone, so no pause lasts longer."""
+
+DEAF_S = 2.0
+"""After a pause the neighbour gets so long before its silence counts: we did not listen."""
+
+
+UNREAD_LIMIT_BYTES = 4 * 1024 * 1024
+"""So much may be written to a neighbour that does not read. Slices stop at the first byte of
+it; this is for answers to questions that never end: 1,024 GET_DIGESTS are worth 260 MiB."""
+
+
+class PeerListener(Shape):
+    """Whoever wants to know what happens on a connection."""
+
+    def peer_opened(self, peer: PeerProtocol) -> None:
+        """Both sides proved who they are; ``peer.session.remote`` is the neighbour's HELLO."""
+
+    def peer_event(self, peer: PeerProtocol, event: Event) -> None:
+        """One event of the open session, in the order of the stream."""
+
+    def peer_closed(self, peer: PeerProtocol, reason: Exception | None) -> None:
+        """The connection is gone, for ever; called once. ``None``: a clean end."""
+
+
+def socket_backlog(transport: Any) -> int:
+    """Bytes handed to ``transport`` that the other host has not acknowledged yet.
+
+    The kernel tells its part by ``SIOCOUTQ`` (the same number as ``TIOCOUTQ``); what
+    Twisted still holds in user space comes on top, because a block that was just written
+    has not reached the kernel before the reactor's next turn. 0 when there is no socket.
+    """
+    waiting = getattr(transport, "_tempDataLen", 0) - getattr(transport, "offset", 0)
+    waiting += len(getattr(transport, "dataBuffer", b""))
+    handle = getattr(transport, "getHandle", None)
+    if handle is None:
+        return max(waiting, 0)
+    try:
+        raw = fcntl.ioctl(handle(), termios.TIOCOUTQ, b"\0\0\0\0")
+    except (OSError, AttributeError, ValueError):
+        return 0
+    return max(waiting, 0) + int(struct.unpack("i", raw)[0])
+
+
+@implementer(IPushProducer)
+class PeerProtocol(Protocol):
+    """One connection to one neighbour.
+
+    :param session_factory: makes the session when the connection is made; gets ``now``.
+    :param clock: time and timers.
+    :param listener: told of everything; may be replaced at any time (``listener``).
+    :param backlog: tells the un-ACKed bytes of a transport.
+
+    Call any method of :attr:`session`, then :meth:`flush`. While an incoming read is being
+    handled flushes are gathered into one write.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        session_factory: Callable[[float], PeerSession],
+        clock: IReactorTime,
+        listener: PeerListener,
+        *,
+        backlog: Callable[[Any], int] = socket_backlog,
+    ) -> None:
+        self.listener = listener
+        self.writable = True
+        self.closed = False
+        self.on_writable: Callable[[], None] | None = None
+        self.session: PeerSession
+        self._session_factory = session_factory
+        self._clock = clock
+        self._backlog = backlog
+        self._reason: Exception | None = None
+        self._unread = 0
+        self._closing = False
+        self._corked = False
+        self._pauses: set[Hashable] = set()
+        self._timed: dict[Hashable, IDelayedCall] = {}
+        self._pause_limit: IDelayedCall | None = None
+        self._timer: IDelayedCall | None = None
+        self._timer_at = 0.0
+        self._deaf_until = 0.0
+        self._close_limit: IDelayedCall | None = None
+
+    # -- what the owner may ask -----------------------------------------------
+
+    @property
+    def address(self) -> str:
+        """The other host's address as text, empty when there is none."""
+        host = getattr(self.transport.getPeer(), "host", "") if self.transport else ""
+        return plain_address(host) if host else ""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether messages of the open state may be sent now."""
+        return not self._closing and not self.closed and self.session.is_open
+
+    def flush(self) -> None:
+        """Write what the session has queued, and keep its deadline."""
+        if self._corked or self.closed or self._closing:
+            return
+        self._write()
+        if self._unread > UNREAD_LIMIT_BYTES:
+            self.abort(PeerTimedOut(f"the neighbour does not read: {self._unread} bytes wait"))
+            return
+        self._arm()
+
+    def unacked(self) -> int:
+        """Bytes sent that the neighbour's host has not acknowledged."""
+        return 0 if self.closed or self.transport is None else self._backlog(self.transport)
+
+    def close(self, code: ErrorCode = ErrorCode.NO_ERROR, text: str = "") -> None:
+        """Say BYE and end the connection; aborts after :data:`CLOSE_LIMIT_S`.
+
+        ``peer_closed`` follows later, never inside this call.
+        """
+        if self._closing or self.closed:
+            return
+        with suppress(LocalProtocolError):  # closed already: what it queued still goes out
+            self.session.bye(code, text)
+        self._hang_up()
+
+    def abort(self, reason: Exception | None = None) -> None:
+        """End the connection at once, without a word."""
+        if not self.closed and self.transport is not None:
+            self._reason = self._reason or reason
+            self._closing = True
+            self.transport.abortConnection()  # type: ignore[attr-defined]
+
+    def pause(self, token: Hashable) -> None:
+        """Stop reading until every token is resumed; at most :data:`PAUSE_LIMIT_S`."""
+        if self.closed or self._closing or token in self._pauses:
+            return
+        if not self._pauses:
+            self.transport.pauseProducing()  # type: ignore[union-attr]
+            self._pause_limit = self._clock.callLater(PAUSE_LIMIT_S, self._paused_too_long)
+        self._pauses.add(token)
+
+    def pause_for(self, token: Hashable, seconds: float) -> None:
+        """Stop reading for so long; not longer than :data:`PAUSE_LIMIT_S`."""
+        self.pause(token)
+        if token in self._pauses and token not in self._timed:
+            wait = min(seconds, PAUSE_LIMIT_S / 2)
+            self._timed[token] = self._clock.callLater(wait, self.resume, token)
+
+    def resume(self, token: Hashable) -> None:
+        """Take back one pause; unknown tokens are no error."""
+        timed = self._timed.pop(token, None)
+        if timed is not None and timed.active():
+            timed.cancel()
+        if token not in self._pauses:
+            return
+        self._pauses.discard(token)
+        if not self._pauses:
+            self._stop_pause_limit()
+            self._deaf_until = self._clock.seconds() + DEAF_S
+            if not self.closed and not self._closing:
+                self.transport.resumeProducing()  # type: ignore[union-attr]
+
+    @property
+    def paused(self) -> bool:
+        """Whether reading is stopped."""
+        return bool(self._pauses)
+
+    # -- Protocol ---------------------------------------------------------------
+
+    def connectionMade(self) -> None:
+        """Set the socket up and let the session speak first if it is the dialler's."""
+        transport = self.transport
+        for option in ("setTcpNoDelay", "setTcpKeepAlive"):
+            setter = getattr(transport, option, None)
+            if setter is not None:
+                setter(True)
+        self.session = self._session_factory(self._clock.seconds())
+        transport.registerProducer(self, True)  # type: ignore[union-attr]
+        self.flush()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Feed the session and pass its events on; a violation ends the connection."""
+        if self._closing or self.closed:
+            return
+        self._corked = True
+        try:
+            events = self.session.receive(data, self._clock.seconds())
+        except RemoteProtocolError as error:
+            self._violated(error)
+            return
+        finally:
+            self._corked = False
+        self._deliver(events)
+        self.flush()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Free everything and tell the listener, once."""
+        if self.closed:
+            return
+        self.closed = True
+        self.writable = False
+        self._pauses.clear()
+        self._stop_pause_limit()
+        for timer in (self._timer, self._close_limit, *self._timed.values()):
+            if timer is not None and timer.active():
+                timer.cancel()
+        self._timer = self._close_limit = None
+        self._timed.clear()
+        if self._reason is None and not self._closing and not reason.check(ConnectionDone):
+            self._reason = reason.value if isinstance(reason.value, Exception) else None
+        self.on_writable = None
+        self.listener.peer_closed(self, self._reason)
+
+    # -- IPushProducer: outbound back-pressure --------------------------------------
+
+    def pauseProducing(self) -> None:
+        """The transport holds enough: nothing bulky is to be written."""
+        self.writable = False
+
+    def resumeProducing(self) -> None:
+        """The transport has drained: the uploader may go on."""
+        self.writable = True
+        self._unread = 0
+        if self.on_writable is not None and not self._closing:
+            self.on_writable()
+
+    def stopProducing(self) -> None:
+        """The transport is gone; ``connectionLost`` says the rest."""
+        self.writable = False
+
+    # -- inside -----------------------------------------------------------------
+
+    def _deliver(self, events: list[Event]) -> None:
+        """Pass events on as one corked batch, until somebody closes the connection."""
+        if not events:
+            return
+        self._corked = True
+        try:
+            for event in events:
+                if self._closing or self.closed:
+                    return
+                self._pass_on(event)
+        finally:
+            self._corked = False
+
+    def _pass_on(self, event: Event) -> None:
+        if isinstance(event, Opened):
+            self.listener.peer_opened(self)
+        elif isinstance(event, Closed):
+            self._said_goodbye(event)
+        else:
+            self.listener.peer_event(self, event)
+
+    def _said_goodbye(self, event: Closed) -> None:
+        if event.code != ErrorCode.NO_ERROR:
+            self._reason = RemoteProtocolError(f"neighbour said: {event.text}", _code(event.code))
+        self._hang_up()
+
+    def _violated(self, error: RemoteProtocolError) -> None:
+        """Events before the violation count; then the goodbye goes out and we hang up."""
+        self._reason = error
+        self._deliver(list(getattr(error, "events", ())))
+        if not self._closing and not self.closed:
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Write what is queued, end the stream, and abort if the other side does not read."""
+        self._write()
+        self._closing = True
+        transport = self.transport
+        if transport is None or self.closed:
+            return
+        transport.unregisterProducer()  # type: ignore[attr-defined]
+        self._close_limit = self._clock.callLater(CLOSE_LIMIT_S, transport.abortConnection)  # type: ignore[attr-defined]
+        transport.loseConnection()
+
+    def _write(self) -> None:
+        chunks = self.session.take_output()
+        if not chunks or self.transport is None:
+            return
+        if not self.writable:
+            self._unread += sum(map(len, chunks))
+        self.transport.writeSequence(chunks)
+
+    def _arm(self) -> None:
+        """Have one timer that fires no later than the session's next deadline.
+
+        A deadline that moves away does not touch the timer: it fires early and arms
+        itself again, which is cheaper than a cancelled call for every message.
+        """
+        deadline = self.session.next_deadline()
+        if deadline is None or self.closed:
+            return
+        if self._timer is not None:
+            if self._timer_at <= deadline:
+                return
+            self._timer.cancel()
+        self._timer_at = deadline
+        wait = max(0.0, deadline - self._clock.seconds())
+        self._timer = self._clock.callLater(wait, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        if self._closing:
+            return
+        if self._pauses or self._clock.seconds() < self._deaf_until:
+            self._timer_at = self._clock.seconds() + DEAF_S
+            self._timer = self._clock.callLater(DEAF_S, self._tick)
+            return
+        try:
+            events = self.session.tick(self._clock.seconds())
+        except PeerTimedOut as error:
+            self._violated(error)
+            return
+        self._deliver(events)
+        self.flush()
+
+    def _paused_too_long(self) -> None:
+        self._pause_limit = None
+        self.abort(PeerTimedOut(f"reading was paused for {PAUSE_LIMIT_S:.0f} s"))
+
+    def _stop_pause_limit(self) -> None:
+        limit, self._pause_limit = self._pause_limit, None
+        if limit is not None and limit.active():
+            limit.cancel()
+
+
+def _code(value: int) -> ErrorCode:
+    """A code from the wire as ours; unknown ones count as INTERNAL."""
+    try:
+        return ErrorCode(value)
+    except ValueError:
+        return ErrorCode.INTERNAL

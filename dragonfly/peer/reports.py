@@ -1,0 +1,178 @@
+"""What one task tells the supernode, and what it makes of the answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from dragonfly.control.messages import (
+    AnnounceAnswer,
+    AnnounceRequest,
+    Complaint,
+    Holding,
+    Rates,
+    RegisterAnswer,
+    RegisterRequest,
+)
+from dragonfly.errors import BadRun, ErrorCode, OriginChanged, OriginRefused
+from dragonfly.peer.content import Content
+from dragonfly.peer.fallback import Fallback
+from dragonfly.peer.hunger import Hunger
+from dragonfly.peer.links import Links
+from dragonfly.peer.membership import Membership
+from dragonfly.peer.supernodes import Supernode
+
+__all__ = ["Reports", "Tally"]
+
+FINAL = frozenset({401, 403, 404, 410, 451})
+"""Statuses of the origin that it would give everybody: no use in asking it again."""
+
+OUTDATED_S = 60.0
+"""A version that the supernode has replaced is announced no more often than this."""
+
+
+@attrs.define(eq=False)
+class Tally:
+    """Bytes of one task by source, and bytes served."""
+
+    cdn: int = 0
+    peers: int = 0
+    origin: int = 0
+    cache: int = 0
+    served: int = 0
+
+    def add(self, kind: str, length: int) -> None:
+        """Count received bytes."""
+        setattr(self, kind, getattr(self, kind) + length)
+
+
+class Reports:
+    """The subject of one task's announces."""
+
+    _log = Logger()
+
+    def __init__(  # noqa: PLR0917 - the parts of one transfer
+        self,
+        content: Content,
+        links: Links,
+        membership: Membership,
+        fallback: Fallback,
+        hunger: Hunger,
+        tally: Tally,
+        *,
+        me: bytes,
+        clock: IReactorTime,
+        supernode: Supernode,
+        request: RegisterRequest,
+        on_outdated: Callable[[], None],
+    ) -> None:
+        self.complaints: list[Complaint] = []
+        self.request = request
+        self._content = content
+        self._links = links
+        self._membership = membership
+        self._fallback = fallback
+        self._hunger = hunger
+        self._tally = tally
+        self._me = me
+        self._clock = clock
+        self._supernode = supernode
+        self._on_outdated = on_outdated
+        self._reported_at = clock.seconds()
+        self._reported_served = 0
+
+    def report(self) -> AnnounceRequest:
+        """How it goes now."""
+        now, content = self._clock.seconds(), self._content
+        complaints, self.complaints = self.complaints, []
+        return AnnounceRequest(
+            task=content.task,
+            key=self._me,
+            fetch=content.manifest.fetch,
+            have_count=len(content.have),
+            complete=content.complete,
+            rates=self._rates(now),
+            dead=self._links.take_dead(),
+            complaints=complaints,
+            starving=self._fallback.starving and not content.finished,
+            neighbours=[link.key for link in self._links],
+            expected_s=self._hunger.expected_s(content.remaining, now),
+        )
+
+    def answered(self, answer: AnnounceAnswer) -> None:
+        """Do what the supernode says."""
+        self._membership.renew(answer.grant, answer.now, self._clock.seconds())
+        for key in answer.drop:
+            self._links.drop(key, ErrorCode.NO_ERROR, "the supernode says so")
+        self._links.connect(answer.neighbours)
+        if self._content.finished:
+            return
+        if answer.state == "failed":
+            self._failed(answer)
+        self._fallback.ticket(answer.ticket)
+
+    async def register_again(self) -> float:
+        """The supernode has forgotten us: say what is here, and go on."""
+        answer = await self._supernode.register(attrs.evolve(self.request, have=self.holding()))
+        if isinstance(answer, RegisterAnswer) and self.same(answer):
+            self.registered(answer, self.request)
+            return answer.announce_after
+        self._content.fail(OriginChanged("the supernode has another version by now"))
+        self._on_outdated()
+        return OUTDATED_S
+
+    def same(self, answer: RegisterAnswer) -> bool:
+        """Whether ``answer`` is about the version that is here."""
+        manifest = self._content.manifest
+        ours = (manifest.task, manifest.fetch, manifest.piece_size)
+        return (answer.task, answer.fetch, answer.piece_size) == ours
+
+    def registered(self, answer: RegisterAnswer, request: RegisterRequest) -> None:
+        """One more registration for this version was answered."""
+        self.request = request
+        self._membership.renewed(answer, self._clock.seconds())
+        self.take_runs(answer)
+        self._links.connect(answer.neighbours)
+
+    def take_runs(self, answer: RegisterAnswer) -> None:
+        """Believe the runs that came inside an answer; they are signed like all others."""
+        for raw in answer.runs:
+            try:
+                self._content.add_run(raw)
+            except BadRun as error:  # noqa: PERF203 - the others may be good
+                self._log.warn("a run from the supernode is of no use: {error}", error=str(error))
+
+    def _failed(self, answer: AnnounceAnswer) -> None:
+        """The CDN will not have it: if the origin said no, it is no; else try ourselves."""
+        error = answer.error
+        if error is not None and error.origin_status in FINAL and not error.retryable:
+            self._content.fail(OriginRefused(error.message, error.origin_status))
+        else:
+            self._fallback.swarm_failed()
+
+    def holding(self) -> Holding:
+        """What is here, verified."""
+        content = self._content
+        count = content.layout.piece_count or content.have.mask.bit_length()
+        return Holding(
+            task=content.task,
+            fetch=content.manifest.fetch,
+            piece_size=content.manifest.piece_size,
+            count=count,
+            bits=content.have.to_bytes(count),
+        )
+
+    def _rates(self, now: float) -> Rates:
+        span = max(now - self._reported_at, 1e-3)
+        up = (self._tally.served - self._reported_served) / span
+        self._reported_at, self._reported_served = now, self._tally.served
+        return Rates(
+            down=0.0 if self._content.finished else self._hunger.rate(now),
+            up=up,
+            from_cdn=self._tally.cdn,
+            from_peers=self._tally.peers,
+            from_origin=self._tally.origin,
+        )

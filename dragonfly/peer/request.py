@@ -1,0 +1,35 @@
+"""What a client asks a peer for."""
+
+from __future__ import annotations
+
+import attrs
+
+from dragonfly.config import Node
+from dragonfly.task.digest import Digest
+
+__all__ = ["FetchRequest"]
+
+
+@attrs.frozen(kw_only=True)
+class FetchRequest:
+    """One download as its client wants it. Rates are bytes per second, times seconds.
+
+    ``headers`` and ``url`` may hold credentials, so they are not shown by ``repr``.
+    """
+
+    url: str = attrs.field(repr=False)
+    headers: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
+    filters: tuple[str, ...] = ()
+    identifier: str = ""
+    digest: Digest | None = None
+    pattern: str = "p2p"
+    notbs: bool = False
+    nodes: tuple[Node, ...] = ()
+    local_limit: int | None = None
+    total_limit: int | None = None
+    min_rate: int | None = None
+    timeout_s: float | None = None
+    client_queue: int | None = None
+    cacerts: str | None = None
+    insecure: bool = False
+    callsystem: str = ""

@@ -1,0 +1,301 @@
+"""The peer role as one service: what is made once, and in which order it starts and ends.
+
+``dfget server`` runs it for a home; a proxy can run it inside itself: it then serves the
+dfgets of that home, too, because it holds the same lock and the same socket.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+import attrs
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall, deferLater
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+import dragonfly
+from dragonfly.control.messages import Announced
+from dragonfly.errors import TaskError
+from dragonfly.net.disk import DiskPool
+from dragonfly.net.fanout import OneShot
+from dragonfly.net.http import make_client
+from dragonfly.net.listen import BoundService
+from dragonfly.net.tasks import TaskSet
+from dragonfly.net.tls import PinnedPolicy
+from dragonfly.peer.acceptor import Acceptor
+from dragonfly.peer.dial import PeerDialler
+from dragonfly.peer.download import Download
+from dragonfly.peer.equipment import Equipment, Origins, Runtime
+from dragonfly.peer.home import Home
+from dragonfly.peer.local import LocalFactory, LocalServer
+from dragonfly.peer.localport import LocalPort
+from dragonfly.peer.pace import TotalLimit
+from dragonfly.peer.request import FetchRequest
+from dragonfly.peer.shelf import Shelf
+from dragonfly.peer.supernodes import Supernodes
+from dragonfly.peer.swarm import Swarm
+from dragonfly.peer.uploader import Uploader
+from dragonfly.sched.slots import UploadSlots
+from dragonfly.store.piecestore import PieceStore
+
+__all__ = ["CLOSE_S", "SLOTS", "WATCH_S", "PeerService", "PeerSettings", "make_peer"]
+
+SLOTS = 8
+"""Uploads at once."""
+
+WATCH_S = 1.0
+"""How often idle tasks, and an idle process, are looked for."""
+
+CLOSE_S = 2.0
+"""How long connections may take to end by themselves when the service stops."""
+
+
+@attrs.frozen(kw_only=True)
+class PeerSettings:
+    """How one peer runs. Times are seconds.
+
+    :ivar port: for other peers; 0 lets the kernel choose.
+    :ivar address: under which other peers reach this host; empty: the one that the
+        supernode sees.
+    :ivar alive_s: idle for so long, the service is ended; ``None``: never.
+    :ivar expire_s: a finished content that nobody used for so long is deleted.
+    """
+
+    home: Path
+    port: int = 0
+    address: str = ""
+    alive_s: float | None = None
+    expire_s: float = 180.0
+
+
+def make_peer(settings: PeerSettings, runtime: Runtime) -> PeerService:
+    """Compose a peer; takes the home's lock, touches no port yet.
+
+    :raises HomeBusy: another process serves this home.
+    :raises HomeUnusable: it cannot be used; the text says why.
+    """
+    home = Home(settings.home)
+    home.lock()
+    try:
+        return PeerService(settings, runtime, home)
+    except BaseException:
+        home.unlock()
+        raise
+
+
+class PeerService(MultiService):
+    """All parts of a peer, wired; use :func:`make_peer`.
+
+    :ivar pieces: the port for other peers.
+    :ivar swarm: its tasks.
+    :ivar key: its identity.
+    :ivar finished: fires with the reason when there is no more to do here: the peer was
+        idle for long, or asked to stop. Whoever runs the service stops it then.
+    """
+
+    def __init__(self, settings: PeerSettings, runtime: Runtime, home: Home) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.finished: OneShot[str] = OneShot()
+        self._settings = settings
+        self._runtime = runtime
+        self._reactor = runtime.reactor
+        self._log: Logger = runtime.log
+        self._home = home
+        self.key = home.identity()
+        self._tasks = TaskSet(runtime.log)
+        self._downloads: set[Download] = set()
+        self._clients = 0
+        self._used_at = self._reactor.seconds()
+        self._make_parts()
+        self._make_ports()
+        self._watch = LoopingCall(self._look)
+        self._watch.clock = self._reactor
+
+    # -- composition ------------------------------------------------------------------------
+
+    def _make_parts(self) -> None:
+        reactor, pins = self._reactor, self._home.pins()
+        self._disk = DiskPool(reactor)
+        self._store = PieceStore(self._home.store)
+        self._control = make_client(reactor, PinnedPolicy(pins.get, pins.learn))
+        self._dialler = PeerDialler(reactor)
+        self._origins = Origins(reactor)
+        self._uploader = Uploader(UploadSlots(SLOTS), reactor, self._disk, on_served=self._served)
+        self._equipment = Equipment(
+            reactor=reactor,
+            rng=self._runtime.rng,
+            key=self.key,
+            disk=self._disk,
+            store=self._store,
+            uploader=self._uploader,
+            supernodes=Supernodes(self.key, self._control, pins=str(self._home.pins().path)),
+            origins=self._origins,
+            tasks=self._tasks,
+            dial=self._dialler,
+            announced=self.announced,
+            total=TotalLimit(),
+        )
+        self.swarm = Swarm(self._equipment, Shelf(self._store, self._disk))
+
+    def _make_ports(self) -> None:
+        reactor = self._reactor
+        self._acceptor = Acceptor(
+            self.swarm.get, key=self.key, clock=reactor, rng=self._runtime.rng
+        )
+        self.pieces = BoundService(reactor, self._settings.port, self._acceptor, what="piece port")
+        self._local = LocalFactory(
+            LocalServer(
+                fetch=self.fetch,
+                stop=lambda: self.finished.fire("asked to stop"),
+                status=self.status,
+                used=self._client_came,
+                clock=reactor,
+            )
+        )
+        for part in (self.pieces, LocalPort(reactor, self._home, self._local)):
+            part.setServiceParent(self)  # type: ignore[no-untyped-call]
+
+    def announced(self) -> Announced:
+        """How this peer describes itself to supernodes."""
+        return Announced(
+            port=self.pieces.port,
+            address=self._settings.address or None,
+            hostname=socket.gethostname(),
+            version=dragonfly.__version__,
+        )
+
+    # -- life -----------------------------------------------------------------------------
+
+    def privilegedStartService(self) -> None:
+        """Open the store and bind the port.
+
+        :raises StoreError: the store is of another version, or cannot be used.
+        :raises ListenError: the port cannot be had.
+        """
+        self._open()
+        super().privilegedStartService()  # type: ignore[no-untyped-call]
+
+    def startService(self) -> None:
+        """Serve. The errors are those of :meth:`privilegedStartService`, and
+        ``HomeUnusable`` if the home's socket cannot be made."""
+        self._open()
+        super().startService()  # type: ignore[no-untyped-call]
+        self._used_at = self._reactor.seconds()
+        self._watch.start(WATCH_S, now=False).addErrback(self._broke)
+        self._tasks.spawn(self.swarm.shelf.index(), "reading what an earlier run left")
+        self._log.info(
+            "peer ready: home={home} pieces={port}",
+            home=str(self._home.root),
+            port=self.pieces.port,
+        )
+
+    def _open(self) -> None:
+        if not self._disk.running:
+            self._store.open()
+            self._disk.start()
+
+    def stopService(self) -> Deferred[None]:
+        """Stop accepting, end the work, leave the swarm, write everything, unlock the home.
+
+        Bounded in time, whatever neighbours and supernodes do. Cancelling is not supported.
+        """
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        if self._watch.running:
+            self._watch.stop()
+        await super().stopService()  # type: ignore[no-untyped-call]
+        self._acceptor.close()
+        for download in list(self._downloads):
+            download.cancel()
+        await self.swarm.stop()
+        self._dialler.stop()
+        await self._tasks.cancel_all()
+        await self._connections_end()
+        self._uploader.stop()
+        await self._origins.close()
+        await self._control.close()
+        if self._disk.running:
+            await self._disk.stop()
+        self._store.close()
+        self._home.unlock()
+
+    async def _connections_end(self) -> None:
+        """Wait a moment for goodbyes to go out, then cut what is left."""
+        deadline = self._reactor.seconds() + CLOSE_S
+        while self._open_connections() and self._reactor.seconds() < deadline:
+            await deferLater(self._reactor, 0.01)
+        self._acceptor.abort()
+        for protocol in list(self._local.connected):
+            protocol.transport.abortConnection()  # type: ignore[union-attr]
+
+    def _open_connections(self) -> int:
+        return len(self._acceptor) + len(self._local.connected)
+
+    # -- work -----------------------------------------------------------------------------
+
+    def fetch(self, request: FetchRequest) -> Download:
+        """Begin a download; it is under way when this returns.
+
+        :raises TaskError: the service does not run.
+        """
+        if not self.running:
+            raise TaskError("this peer is stopping")
+        self._equipment.total.set(request.total_limit)
+        download = Download(request, self._equipment, self.swarm)
+        self._downloads.add(download)
+        download.done.wait().addBoth(self._ended, download)
+        download.start()
+        return download
+
+    def _ended(self, _: object, download: Download) -> None:
+        self._downloads.discard(download)
+        self._used_at = self._reactor.seconds()
+
+    def status(self) -> dict[str, Any]:
+        """What the home's socket tells of this process."""
+        return {
+            "version": dragonfly.__version__,
+            "pid": os.getpid(),
+            "home": str(self._home.root),
+            "port": self.pieces.port,
+            "clients": self._clients,
+            "uploading": self._uploader.active > 0,
+            "downloads": len(self._downloads),
+            "tasks": [
+                {
+                    "task": each.content.task.hex(),
+                    "length": each.content.layout.length,
+                    "complete": each.content.complete,
+                    "neighbours": len(each.links),
+                    "bytes": attrs.asdict(each.tally),
+                }
+                for each in self.swarm.transfers
+            ],
+        }
+
+    # -- use and idleness --------------------------------------------------------------------
+
+    def _served(self, peer: Any, file: Any, length: int) -> None:
+        self._used_at = self._reactor.seconds()
+        self.swarm.served(peer, file, length)
+
+    def _client_came(self, change: int) -> None:
+        self._clients += change
+        self._used_at = self._reactor.seconds()
+
+    def _look(self) -> None:
+        self.swarm.expire(self._settings.expire_s)
+        alive_s = self._settings.alive_s
+        idle_s = self._reactor.seconds() - self._used_at
+        if alive_s is None or self._clients or self._downloads or idle_s < alive_s:
+            return
+        self.finished.fire(f"idle for {idle_s:.0f} s")
+
+    def _broke(self, failure: Failure) -> None:
+        self._log.failure("watching for idle tasks", failure)

@@ -1,0 +1,157 @@
+"""The peer's side of the control API: register, announce, leave, over pinned TLS."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable
+
+from dragonfly.config import Node
+from dragonfly.control.codec import MESSAGE_LIMIT, from_json, register_answer, to_json
+from dragonfly.control.messages import (
+    AnnounceAnswer,
+    AnnounceRequest,
+    DirectAnswer,
+    ErrorBody,
+    LeaveRequest,
+    RegisterAnswer,
+    RegisterRequest,
+)
+from dragonfly.control.signing import SIGNATURE_HEADER, sign_body
+from dragonfly.errors import (
+    DragonflyError,
+    OriginRefused,
+    OriginUnreachable,
+    TrackerError,
+    TrackerLost,
+    TrackerUnreachable,
+    TrustError,
+)
+from dragonfly.net.http import ControlAnswer, ControlClient
+from dragonfly.signatures import SigningKey
+
+__all__ = ["Supernode", "Supernodes", "rendezvous"]
+
+REGISTER_LIMIT_S = 30.0
+"""A registration waits for the supernode's check at the origin."""
+
+ANNOUNCE_LIMIT_S = 5.0
+"""An announce waits for nothing."""
+
+
+def rendezvous(nodes: Iterable[Node], name: bytes) -> list[Node]:
+    """``nodes`` in the order in which the holder of ``name`` is looked for.
+
+    Weighted rendezvous hashing: everybody who knows the same nodes gets the same order, and
+    a node that goes away moves only its own names.
+    """
+
+    def score(node: Node) -> float:
+        raw = hashlib.sha256(str(node).encode() + b"\0" + name).digest()
+        return -math.log((int.from_bytes(raw[:8], "big") + 1) / (2**64 + 1)) / node.weight
+
+    return sorted(dict.fromkeys(nodes), key=score)
+
+
+class Supernode:
+    """One supernode, as seen by the holder of ``key``."""
+
+    def __init__(
+        self, node: Node, key: SigningKey, client: ControlClient, *, pins: str = ""
+    ) -> None:
+        self.node = node
+        self._key = key
+        self._client = client
+        self._pins = pins
+
+    async def register(self, request: RegisterRequest) -> RegisterAnswer | DirectAnswer:
+        """Ask to take part.
+
+        :raises OriginRefused: the origin does not give it to this caller.
+        :raises OriginUnreachable: the supernode does not reach the origin.
+        :raises TrackerUnreachable: nobody answers.
+        :raises TrackerError: the supernode says no; ``TrustError``: it is not who it was.
+        """
+        raw = await self._call("/swarm/v1/register", request, REGISTER_LIMIT_S)
+        return register_answer(raw)
+
+    async def announce(self, request: AnnounceRequest) -> AnnounceAnswer:
+        """Say how it goes; the errors are those of :meth:`register`."""
+        raw = await self._call("/swarm/v1/announce", request, ANNOUNCE_LIMIT_S)
+        return from_json(AnnounceAnswer, raw)
+
+    async def leave(self, request: LeaveRequest) -> None:
+        """Say goodbye; the errors are those of :meth:`register`."""
+        await self._call("/swarm/v1/leave", request, ANNOUNCE_LIMIT_S)
+
+    async def _call(self, path: str, request: object, timeout_s: float) -> bytes:
+        body = to_json(request)
+        headers = ((SIGNATURE_HEADER, sign_body(self._key, path, body)),)
+        url = f"https://{self.node}{path}"
+
+        async def post() -> ControlAnswer:
+            return await self._client.post_json(
+                url, body, headers, timeout_s=timeout_s, limit=MESSAGE_LIMIT
+            )
+
+        try:
+            try:
+                answer = await post()
+            except TrackerLost:  # one that was kept open from before a restart over there
+                answer = await post()
+        except TrustError as error:
+            remedy = f" If that is right, remove {self.node} from {self._pins}."
+            raise TrustError(f"{error}{remedy if self._pins else ''}") from None
+        if answer.status != 200:
+            raise _refusal(self.node, answer.status, answer.body)
+        return answer.body
+
+
+def _refusal(node: Node, status: int, raw: bytes) -> DragonflyError:
+    """The error that an answer other than 200 stands for."""
+    try:
+        body = from_json(ErrorBody, raw)
+    except TrackerError:
+        return TrackerError(f"supernode {node} answered with HTTP {status}", status)
+    if body.origin_status:
+        return OriginRefused(body.message, body.origin_status)
+    if body.retryable:
+        return OriginUnreachable(body.message, 0)
+    return TrackerError(f"supernode {node}: {body.message}", status)
+
+
+class Supernodes:
+    """All supernodes that anybody in this process has named.
+
+    :param client: asks them over TLS with pinned keys.
+    :param pins: the file with these keys, for the error about one that has changed.
+    """
+
+    def __init__(self, key: SigningKey, client: ControlClient, *, pins: str = "") -> None:
+        self._key = key
+        self._client = client
+        self._pins = pins
+        self._known: dict[Node, Supernode] = {}
+
+    def get(self, node: Node) -> Supernode:
+        """The client of ``node``."""
+        if node not in self._known:
+            self._known[node] = Supernode(node, self._key, self._client, pins=self._pins)
+        return self._known[node]
+
+    async def register(
+        self, nodes: Iterable[Node], name: bytes, request: RegisterRequest
+    ) -> tuple[Supernode, RegisterAnswer | DirectAnswer]:
+        """Register at the first of ``nodes`` that can be reached, best first for ``name``.
+
+        :raises TrackerUnreachable: none can; the text names each and why.
+        Other errors are the answer of one that can; see :meth:`Supernode.register`.
+        """
+        why: list[str] = []
+        for node in rendezvous(nodes, name):
+            supernode = self.get(node)
+            try:
+                return supernode, await supernode.register(request)
+            except TrackerUnreachable as error:
+                why.append(str(error))
+        raise TrackerUnreachable("; ".join(why) or "no supernode is configured")

@@ -1,0 +1,311 @@
+"""One task of this peer, from the register answer until it is no longer served."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from dragonfly.control.messages import Complaint, LeaveRequest, RegisterAnswer, RegisterRequest
+from dragonfly.errors import ErrorCode
+from dragonfly.net.tasks import Task
+from dragonfly.peer.announcer import Announcer
+from dragonfly.peer.content import Content, Watcher
+from dragonfly.peer.equipment import Equipment
+from dragonfly.peer.exchange import Exchange
+from dragonfly.peer.fallback import Fallback
+from dragonfly.peer.hunger import Hunger
+from dragonfly.peer.links import Link, Links
+from dragonfly.peer.membership import Membership
+from dragonfly.peer.originstream import OriginSource, OriginStream
+from dragonfly.peer.pace import Pace
+from dragonfly.peer.protocol import PeerProtocol
+from dragonfly.peer.reports import Reports, Tally
+from dragonfly.peer.supernodes import Supernode
+from dragonfly.sched.picker import Picker
+from dragonfly.store.piecestore import TaskFile
+from dragonfly.task.manifest import Manifest
+from dragonfly.wire.constants import NONCE_BYTES
+from dragonfly.wire.session import PeerSession, Role
+
+__all__ = ["TICK_S", "Client", "Transfer"]
+
+TICK_S = 0.5
+"""How often an unfinished download is looked at."""
+
+
+class Client(Watcher, Protocol):
+    """One download that wants this content."""
+
+    @property
+    def local_limit(self) -> int | None:
+        """Bytes per second at most, ``None``: any."""
+
+    def impatient(self, expected_s: float | None, rate: float, now: float) -> bool:
+        """Whether its limits (time, rate) will not be met."""
+
+    def fell_back(self, how: str) -> None:
+        """The origin is being read."""
+
+    def origin_source(self) -> OriginSource | None:
+        """How it reads the origin; ``None`` if it must not."""
+
+
+class Transfer:
+    """A task: content, neighbours, announces, fallback, wired together.
+
+    It downloads while it has clients, and serves what it has until :meth:`stop`.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        equipment: Equipment,
+        file: TaskFile,
+        supernode: Supernode,
+        answer: RegisterAnswer,
+        request: RegisterRequest,
+        *,
+        out: int = 8,
+    ) -> None:
+        clock, key = equipment.reactor, equipment.key
+        self.clients: list[Client] = []
+        self.tally = Tally()
+        self.last_used = clock.seconds()
+        self.stopped = False
+        self.outdated = False
+        self.supernode = supernode
+        self._equipment = equipment
+        self._clock = clock
+        self._answer = answer
+        self._pace = Pace(equipment.total)
+        self._hunger = Hunger(clock.seconds())
+        self.membership = Membership(answer, clock.seconds())
+        manifest = Manifest(answer.task, answer.fetch, answer.piece_size, answer.length)
+        self.content = Content(file, manifest, self.membership.keys, equipment.disk)
+        self._picker = Picker(rng=equipment.rng, out=out)
+        self._exchange = Exchange(
+            self.content,
+            self._picker,
+            equipment.uploader,
+            self,
+            clock=clock,
+            disk=equipment.disk,
+            rng=equipment.rng,
+            pace=self._pace.take,
+        )
+        self.links = Links(
+            key.public, self._exchange, dial=equipment.dial, make_protocol=self._make_protocol
+        )
+        self._fallback = Fallback(
+            self.content,
+            self._hunger,
+            self,
+            clock=clock,
+            rng=equipment.rng,
+            tasks=equipment.tasks,
+            stream=self._origin_stream,
+            validator=answer.validator,
+        )
+        self.reports = Reports(
+            self.content,
+            self.links,
+            self.membership,
+            self._fallback,
+            self._hunger,
+            self.tally,
+            me=key.public,
+            clock=clock,
+            supernode=supernode,
+            request=request,
+            on_outdated=self._outdated,
+        )
+        self._announcer = Announcer(
+            supernode, self.reports, clock, equipment.rng, first_s=answer.announce_after
+        )
+        self._announcing: Task | None = None
+        self._ticking = LoopingCall(self._tick)
+        self._ticking.clock = clock
+
+    @property
+    def name(self) -> str:
+        """What logs call this task."""
+        return self.content.task.hex()[:12]
+
+    # -- lifecycle -----------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin: what is on disk, what the answer tells, neighbours, announces."""
+        self.membership.port = self._equipment.announced().port
+        self.content.observer = self._exchange
+        self.content.watchers.append(self)
+        self.content.begin()
+        self.reports.take_runs(self._answer)
+        self.links.connect(self._answer.neighbours)
+        spawn = self._equipment.tasks.spawn
+        self._announcing = spawn(self._announcer.run(), f"announces of task {self.name}")
+        if not self.content.finished:
+            self._ticking.start(TICK_S, now=False).addErrback(self._broke)
+
+    def join(self, client: Client) -> None:
+        """One more client wants this content."""
+        self.clients.append(client)
+        self.content.watchers.append(client)
+        self._limits_changed()
+
+    def leave(self, client: Client) -> None:
+        """A client has what it wanted, or is gone."""
+        if client in self.clients:
+            self.clients.remove(client)
+            self.content.watchers.remove(client)
+            self._limits_changed()
+        self.last_used = self._clock.seconds()
+
+    def served(self, length: int) -> None:
+        """So many bytes went to a neighbour."""
+        self.tally.served += length
+        self.last_used = self._clock.seconds()
+
+    def stop(self) -> None:
+        """End all of it here; what is on disk stays. The supernode learns it by :meth:`goodbye`."""
+        if self.stopped:
+            return
+        self.stopped = True
+        self._fallback.stop()
+        if self._announcing is not None:
+            self._announcing.cancel()
+        if self._ticking.running:
+            self._ticking.stop()
+        self._exchange.stop()
+        self.links.close(ErrorCode.SHUTTING_DOWN, "this peer leaves the task")
+        self.content.intake.close()
+
+    async def goodbye(self) -> None:
+        """Tell the supernode that this peer has left the task.
+
+        :raises DragonflyError: it does not answer; then it finds out by itself.
+        """
+        if self._announcer.lost_since is None:
+            message = LeaveRequest(key=self._equipment.key.public, task=self.content.task)
+            await self.supernode.leave(message)
+
+    # -- for downloads -----------------------------------------------------------------------
+
+    def want_in_order(self, position: int | None, ahead: int) -> None:
+        """Somebody reads at byte ``position`` and has ``ahead`` bytes before it waits."""
+        self.content.in_order = position is not None
+        piece = None if position is None else position // self.content.file.piece_size
+        self._picker.want_in_order(piece, ahead)
+
+    # -- Watcher: a transfer counts its own bytes -------------------------------------------
+
+    def content_layout(self) -> None:
+        """Nothing to do."""
+
+    def content_ranges(self, ranges: list[tuple[int, int]], kind: str) -> None:
+        """Count."""
+        length = sum(end - begin for begin, end in ranges)
+        self.tally.add(kind, length)
+        if kind not in {"cdn", "peers"}:
+            self._hunger.fed(length, self._clock.seconds())
+
+    def content_finished(self) -> None:
+        """All is here: say so, and watch no more."""
+        if self._ticking.running:
+            self._ticking.stop()
+        self._announcer.kick()
+
+    def content_failed(self, error: Exception) -> None:
+        """It will not be finished; the registry sees to the rest."""
+        if self._ticking.running:
+            self._ticking.stop()
+        self._log.info("task {task} failed: {error}", task=self.name, error=str(error))
+
+    # -- Situation of the fallback, Supervisor of the exchange -------------------------------
+
+    def useful(self) -> bool:
+        """Whether some neighbour can feed us."""
+        return self._exchange.useful()
+
+    def supernode_lost(self) -> bool:
+        """Whether nobody governs."""
+        return self._announcer.lost_since is not None
+
+    def ask(self) -> None:
+        """Announce now."""
+        self._announcer.kick()
+
+    def impatient(self, expected_s: float | None, now: float) -> bool:
+        """Whether a client's own limits will not be met."""
+        rate = self._hunger.rate(now)
+        return any(client.impatient(expected_s, rate, now) for client in self.clients)
+
+    def reading_origin(self, how: str) -> None:
+        """Tell the clients."""
+        self._log.info("task {task}: reading the origin {how}", task=self.name, how=how)
+        for client in list(self.clients):
+            client.fell_back(how)
+
+    def fed(self, length: int, now: float) -> None:
+        """Useful bytes came."""
+        self._hunger.fed(length, now)
+
+    def neighbours_changed(self) -> None:
+        """Nobody is left: the supernode may know others, or be gone itself."""
+        if not self.stopped and not self.content.finished and not self.useful():
+            self._announcer.kick()
+
+    def complain(self, link: Link, piece: int, why: str) -> None:
+        """Never again with ``link``, and the supernode hears of it."""
+        self._log.warn(
+            "task {task}: {link} sent {why} (piece {piece})",
+            task=self.name,
+            link=link.name,
+            why=why,
+            piece=piece,
+        )
+        self.reports.complaints.append(Complaint(key=link.key, piece=piece, why=why))
+        self.links.drop(link.key, ErrorCode.WRONG_BYTES, why, bar=True)
+        self._announcer.kick()
+
+    # -- inside ------------------------------------------------------------------------------
+
+    def _tick(self) -> None:
+        self._exchange.tick()
+        self._fallback.tick()
+
+    def _broke(self, failure: Failure) -> None:
+        self._log.failure("watching task {task}", failure, task=self.name)
+
+    def _outdated(self) -> None:
+        self.outdated = True
+
+    def _limits_changed(self) -> None:
+        self._pace.limit(client.local_limit for client in self.clients)
+
+    def _origin_stream(self) -> OriginStream | None:
+        equipment = self._equipment
+        for client in self.clients:
+            source = client.origin_source()
+            if source is not None:
+                return OriginStream(
+                    self.content, source, equipment.disk, self._clock, pace=self._pace.take
+                )
+        return None
+
+    def _make_protocol(self, links: Links) -> PeerProtocol:
+        def session(now: float) -> PeerSession:
+            membership = self.membership
+            return PeerSession(
+                role=Role.DIALLER,
+                key=self._equipment.key,
+                nonce=self._equipment.rng.randbytes(NONCE_BYTES),
+                gate=membership,
+                now=now,
+                offer=membership.offer(membership.task),
+            )
+
+        return PeerProtocol(session, self._clock, links)

@@ -1,0 +1,278 @@
+"""When the origin is read, and by whose leave."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.logger import Logger
+
+from dragonfly.control.messages import Validator
+from dragonfly.errors import DragonflyError, OriginChanged, OriginRefused, OriginUnreachable
+from dragonfly.net.tasks import TaskSet
+from dragonfly.peer.fallback import ALONE_S, PATIENCE_S, RETRY_S, SPREAD_S, Fallback
+from dragonfly.peer.hunger import Hunger
+from dragonfly.task.bitfield import Bitfield
+
+TICK = 0.5
+
+
+class FakeContent:
+    """What the fallback looks at of a content."""
+
+    def __init__(self) -> None:
+        self.checking = False
+        self.in_order = True
+        self.remaining = 10_000_000
+        self.have = Bitfield()
+        self.error: Exception | None = None
+        self.manifest = self
+        self.known = Bitfield.full(10)
+        self.missing = 0
+
+    def first_missing(self) -> int:
+        """The first piece that is not here."""
+        return self.missing
+
+    def fail(self, error: Exception) -> None:
+        """Keep it."""
+        self.error = error
+
+
+class FakeStream:
+    """A reader of the origin that ends when a test says so."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, int]] = []
+        self.enough: Any = None
+        self.reading: Deferred[None] = Deferred()
+
+    async def known(self, first: int, validator: Any, enough: Any) -> None:
+        """Read pieces with digests."""
+        self.calls.append(("known", first))
+        self.enough = enough
+        await self._end()
+
+    async def rest(self, first: int, validator: Any) -> None:
+        """Read everything."""
+        self.calls.append(("rest", first))
+        await self._end()
+
+    async def _end(self) -> None:
+        self.reading = Deferred()
+        await self.reading
+
+
+class Scene:
+    """A download of which a test decides everything."""
+
+    def __init__(self, *, notbs: bool = False, etag: str | None = '"v1"') -> None:
+        self.clock = Clock()
+        self.content = FakeContent()
+        self.hunger = Hunger(0.0)
+        self.stream = FakeStream()
+        self.is_useful = False
+        self.lost = False
+        self.is_impatient = False
+        self.asked = 0
+        self.told: list[str] = []
+        self.fallback = Fallback(
+            self.content,  # type: ignore[arg-type]
+            self.hunger,
+            self,
+            clock=self.clock,
+            rng=random.Random(3),
+            tasks=TaskSet(Logger("test")),
+            stream=lambda: None if notbs else self.stream,  # type: ignore[arg-type, return-value]
+            validator=Validator(etag=etag),
+        )
+
+    def useful(self) -> bool:
+        """Situation."""
+        return self.is_useful
+
+    def supernode_lost(self) -> bool:
+        """Situation."""
+        return self.lost
+
+    def ask(self) -> None:
+        """Situation."""
+        self.asked += 1
+
+    def impatient(self, expected_s: float | None, now: float) -> bool:
+        """Situation."""
+        return self.is_impatient
+
+    def reading_origin(self, how: str) -> None:
+        """Situation."""
+        self.told.append(how)
+
+    def pass_time(self, seconds: float, *, fed: bool = False) -> None:
+        """Let time pass, with or without bytes from the swarm."""
+        for _ in range(round(seconds / TICK)):
+            self.clock.advance(TICK)
+            if fed:
+                self.hunger.fed(10_000, self.clock.seconds())
+                self.content.remaining -= 10_000
+            self.fallback.tick()
+
+    def ends(self, error: DragonflyError | None = None) -> None:
+        """The reading is over."""
+        if error is None:
+            self.stream.reading.callback(None)
+        else:
+            self.stream.reading.errback(error)
+
+
+def test_a_fed_download_never_asks() -> None:
+    """Slow is no reason."""
+    scene = Scene()
+    scene.is_useful = True
+    scene.pass_time(60, fed=True)
+    assert (scene.asked, scene.stream.calls) == (0, [])
+
+
+def test_alone_it_asks_the_supernode_first_and_less_and_less_often() -> None:
+    """While one answers, its leave is needed."""
+    scene = Scene()
+    scene.pass_time(ALONE_S)
+    assert scene.asked == 1
+    scene.pass_time(PATIENCE_S - ALONE_S - TICK)
+    assert scene.asked == 5  # at 1, 2, 4, 8 and 16 s
+    assert scene.stream.calls == []
+
+
+def test_a_ticket_opens_the_origin_until_it_is_over() -> None:
+    """It reads pieces with digests, and stops at a boundary when the time is up."""
+    scene = Scene()
+    scene.pass_time(4)
+    assert scene.fallback.starving
+    scene.fallback.ticket(5.0)
+    assert scene.stream.calls == [("known", 0)]
+    assert scene.told == ["by the supernode's leave"]
+    scene.is_useful = True
+    assert not scene.stream.enough()
+    scene.clock.advance(5.0)
+    assert scene.stream.enough()
+    scene.ends()
+    assert not scene.fallback.reading
+
+
+def test_a_ticket_is_of_no_use_to_who_does_not_starve() -> None:
+    """It keeps it, for when it does."""
+    scene = Scene()
+    scene.is_useful = True
+    scene.pass_time(1, fed=True)
+    scene.fallback.ticket(60.0)
+    assert scene.stream.calls == []
+
+
+def test_without_a_supernode_a_random_wait_spreads_the_crowd() -> None:
+    """Between nothing and two seconds."""
+    scene = Scene()
+    scene.lost = True
+    scene.pass_time(ALONE_S + SPREAD_S + TICK)
+    assert scene.stream.calls == [("known", 0)]
+    assert scene.told == ["because no supernode helps"]
+    assert scene.asked == 0
+
+
+def test_who_would_give_up_gets_his_bytes_regardless() -> None:
+    """Nothing at all for long, and no ticket."""
+    scene = Scene()
+    scene.pass_time(PATIENCE_S)
+    assert scene.stream.calls == [("known", 0)]
+
+
+def test_the_users_own_limits_count() -> None:
+    """A time limit that will not be met is hunger, too."""
+    scene = Scene()
+    scene.is_useful = scene.is_impatient = True
+    scene.pass_time(TICK, fed=True)
+    assert scene.stream.calls == [("known", 0)]
+
+
+def test_notbs_never_reads() -> None:
+    """Whatever happens."""
+    scene = Scene(notbs=True)
+    scene.lost = True
+    scene.pass_time(120)
+    assert scene.told == []
+    assert not scene.fallback.reading
+
+
+def test_nothing_is_done_while_old_pieces_are_hashed() -> None:
+    """They may be all that is missing."""
+    scene = Scene()
+    scene.lost = scene.content.checking = True
+    scene.pass_time(30)
+    assert scene.stream.calls == []
+
+
+def test_without_digests_the_rest_is_read_in_the_same_version_only() -> None:
+    """The strong validator says which that is; without one the content begins again."""
+    scene, other = Scene(), Scene(etag=None)
+    for each in (scene, other):
+        each.lost = True
+        each.content.known, each.content.missing = Bitfield(), 3
+        each.pass_time(ALONE_S + SPREAD_S + TICK)
+    assert scene.stream.calls == [("rest", 3)]
+    assert isinstance(other.content.error, OriginChanged)
+
+
+def test_readers_of_one_task_begin_at_different_places() -> None:
+    """Unless somebody reads in order."""
+    starts = set()
+    for seed in range(20):
+        scene = Scene()
+        scene.content.in_order = False
+        scene.fallback._rng = random.Random(seed)
+        scene.lost = True
+        scene.pass_time(ALONE_S + SPREAD_S + TICK)
+        starts.add(scene.stream.calls[0][1])
+    assert len(starts) > 3
+
+
+def test_a_failing_origin_is_tried_again_later() -> None:
+    """It may be overloaded."""
+    scene = Scene()
+    scene.lost = True
+    scene.pass_time(ALONE_S + SPREAD_S + TICK)
+    scene.ends(OriginUnreachable("no"))
+    assert scene.content.error is None
+    scene.pass_time(RETRY_S - TICK)
+    assert len(scene.stream.calls) == 1
+    scene.pass_time(2 * TICK)
+    assert len(scene.stream.calls) == 2
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_refusal_is_final_only_when_nobody_else_will_give_it(*, lost: bool) -> None:
+    """The swarm may still have it for us."""
+    scene = Scene()
+    scene.lost = lost
+    scene.pass_time(PATIENCE_S)
+    scene.ends(OriginRefused("no", 403))
+    assert isinstance(scene.content.error, OriginRefused) is lost
+
+
+def test_a_swarm_that_failed_is_not_waited_for() -> None:
+    """The supernode says that the CDN will not have it."""
+    scene = Scene()
+    scene.is_useful = True
+    scene.fallback.swarm_failed()
+    scene.pass_time(SPREAD_S + TICK, fed=True)
+    assert scene.stream.calls == [("known", 0)]
+
+
+def test_stop_ends_the_reading() -> None:
+    """The transfer is over."""
+    scene = Scene()
+    scene.lost = True
+    scene.pass_time(ALONE_S + SPREAD_S + TICK)
+    assert scene.fallback.reading
+    scene.fallback.stop()
+    assert not scene.fallback.reading

@@ -1,0 +1,71 @@
+"""When a download starves."""
+
+from __future__ import annotations
+
+from dragonfly.peer.hunger import QUIET_S, SLACK_S, Hunger
+
+MIB = 1024 * 1024
+
+
+def fed(hunger: Hunger, rate: int, begin: float, end: float) -> None:
+    """Feed ``rate`` bytes a second in steps of 100 ms."""
+    steps = round((end - begin) * 10)
+    for step in range(1, steps + 1):
+        hunger.fed(rate // 10, begin + step / 10)
+
+
+def test_silence_is_hunger() -> None:
+    """Nothing at all for three seconds, whatever was promised."""
+    hunger = Hunger(0.0)
+    hunger.fed(MIB, 1.0)
+    assert not hunger.starves(MIB, 1.0 + QUIET_S - 0.01)
+    assert hunger.starves(MIB, 1.0 + QUIET_S)
+
+
+def test_a_slow_link_is_no_hunger() -> None:
+    """Slow and steady keeps its promise; an hour of it is no reason to burden the origin."""
+    hunger = Hunger(0.0)
+    left = 36 * MIB
+    for second in range(60):
+        fed(hunger, 10_000, second, second + 1)
+        left -= 10_000
+        assert not hunger.starves(left, second + 1.0)
+
+
+def test_a_swarm_that_dries_up_is() -> None:
+    """The end moves away: first fast, then a hundredth of it."""
+    hunger = Hunger(0.0)
+    fed(hunger, 10 * MIB, 0.0, 5.0)
+    left = 100 * MIB
+    assert not hunger.starves(left, 5.0)
+    fed(hunger, MIB // 10, 5.0, 25.0)
+    assert hunger.starves(left, 25.0)
+
+
+def test_a_small_slip_is_forgiven() -> None:
+    """A finish that moves by less than the slack changes nothing."""
+    hunger = Hunger(0.0)
+    fed(hunger, MIB, 0.0, 5.0)
+    assert not hunger.starves(10 * MIB, 5.0)
+    fed(hunger, int(MIB * 0.7), 5.0, 10.0)
+    expected = hunger.expected_s(10 * MIB, 10.0)
+    assert expected is not None
+    assert 10.0 + expected - 15.0 < SLACK_S
+    assert not hunger.starves(10 * MIB, 10.0)
+
+
+def test_nothing_left_is_never_hunger() -> None:
+    """A finished download has no appetite."""
+    assert not Hunger(0.0).starves(0, 100.0)
+
+
+def test_the_rate_of_the_first_moments_is_not_too_low() -> None:
+    """The smoothing accounts for the time that there was."""
+    hunger = Hunger(0.0)
+    fed(hunger, MIB, 0.0, 1.0)
+    assert 0.8 * MIB < hunger.rate(1.0) < 1.3 * MIB
+
+
+def test_nobody_can_tell_without_a_rate() -> None:
+    """Then there is no expectation."""
+    assert Hunger(0.0).expected_s(MIB, 1.0) is None

@@ -1,0 +1,440 @@
+"""From slices to verified pieces, with the disk's jobs run by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from dragonfly.errors import DiskFull, StoreError
+from dragonfly.peer.pieces import PART_BYTES, SMALL_BYTES, WHOLE_BYTES, PieceIntake, Verdict
+from tests.doubles.tasklab import PIECE, TaskLab
+
+MIB = 1024 * 1024
+
+
+@attrs.define
+class Told:
+    """A listener that keeps what it hears."""
+
+    done: list[tuple[int, Hashable, Verdict]] = attrs.field(factory=list)
+    details: list[tuple[int, bytes]] = attrs.field(factory=list)
+    errors: list[Exception] = attrs.field(factory=list)
+
+    def piece_done(
+        self, piece: int, source: Hashable, verdict: Verdict, length: int, digest: bytes
+    ) -> None:
+        """Keep."""
+        self.done.append((piece, source, verdict))
+        self.details.append((length, digest))
+
+    def store_failed(self, error: Exception) -> None:
+        """Keep."""
+        self.errors.append(error)
+
+
+class Scene:
+    """An intake with all digests known, unless ``blind``."""
+
+    def __init__(self, home: Path, *, blind: bool = False, **lab: int) -> None:
+        self.lab = TaskLab(home, **lab)
+        self.file = self.lab.file()
+        self.file.retain()
+        self.told = Told()
+        self.intake = PieceIntake(
+            self.lab.disk,
+            self.file,
+            self.told,
+            digest_of=lambda piece: None if blind else self.lab.digest(piece),
+            length_of=self.lab.layout.piece_length,
+        )
+
+    def feed(
+        self, source: str, piece: int, data: bytes, *, step: int = 16 * 1024, begin: int = 0
+    ) -> bool:
+        """Give ``data`` from ``begin`` on in slices; whether the piece was full with the last."""
+        last = False
+        for at in range(0, len(data), step):
+            last = self.intake.add(source, piece, begin + at, data[at : at + step])
+        return last
+
+    def run(self) -> None:
+        """Let the disk work."""
+        self.lab.threads.run()
+
+    def journal(self) -> set[int]:
+        """The pieces that a restart would find."""
+        import dragonfly.store.journal as journal  # noqa: PLC0415
+
+        raw = (self.file.path.parent / "journal").read_bytes()
+        return set(journal.recover(raw, self.file.task).pieces)
+
+    def end(self) -> None:
+        """Whatever was retained must have been released."""
+        self.run()
+        assert self.file.in_use, "released more often than retained"
+        self.file.release()
+        assert not self.file.in_use
+        assert self.lab.disk.queued_bytes == 0
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    """Three small pieces, the last one short."""
+    scene = Scene(tmp_path)
+    yield scene
+    scene.end()
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Iterator[Scene]:
+    """Two pieces of 4 MiB, the second one short."""
+    scene = Scene(tmp_path, size=7 * MIB, piece_size=4 * MIB)
+    yield scene
+    scene.end()
+
+
+def wrong(data: bytes, at: int = 0) -> bytes:
+    """The same with one byte changed."""
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+
+
+# -- small pieces ---------------------------------------------------------------------------
+
+
+def test_a_piece_is_verified_written_and_journalled(scene: Scene) -> None:
+    """The listener is told once, with length and digest, when it is safe on disk."""
+    assert scene.feed("a", 2, scene.lab.piece(2))
+    assert scene.told.done == []
+    scene.run()
+    assert scene.told.done == [(2, "a", Verdict.VERIFIED)]
+    assert scene.told.details == [(PIECE - 1000, scene.lab.digest(2))]
+    assert scene.lab.on_disk(scene.file, 2) == scene.lab.piece(2)
+    assert scene.journal() == {2}
+
+
+def test_wrong_bytes_of_a_small_piece_never_reach_the_file(scene: Scene) -> None:
+    """They are judged in memory."""
+    scene.feed("a", 0, wrong(scene.lab.piece(0)))
+    scene.run()
+    assert scene.told.done == [(0, "a", Verdict.WRONG)]
+    assert scene.lab.on_disk(scene.file, 0) == bytes(PIECE)
+    assert scene.journal() == set()
+
+
+def test_the_second_of_two_sources_changes_nothing(scene: Scene) -> None:
+    """Whatever it sends: the piece is there."""
+    scene.feed("a", 0, scene.lab.piece(0))
+    scene.feed("b", 0, wrong(scene.lab.piece(0)))
+    scene.run()
+    assert scene.told.done == [(0, "a", Verdict.VERIFIED), (0, "b", Verdict.SECOND)]
+    assert scene.lab.on_disk(scene.file, 0) == scene.lab.piece(0)
+
+
+def test_pieces_of_several_sources_may_be_interleaved(scene: Scene) -> None:
+    """Each source's slices belong together."""
+    half = PIECE // 2
+    for source, piece in (("a", 0), ("b", 1)):
+        assert not scene.feed(source, piece, scene.lab.piece(piece)[:half])
+    for source, piece in (("b", 1), ("a", 0)):
+        assert scene.feed(source, piece, scene.lab.piece(piece)[half:], begin=half)
+    scene.run()
+    assert {each[2] for each in scene.told.done} == {Verdict.VERIFIED}
+    assert len(scene.told.done) == 2
+
+
+def test_without_a_digest_everything_is_stored_and_its_digest_told(tmp_path: Path) -> None:
+    """That is how the origin is read before anybody has signed."""
+    scene = Scene(tmp_path, blind=True)
+    scene.feed("origin", 1, scene.lab.piece(1))
+    scene.run()
+    assert scene.told.done == [(1, "origin", Verdict.VERIFIED)]
+    assert scene.told.details == [(PIECE, scene.lab.digest(1))]
+    scene.end()
+
+
+@pytest.mark.parametrize(
+    ("piece", "begin", "length"),
+    [(0, 5, 10), (0, 0, PIECE + 1), (2, 0, PIECE - 999), (3, 0, 1), (0, -1, 10)],
+)
+def test_slices_that_do_not_fit_are_refused(
+    scene: Scene, piece: int, begin: int, length: int
+) -> None:
+    """A gap, or more than the piece has: nothing of it is taken."""
+    with pytest.raises(ValueError, match=f"piece {piece}"):
+        scene.intake.add("a", piece, begin, bytes(length))
+    scene.run()
+    assert scene.told.done == []
+
+
+def test_a_slice_that_comes_twice_is_refused(scene: Scene) -> None:
+    """It does not continue what came before."""
+    scene.intake.add("a", 0, 0, bytes(100))
+    scene.intake.add("a", 0, 100, bytes(100))
+    with pytest.raises(ValueError, match="do not continue"):
+        scene.intake.add("a", 0, 100, bytes(100))
+
+
+def test_a_piece_that_begins_again_forgets_what_came_before(scene: Scene) -> None:
+    """It was asked for a second time."""
+    scene.feed("a", 0, wrong(scene.lab.piece(0))[: PIECE // 2])
+    assert scene.feed("a", 0, scene.lab.piece(0))
+    scene.run()
+    assert scene.told.done == [(0, "a", Verdict.VERIFIED)]
+
+
+def test_what_is_forgotten_must_begin_again(scene: Scene) -> None:
+    """One piece of a source, or all of them; other sources keep theirs."""
+    for source in ("a", "b"):
+        for piece in (0, 1):
+            scene.intake.add(source, piece, 0, bytes(10))
+    scene.intake.forget("a", 0)
+    with pytest.raises(ValueError, match="piece 0"):
+        scene.intake.add("a", 0, 10, b"x")
+    scene.intake.add("a", 1, 10, b"x")
+    scene.intake.forget("b")
+    for piece in (0, 1):
+        with pytest.raises(ValueError, match=f"piece {piece}"):
+            scene.intake.add("b", piece, 10, b"x")
+
+
+def test_content_of_unknown_length_may_end_inside_a_piece(tmp_path: Path) -> None:
+    """What came is all of it; nothing came is no piece."""
+    scene = Scene(tmp_path, blind=True)
+    scene.feed("origin", 0, scene.lab.piece(0)[:1000])
+    scene.intake.end_short("origin", 0)
+    scene.intake.end_short("origin", 1)
+    scene.run()
+    assert scene.told.done == [(0, "origin", Verdict.VERIFIED)]
+    assert scene.told.details[0][0] == 1000
+    scene.end()
+
+
+# -- large pieces -----------------------------------------------------------------------------
+
+
+def test_a_large_piece_is_written_while_it_comes(large: Scene) -> None:
+    """No more than a part of it waits in memory."""
+    data = large.lab.piece(0)
+    assert not large.feed("a", 0, data[: PART_BYTES + 100])
+    assert large.lab.disk.queued_bytes >= PART_BYTES
+    large.run()
+    assert large.file.read(0, PART_BYTES) == data[:PART_BYTES]
+    assert large.told.done == []
+    assert large.feed("a", 0, data[PART_BYTES + 100 :], begin=PART_BYTES + 100)
+    large.run()
+    assert large.told.done == [(0, "a", Verdict.VERIFIED)]
+    assert large.journal() == {0}
+
+
+def test_wrong_bytes_of_a_large_piece_are_written_over(large: Scene) -> None:
+    """They are never journalled, and what comes then is compared as it lies on the disk."""
+    large.feed("a", 0, wrong(large.lab.piece(0), 3 * MIB))
+    large.run()
+    assert large.told.done == [(0, "a", Verdict.WRONG)]
+    assert large.journal() == set()
+    large.feed("b", 0, large.lab.piece(0))
+    large.run()
+    assert large.told.done[1:] == [(0, "b", Verdict.VERIFIED)]
+    assert large.lab.on_disk(large.file, 0) == large.lab.piece(0)
+
+
+def test_right_bytes_under_wrong_ones_are_asked_for_again(large: Scene) -> None:
+    """Two sources at once: the wrong one wrote last, and the right one is not to blame."""
+    good, bad = large.lab.piece(0), wrong(large.lab.piece(0), 10)
+    large.feed("good", 0, good[: 2 * MIB])
+    large.feed("bad", 0, bad[: 2 * MIB])
+    large.feed("good", 0, good[2 * MIB :], begin=2 * MIB)
+    large.run()
+    assert large.told.done == [(0, "good", Verdict.SPOILT)]
+    large.feed("bad", 0, bad[2 * MIB :], begin=2 * MIB)
+    large.feed("third", 0, good)
+    large.run()
+    assert large.told.done[1:] == [(0, "bad", Verdict.WRONG), (0, "third", Verdict.VERIFIED)]
+    assert large.lab.on_disk(large.file, 0) == good
+
+
+def test_nobody_writes_over_a_large_piece_that_is_verified(large: Scene) -> None:
+    """A slow second source goes on to its end, and touches nothing."""
+    good, bad = large.lab.piece(0), wrong(large.lab.piece(0), 3 * MIB)
+    large.feed("bad", 0, bad[: 2 * MIB])
+    large.feed("good", 0, good)
+    large.run()
+    assert large.told.done == [(0, "good", Verdict.VERIFIED)]
+    large.feed("bad", 0, bad[2 * MIB :], begin=2 * MIB)
+    large.run()
+    assert large.told.done[1:] == [(0, "bad", Verdict.SECOND)]
+    assert large.lab.on_disk(large.file, 0) == good
+
+
+def test_a_source_that_gave_up_does_not_count_as_nobody(large: Scene) -> None:
+    """Its wrong bytes came after the right ones of another: the file is looked at."""
+    good = large.lab.piece(0)
+    large.feed("good", 0, good[: 3 * MIB])
+    large.feed("gone", 0, wrong(good, 5)[: 2 * MIB])
+    large.intake.forget("gone")
+    large.run()
+    large.feed("good", 0, good[3 * MIB :], begin=3 * MIB)
+    large.run()
+    assert large.told.done == [(0, "good", Verdict.SPOILT)]
+
+
+# -- memory -----------------------------------------------------------------------------------
+
+
+def _kept(scene: Scene) -> int:
+    """Bytes that the assemblies keep alive."""
+    buffers: dict[int, Any] = {}
+    for assembly in scene.intake._open.values():
+        for chunk in assembly.chunks:
+            whole = chunk.obj if isinstance(chunk, memoryview) else chunk
+            buffers[id(whole)] = whole
+    return sum(map(len, buffers.values()))
+
+
+def test_small_parts_of_large_reads_do_not_keep_the_reads(tmp_path: Path) -> None:
+    """A neighbour that dribbles between other messages must not cost sixty times its bytes."""
+    scene = Scene(tmp_path, size=MIB, piece_size=MIB)
+    data, step = scene.lab.piece(0), 10_000
+    for at in range(0, len(data), step):
+        part = data[at : at + step]
+        read = bytes(1000) + part + bytes(64 * 1024 - 1000 - len(part))
+        scene.intake.add("a", 0, at, memoryview(read)[1000 : 1000 + len(part)])
+        assert _kept(scene) <= 2 * (at + len(part))
+    scene.run()
+    assert scene.told.done == [(0, "a", Verdict.VERIFIED)]
+    scene.end()
+
+
+def test_slices_of_a_few_bytes_are_joined(scene: Scene) -> None:
+    """An object for each of them would weigh more than they."""
+    data = scene.lab.piece(0)
+    for at in range(0, PIECE - 100, 100):
+        scene.intake.add("a", 0, at, memoryview(data)[at : at + 100])
+    (assembly,) = scene.intake._open.values()
+    assert len(assembly.chunks) == 1
+    assert scene.feed("a", 0, data[assembly.received :], begin=assembly.received)
+    scene.run()
+    assert scene.told.done == [(0, "a", Verdict.VERIFIED)]
+
+
+def test_joining_does_not_make_one_huge_buffer(tmp_path: Path) -> None:
+    """A buffer that grows is moved; so it stops growing."""
+    scene = Scene(tmp_path, size=WHOLE_BYTES, piece_size=WHOLE_BYTES)
+    assert scene.feed("a", 0, scene.lab.piece(0)[:-1], step=SMALL_BYTES - 1) is False
+    (assembly,) = scene.intake._open.values()
+    assert len(assembly.chunks) >= 15
+    assert scene.feed("a", 0, scene.lab.piece(0)[-1:], begin=WHOLE_BYTES - 1)
+    scene.run()
+    assert scene.told.done == [(0, "a", Verdict.VERIFIED)]
+    scene.end()
+
+
+def test_slices_that_fill_their_reads_are_not_copied(scene: Scene) -> None:
+    """That is the way of all bulk."""
+    read = scene.lab.piece(0)[: PIECE // 2]
+    view = memoryview(read)
+    scene.intake.add("a", 0, 0, view)
+    (assembly,) = scene.intake._open.values()
+    assert assembly.chunks[0] is view
+
+
+# -- the end, and what goes wrong ----------------------------------------------------------------
+
+
+def test_a_closed_intake_tells_nothing_more(scene: Scene) -> None:
+    """Jobs under way end by themselves, and release the file."""
+    scene.feed("a", 0, scene.lab.piece(0))
+    scene.feed("a", 1, scene.lab.piece(1)[:100])
+    scene.intake.close()
+    scene.run()
+    assert scene.told.done == []
+    with pytest.raises(ValueError, match="piece 1"):
+        scene.intake.add("a", 1, 100, b"x")
+
+
+class FullFile:
+    """A file whose writes fail; everything else is the real one's."""
+
+    def __init__(self, file: Any, error: Exception) -> None:
+        self._file = file
+        self._error = error
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def write(self, offset: int, chunks: Any) -> None:
+        """No."""
+        raise self._error
+
+
+@pytest.mark.parametrize("size", [PIECE, 4 * MIB])
+def test_a_full_disk_is_told(tmp_path: Path, size: int) -> None:
+    """Small pieces and large ones; and nothing stays retained."""
+    scene = Scene(tmp_path, size=size, piece_size=size)
+    error = DiskFull("no space")
+    scene.intake._file = FullFile(scene.file, error)  # type: ignore[assignment]
+    scene.feed("a", 0, scene.lab.piece(0))
+    scene.run()
+    assert scene.told.errors
+    assert set(scene.told.errors) == {error}
+    assert scene.told.done == []
+    scene.end()
+
+
+def test_a_failure_after_the_end_is_told_to_nobody(scene: Scene) -> None:
+    """The listener has gone."""
+    scene.intake._file = FullFile(scene.file, StoreError("no"))  # type: ignore[assignment]
+    scene.feed("a", 0, scene.lab.piece(0))
+    scene.intake.close()
+    scene.run()
+    assert scene.told.errors == []
+
+
+# -- what was on disk ---------------------------------------------------------------------------
+
+
+def test_rechecking_gives_the_good_pieces_and_protects_them(scene: Scene) -> None:
+    """The others may be written."""
+    scene.file.write(0, [scene.lab.piece(0)])
+    good: list[list[int]] = []
+    scene.intake.recheck([0, 1]).addCallback(good.append)
+    scene.feed("a", 0, wrong(scene.lab.piece(0)))
+    scene.feed("a", 1, scene.lab.piece(1))
+    scene.run()
+    assert good == [[0]]
+    assert scene.told.done == [(0, "a", Verdict.SECOND), (1, "a", Verdict.VERIFIED)]
+
+
+def test_a_recheck_whose_answer_nobody_wants_still_releases(scene: Scene) -> None:
+    """Cancelling drops the answer only."""
+    waiting = scene.intake.recheck([0])
+    waiting.addErrback(lambda _: None)
+    waiting.cancel()
+    scene.run()
+
+
+def test_a_recheck_takes_back_what_is_wrong_on_disk(scene: Scene) -> None:
+    """Somebody else wrote there since."""
+    scene.feed("a", 0, scene.lab.piece(0))
+    scene.run()
+    scene.file.write(0, [b"damaged"])
+    scene.intake.recheck([0])
+    scene.feed("b", 0, scene.lab.piece(0))
+    scene.run()
+    assert scene.told.done[1:] == [(0, "b", Verdict.VERIFIED)]
+
+
+def test_trusted_pieces_are_not_written_until_they_are_distrusted(tmp_path: Path) -> None:
+    """In the order in which it was said."""
+    scene = Scene(tmp_path, blind=True)
+    scene.intake.trust([0])
+    scene.feed("a", 0, scene.lab.piece(0))
+    scene.intake.distrust([0])
+    scene.feed("b", 0, scene.lab.piece(0))
+    scene.run()
+    assert [each[2] for each in scene.told.done] == [Verdict.SECOND, Verdict.VERIFIED]
+    scene.end()
