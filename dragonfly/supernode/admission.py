@@ -1,0 +1,311 @@
+"""May this caller have this content, and which version of it is there now?
+
+The origin decides, asked with the caller's own headers: what a cache holds must not open a
+door that the origin keeps shut. An answer counts only if the question was put after the
+caller asked, so that a file which was replaced a moment ago is seen; callers who come
+while a question is under way share the next one. So the origin sees at most one question
+for each URL and credential per round trip of its own, however many callers there are.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import attrs
+from blake3 import blake3
+from twisted.internet.defer import CancelledError, DeferredSemaphore
+from twisted.internet.interfaces import IReactorTime
+
+from dragonfly.errors import OriginError, OriginRefused, OriginUnreachable
+from dragonfly.net.fanout import OneShot
+from dragonfly.net.reply import OriginReply
+from dragonfly.net.tasks import TaskSet
+
+__all__ = [
+    "ADMISSION_S",
+    "FAILURES_MAX",
+    "HARMLESS",
+    "PROBES_MAX",
+    "Access",
+    "Admission",
+    "Admitted",
+    "Prober",
+]
+
+ADMISSION_S = 300.0
+"""How long a yes holds for content named by its digest: the life of a grant."""
+
+PROBES_MAX = 64
+"""Questions to origins under way at once; more callers than that wait their turn."""
+
+ADMITTED_MAX = 4096
+"""Answers kept; an answer has a few KiB of headers, so this stays near 10 MiB."""
+
+FAILURES_MAX = 1024
+"""Unreachable URLs remembered."""
+
+FAILURE_GROWTH = 2.0
+FAILURE_LONGEST_S = 60.0
+
+HARMLESS = frozenset(
+    {"accept", "accept-language", "cache-control", "pragma", "user-agent", "x-request-id"}
+)
+"""Headers (lower case) that say nothing of who asks; all others may be what admits a caller."""
+
+_OURS = frozenset(
+    {
+        "accept-encoding",
+        "connection",
+        "content-length",
+        "expect",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+
+
+class Prober(Protocol):
+    """What asks an origin about a URL: :class:`dragonfly.net.origin.OriginClient`."""
+
+    async def probe(self, url: str, headers: Sequence[tuple[str, str]]) -> OriginReply:
+        """Ask without reading the content."""
+
+
+@attrs.frozen(kw_only=True)
+class Access:
+    """One way to read a URL at its origin. Lives in memory only, and prints nothing secret.
+
+    ``key`` names it without telling it: a keyed hash over all the rest.
+    """
+
+    url: str = attrs.field(repr=False)
+    headers: tuple[tuple[str, str], ...] = attrs.field(repr=False, default=())
+    loopback: bool = False
+    key: bytes = attrs.field(repr=False)
+
+    def header(self, name: str) -> str | None:
+        """The value sent for ``name`` (lower case), ``None`` if it is not sent."""
+        return next((value for key, value in self.headers if key.lower() == name), None)
+
+
+@attrs.frozen(kw_only=True)
+class Admitted:
+    """The origin's yes.
+
+    ``access`` is what to fetch with: without credentials where the content is public.
+    ``audience`` is empty if everybody the origin admits gets the same bytes; otherwise only
+    callers with the same audience may share them, unless a digest or a strong validator
+    shows that the bytes are the same.
+    """
+
+    reply: OriginReply
+    access: Access
+    public: bool
+    audience: str = ""
+
+
+@attrs.define(eq=False)
+class _Line:
+    """The callers of one access: who shares the next question, and whether one is out."""
+
+    waiting: OneShot[OriginReply] | None = None
+    running: bool = False
+
+
+@attrs.frozen
+class _Outage:
+    until: float
+    wait_s: float
+    text: str
+    status: int
+
+
+class Admission:
+    """Asks origins on behalf of callers; see the module's text for the rules.
+
+    :param prober: the client for callers on loopback (``True``) and for all others.
+    :param secret: keys the hashes that stand for credentials; 32 bytes.
+    :param failure_s: how long an unreachable URL is not tried again; doubles, to a minute.
+    """
+
+    def __init__(
+        self,
+        prober: Callable[[bool], Prober],
+        clock: IReactorTime,
+        tasks: TaskSet,
+        *,
+        secret: bytes,
+        failure_s: float = 5.0,
+    ) -> None:
+        self._prober = prober
+        self._clock = clock
+        self._tasks = tasks
+        self._secret = secret
+        self._failure_s = failure_s
+        self._turns = DeferredSemaphore(PROBES_MAX)
+        self._lines: dict[bytes, _Line] = {}
+        self._outages: OrderedDict[str, _Outage] = OrderedDict()
+        self._admitted: OrderedDict[tuple[bytes, bytes], tuple[float, Admitted]] = OrderedDict()
+
+    def access(
+        self, url: str, headers: Sequence[tuple[str, str]] = (), *, loopback: bool = False
+    ) -> Access:
+        """Name one caller's way to ``url``; headers that are the fetcher's own are left out."""
+        kept = tuple((name, value) for name, value in headers if name.lower() not in _OURS)
+        hasher = blake3(key=self._secret)
+        for part in (url, str(loopback), *(text for pair in sorted(kept) for text in pair)):
+            data = part.encode("utf-8", "surrogateescape")
+            hasher.update(len(data).to_bytes(4, "big") + data)
+        return Access(url=url, headers=kept, loopback=loopback, key=hasher.digest())
+
+    async def check(self, access: Access, name: bytes, *, immutable: bool = False) -> Admitted:
+        """Ask the origin whether ``access`` is admitted, first without its credentials.
+
+        :param name: id of the content's name.
+        :param immutable: the name contains the digest: a yes is good for
+            :data:`ADMISSION_S` and need not be fresh.
+        :raises OriginRefused: the origin says no to this caller.
+        :raises OriginError: it cannot be reached, or must not be.
+
+        Cancelling gives up this caller's place; the question, shared by others, goes on.
+        """
+        anonymous = self._without_credentials(access)
+        if immutable:
+            for kept in (anonymous, access):
+                admitted = self._remembered(name, kept)
+                if admitted is not None:
+                    return admitted
+        admitted = await self._ask(access, anonymous)
+        if immutable:
+            self._remember(name, admitted)
+        return admitted
+
+    async def _ask(self, access: Access, anonymous: Access) -> Admitted:
+        if anonymous is not access:
+            try:
+                reply = await self._fresh(anonymous)
+            except OriginRefused:
+                pass  # not public: the caller's own credentials decide
+            else:
+                if not self._varies_by_credential(reply, access):
+                    return Admitted(
+                        reply=reply,
+                        access=anonymous,
+                        public=True,
+                        audience=self._variant(reply, anonymous),
+                    )
+        reply = await self._fresh(access)
+        if anonymous is access:
+            variant = self._variant(reply, access)
+            return Admitted(reply=reply, access=access, public=True, audience=variant)
+        return Admitted(reply=reply, access=access, public=False, audience=access.key.hex())
+
+    # -- who may share -------------------------------------------------------------
+
+    def _without_credentials(self, access: Access) -> Access:
+        """The same access with harmless headers only; itself if it has no others."""
+        harmless = tuple(pair for pair in access.headers if pair[0].lower() in HARMLESS)
+        if harmless == access.headers:
+            return access
+        return self.access(access.url, harmless, loopback=access.loopback)
+
+    def _varies_by_credential(self, reply: OriginReply, access: Access) -> bool:
+        return any(
+            name not in HARMLESS and access.header(name) is not None for name in _varied(reply)
+        )
+
+    def _variant(self, reply: OriginReply, access: Access) -> str:
+        """What of the request the content depends on, hashed; empty for nothing."""
+        sent = [(name, access.header(name)) for name in sorted(_varied(reply))]
+        told = [f"{name}: {value}" for name, value in sent if value is not None]
+        if not told:
+            return ""
+        return blake3("\n".join(told).encode(), key=self._secret).hexdigest()
+
+    # -- one question for many -------------------------------------------------------
+
+    async def _fresh(self, access: Access) -> OriginReply:
+        """The answer to a question that is put from now on."""
+        outage = self._outages.get(access.url)
+        if outage is not None and self._clock.seconds() < outage.until:
+            # A new one each time: an exception that is raised again keeps every traceback.
+            raise OriginUnreachable(outage.text, outage.status)
+        line = self._lines.setdefault(access.key, _Line())
+        if line.waiting is None:
+            line.waiting = OneShot()
+        waiter = line.waiting.wait()
+        if not line.running:
+            line.running = True
+            self._tasks.spawn(self._serve(access, line), "asking an origin")
+        return await waiter
+
+    async def _serve(self, access: Access, line: _Line) -> None:
+        """Put questions until nobody waits for one."""
+        try:
+            while line.waiting is not None:
+                await self._turns.acquire()
+                try:
+                    await self._question(access, line)
+                finally:
+                    self._turns.release()
+        finally:
+            line.running = False
+            self._lines.pop(access.key, None)
+            if line.waiting is not None:
+                line.waiting.fail(CancelledError())
+
+    async def _question(self, access: Access, line: _Line) -> None:
+        """Put one; whoever comes from here on waits for the next."""
+        shot, line.waiting = line.waiting, None
+        if shot is None:
+            return
+        try:
+            reply = await self._prober(access.loopback).probe(access.url, access.headers)
+        except OriginError as error:
+            self._note_outage(access.url, error)
+            shot.fail(error)
+        except BaseException as error:
+            shot.fail(error)
+            raise
+        else:
+            self._outages.pop(access.url, None)
+            shot.fire(reply)
+
+    # -- memory ------------------------------------------------------------------------
+
+    def _note_outage(self, url: str, error: OriginError) -> None:
+        if not isinstance(error, OriginUnreachable):
+            self._outages.pop(url, None)
+            return
+        before = self._outages.pop(url, None)
+        wait_s = self._failure_s
+        if before is not None:
+            wait_s = min(before.wait_s * FAILURE_GROWTH, max(FAILURE_LONGEST_S, self._failure_s))
+        self._outages[url] = _Outage(
+            self._clock.seconds() + wait_s, wait_s, str(error), error.status
+        )
+        if len(self._outages) > FAILURES_MAX:
+            self._outages.popitem(last=False)
+
+    def _remembered(self, name: bytes, access: Access) -> Admitted | None:
+        until, admitted = self._admitted.get((name, access.key), (0.0, None))
+        return admitted if self._clock.seconds() < until else None
+
+    def _remember(self, name: bytes, admitted: Admitted) -> None:
+        key = (name, admitted.access.key)
+        self._admitted.pop(key, None)
+        self._admitted[key] = (self._clock.seconds() + ADMISSION_S, admitted)
+        if len(self._admitted) > ADMITTED_MAX:
+            self._admitted.popitem(last=False)
+
+
+def _varied(reply: OriginReply) -> set[str]:
+    """Names of request headers that the answer depends on; the encoding is always ours."""
+    names = {part.strip().lower() for part in (reply.header("vary") or "").split(",")}
+    return names - {"", "*", "accept-encoding", "origin"}

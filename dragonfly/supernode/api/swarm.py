@@ -1,0 +1,60 @@
+"""The calls that peers make: parse, check the signature, ask the tracker, encode."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from klein import Klein
+from twisted.web.server import Request
+
+from dragonfly.control.codec import from_json, to_json
+from dragonfly.control.messages import AnnounceRequest, LeaveRequest, RegisterRequest
+from dragonfly.control.signing import SIGNATURE_HEADER, check_body
+from dragonfly.net.addresses import plain_address
+from dragonfly.supernode.api.common import Refusal, answer, header, route
+from dragonfly.supernode.api.site import BODY_MAX
+from dragonfly.supernode.tracker import Caller, Tracker
+
+__all__ = ["add_routes"]
+
+_Message = TypeVar("_Message", RegisterRequest, AnnounceRequest, LeaveRequest)
+
+
+def add_routes(app: Klein, tracker: Tracker) -> None:
+    """Add ``/swarm/v1/register``, ``announce`` and ``leave``."""
+
+    @route(app, "/swarm/v1/register", "POST")
+    async def register(request: Request) -> bytes:
+        message = _signed(RegisterRequest, request)
+        return answer(request, to_json(await tracker.register(message, _caller(request))))
+
+    @route(app, "/swarm/v1/announce", "POST")
+    def announce(request: Request) -> bytes:
+        message = _signed(AnnounceRequest, request)
+        return answer(request, to_json(tracker.announce(message, _caller(request))))
+
+    @route(app, "/swarm/v1/leave", "POST")
+    def leave(request: Request) -> bytes:
+        tracker.leave(_signed(LeaveRequest, request))
+        return answer(request, {})
+
+
+def _signed(kind: type[_Message], request: Request) -> _Message:
+    """The message, from the holder of the key that it names."""
+    content: Any = request.content  # there, whatever its type says: the body was read whole
+    body: bytes = content.read()
+    message = from_json(kind, body, BODY_MAX)
+    shown = header(request, SIGNATURE_HEADER)
+    if shown is None:
+        raise Refusal(f"{SIGNATURE_HEADER} is needed", 401)
+    if not check_body(message.key, request.path.decode("latin-1"), body, shown):
+        raise Refusal(f"{SIGNATURE_HEADER} was not made by the key that the message names", 403)
+    return message
+
+
+def _caller(request: Request) -> Caller:
+    return Caller(
+        address=plain_address(str(getattr(request.getClientAddress(), "host", ""))),
+        reached=plain_address(str(getattr(request.getHost(), "host", ""))),
+        secure=bool(request.isSecure()),
+    )

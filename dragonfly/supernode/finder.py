@@ -1,0 +1,88 @@
+"""From a wish to the content: what the origin says of this caller, which version it has now."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import attrs
+from twisted.internet.interfaces import IReactorTime
+
+from dragonfly.errors import OriginUnreachable
+from dragonfly.supernode.admission import Admission, Admitted
+from dragonfly.supernode.cdn import Wanted
+from dragonfly.supernode.content import Content, State
+from dragonfly.supernode.registration import Wish
+from dragonfly.supernode.versions import Versions
+
+__all__ = ["Finder", "Found", "Library"]
+
+
+class Library(Protocol):
+    """Where contents are: :class:`dragonfly.supernode.cdn.Cdn`."""
+
+    def get(self, task: bytes) -> Content | None: ...  # noqa: D102
+
+    def contents(self) -> tuple[Content, ...]: ...  # noqa: D102
+
+    def latest(self, name: bytes) -> tuple[bytes, bool] | None: ...  # noqa: D102
+
+    async def obtain(self, wanted: Wanted) -> Content: ...  # noqa: D102
+
+    async def recall(self, task: bytes) -> Content | None: ...  # noqa: D102
+
+    def forget(self, content: Content) -> bool: ...  # noqa: D102
+
+
+@attrs.frozen
+class Found:
+    """A content, and the origin's yes; ``None`` where the origin was not to be reached."""
+
+    content: Content
+    admitted: Admitted | None
+
+
+class Finder:
+    """Finds contents for callers, by asking their origins."""
+
+    def __init__(self, admission: Admission, library: Library, clock: IReactorTime) -> None:
+        self._admission = admission
+        self._library = library
+        self._clock = clock
+        self._versions = Versions(self._under_way)
+
+    async def find(self, wish: Wish, *, identifier: str, loopback: bool) -> Found | None:
+        """Give the content as it is at the origin now; ``None``: it is not to be shared.
+
+        Where the origin does not answer, what was fetched earlier is given out if it was
+        public then: nobody can be asked about anything else.
+
+        :param loopback: the caller is on this host, and may be given what only that serves.
+        :raises OriginError: the origin refuses this caller, or does not answer.
+        """
+        name = wish.name
+        access = self._admission.access(wish.url, wish.headers, loopback=loopback)
+        immutable = name.digest is not None
+        try:
+            admitted = await self._admission.check(access, name.id, immutable=immutable)
+        except OriginUnreachable:
+            kept = await self._kept(name.id)
+            if kept is None:
+                raise
+            return Found(kept, None)
+        if wish.keyed:
+            admitted = attrs.evolve(admitted, public=False)
+        task = self._versions.task(name, admitted, self._clock.seconds())
+        if task is None:
+            return None
+        wanted = Wanted(
+            task=task, name=name, admitted=admitted, digest=name.digest, identifier=identifier
+        )
+        return Found(await self._library.obtain(wanted), admitted)
+
+    async def _kept(self, name: bytes) -> Content | None:
+        task, public = self._library.latest(name) or (b"", False)
+        return await self._library.recall(task) if public else None
+
+    def _under_way(self, task: bytes) -> bool:
+        content = self._library.get(task)
+        return content is not None and content.state is State.FETCHING

@@ -1,0 +1,89 @@
+"""The HTTP server around the routes: bodies are bounded, nothing a stranger sends is a bug."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dragonfly.supernode.api.site import BODY_MAX, IDLE_S
+from tests.doubles.api import ApiLab
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> ApiLab:
+    """A supernode's API."""
+    return ApiLab(tmp_path)
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_too_large(lab: ApiLab, chunked: bool) -> None:
+    """A body that is too large is refused, however it is framed, and never held."""
+    call = lab.call("POST", "/swarm/v1/leave", body=bytes(BODY_MAX + 1), chunked=chunked)
+    answer = call.answer()
+    assert answer.status == 413
+    assert str(BODY_MAX) in json.loads(answer.body)["message"]
+    assert lab.tracker.calls == []
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_large_enough(lab: ApiLab, chunked: bool) -> None:
+    """One byte less is read, and judged by the route."""
+    call = lab.call("POST", "/swarm/v1/leave", body=bytes(BODY_MAX), chunked=chunked)
+    assert call.answer().status == 400
+
+
+def test_far_too_large(lab: ApiLab) -> None:
+    """Who goes on for ever is cut off."""
+    call = lab.call("POST", "/swarm/v1/leave", body=bytes(10 * BODY_MAX))
+    assert call.cut
+
+
+@pytest.mark.parametrize("prefix", ["/v1", "/v1.0", "/v1.0.6"])
+def test_versioned(lab: ApiLab, prefix: str) -> None:
+    """Every path also exists under a version, as with v1."""
+    assert lab.get(f"{prefix}/_ping").body == b"OK"
+    assert lab.get(f"{prefix}/nothing").status == 404
+
+
+@pytest.mark.parametrize("path", ["/vx/_ping", "/v1_ping", "/v1/v1/_ping"])
+def test_not_a_version(lab: ApiLab, path: str) -> None:
+    """What only looks like one is just another path."""
+    assert lab.get(path).status == 404
+
+
+@pytest.mark.parametrize("path", ["/%ff%fe", "/cdn/%80"])
+def test_paths_that_are_no_text(lab: ApiLab, path: str) -> None:
+    """A stranger's bytes are his error, not a traceback in our log."""
+    answer = lab.get(path)
+    assert (answer.status, json.loads(answer.body)["code"]) == (400, 400)
+
+
+@pytest.mark.parametrize("path", ["/a%2Fb", "/cdn/a:b+c", "/cdn/..%2f..%2fetc", "/%00"])
+def test_odd_paths(lab: ApiLab, path: str) -> None:
+    """Whatever characters a path has, it leads nowhere it should not."""
+    assert lab.get(path).status in (401, 404)
+
+
+def test_measured(lab: ApiLab) -> None:
+    """Each request is counted once, with the bytes of both bodies."""
+    lab.call("POST", "/swarm/v1/leave", body=b"12345")
+    lab.get("/_ping")
+    numbers = lab.numbers()
+    name = "dragonfly_supernode_http"
+    leave = 'handler="/swarm/v1/leave"'
+    assert numbers[f'{name}_requests_total{{code="400",{leave}}}'] == 1
+    assert numbers[f"{name}_request_size_bytes_sum{{{leave}}}"] == 5
+    assert numbers[f'{name}_response_size_bytes_sum{{handler="/_ping"}}'] == 2
+    assert numbers[f'{name}_request_duration_seconds_count{{handler="/_ping"}}'] == 1
+
+
+def test_idle_connections_are_closed(lab: ApiLab) -> None:
+    """A connection that asks nothing more goes after a while."""
+    call = lab.call("GET", "/_ping")
+    assert not call.cut
+    lab.clock.advance(IDLE_S + 1)
+    call.pump()
+    lab.clock.advance(16)
+    assert call.cut

@@ -1,0 +1,181 @@
+"""The calls of peers: only the holder of a key speaks for it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from twisted.python.failure import Failure
+
+from dragonfly.control.codec import from_json, register_answer, to_json
+from dragonfly.control.messages import (
+    AnnounceAnswer,
+    Announced,
+    AnnounceRequest,
+    DirectAnswer,
+    ErrorBody,
+    LeaveRequest,
+    RegisterAnswer,
+    RegisterRequest,
+)
+from dragonfly.control.signing import SIGNATURE_HEADER
+from dragonfly.errors import (
+    AddressRefused,
+    ConfigError,
+    DiskFull,
+    DragonflyError,
+    OriginChanged,
+    OriginRefused,
+    OriginUnreachable,
+    TrackerError,
+)
+from dragonfly.signatures import SigningKey
+from tests.doubles.api import TASK, ApiLab
+
+ANSWER = RegisterAnswer(
+    task=TASK,
+    fetch=7,
+    piece_size=32768,
+    grant=b"grant",
+    grant_expires=2,
+    now=1.5,
+    keys=[b"k" * 32],
+    announce_after=3.0,
+    state="fetching",
+)
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> ApiLab:
+    """A supernode's API."""
+    return ApiLab(tmp_path)
+
+
+def registration(lab: ApiLab) -> RegisterRequest:
+    """What a peer sends."""
+    return RegisterRequest(
+        url="http://origin.example/f",
+        key=lab.peer.public,
+        peer=Announced(port=65002),
+        headers=[("Authorization", "Basic eA==")],
+    )
+
+
+def announcement(lab: ApiLab) -> AnnounceRequest:
+    """What it sends later."""
+    return AnnounceRequest(task=TASK, key=lab.peer.public, fetch=7, have_count=3)
+
+
+def test_register(lab: ApiLab) -> None:
+    """The message reaches the tracker as it was sent, with where it came from."""
+    lab.tracker.answer = ANSWER
+    answer = lab.post("/swarm/v1/register", registration(lab))
+    assert answer.status == 200
+    assert register_answer(answer.body) == ANSWER
+    ((message, caller),) = lab.tracker.calls
+    assert message == registration(lab)
+    assert caller is not None
+    assert (caller.address, caller.reached, caller.secure) == ("192.0.2.2", "192.0.2.1", False)
+
+
+def test_direct(lab: ApiLab) -> None:
+    """What must not be shared is answered in the other form."""
+    lab.tracker.answer = DirectAnswer(reason="private")
+    answer = lab.post("/swarm/v1/register", registration(lab))
+    assert register_answer(answer.body) == DirectAnswer(reason="private")
+
+
+def test_announce_and_leave(lab: ApiLab) -> None:
+    """The same road for the other calls."""
+    lab.tracker.answer = AnnounceAnswer(now=1.0, announce_after=2.0, state="ready")
+    answer = lab.post("/swarm/v1/announce", announcement(lab))
+    assert from_json(AnnounceAnswer, answer.body) == lab.tracker.answer
+    goodbye = LeaveRequest(key=lab.peer.public)
+    assert lab.post("/swarm/v1/leave", goodbye).body == b"{}\n"
+    assert [message for message, _ in lab.tracker.calls] == [announcement(lab), goodbye]
+
+
+# -- signatures ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/swarm/v1/register", "/swarm/v1/announce", "/swarm/v1/leave"])
+def test_only_signed(lab: ApiLab, path: str) -> None:
+    """No call without a signature, and none for another's key; the tracker hears of neither."""
+    messages = {
+        "/swarm/v1/register": registration(lab),
+        "/swarm/v1/announce": announcement(lab),
+        "/swarm/v1/leave": LeaveRequest(key=lab.peer.public),
+    }
+    body = to_json(messages[path])
+    assert lab.call("POST", path, body=body).answer().status == 401
+    for wrong in ("", "zz", "00" * 64):
+        headers = {SIGNATURE_HEADER: wrong}
+        assert lab.call("POST", path, body=body, headers=headers).answer().status == 403
+    lab.peer = SigningKey.from_bytes(b"\3" * 32)
+    assert lab.post(path, messages[path]).status == 403
+    assert lab.tracker.calls == []
+
+
+def test_signed_for_another_call(lab: ApiLab) -> None:
+    """A body that was signed for one call opens no other."""
+    goodbye = LeaveRequest(key=lab.peer.public)
+    answer = lab.post("/swarm/v1/leave", goodbye, signed_path="/swarm/v1/announce")
+    assert answer.status == 403
+
+
+def test_signed_below_a_version(lab: ApiLab) -> None:
+    """What is signed is the path without the version before it."""
+    goodbye = LeaveRequest(key=lab.peer.public)
+    answer = lab.post("/v1.0/swarm/v1/leave", goodbye, signed_path="/swarm/v1/leave")
+    assert answer.status == 200
+
+
+# -- errors ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"\xff", b'{"key": 5}', b"{}"])
+def test_malformed(lab: ApiLab, body: bytes) -> None:
+    """A message that is none is the caller's error."""
+    answer = lab.call("POST", "/swarm/v1/leave", body=body).answer()
+    assert answer.status == 400
+    error = from_json(ErrorBody, answer.body)
+    assert error.code == 400
+    assert error.message
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "origin_status", "retryable"),
+    [
+        (ConfigError("URL 'x': it names no host"), 400, 0, False),
+        (TrackerError("this peer is banned: wrong bytes", 403), 403, 0, False),
+        (OriginRefused("the origin answered 401", 401), 403, 401, False),
+        (OriginRefused("the origin answered 403", 403), 403, 403, False),
+        (OriginRefused("the origin answered 404", 404), 404, 404, False),
+        (OriginRefused("the origin answered 410", 410), 404, 410, False),
+        (OriginRefused("the origin answered 503", 503), 502, 503, False),
+        (OriginUnreachable("connection refused"), 502, 0, True),
+        (OriginChanged("changed", 200), 502, 200, True),
+        (AddressRefused("link-local"), 403, 0, False),
+        (DiskFull("/x is full: 5 bytes wanted, 0 free"), 507, 0, False),
+    ],
+)
+def test_errors(
+    lab: ApiLab, error: DragonflyError, status: int, origin_status: int, retryable: bool
+) -> None:
+    """Each error has its status, the origin's beside it, and says if another try may help."""
+    lab.tracker.error = error
+    answer = lab.post("/swarm/v1/register", registration(lab))
+    assert answer.status == status
+    assert from_json(ErrorBody, answer.body) == ErrorBody(
+        code=status, message=str(error), origin_status=origin_status, retryable=retryable
+    )
+
+
+def test_bugs_are_not_shown(lab: ApiLab, no_silent_failures: list[Failure]) -> None:
+    """A bug is logged with its traceback; the caller learns nothing of it."""
+    lab.tracker.error = ZeroDivisionError("secret detail")
+    answer = lab.post("/swarm/v1/announce", announcement(lab))
+    assert (answer.status, json.loads(answer.body)["message"]) == (500, "internal error")
+    assert [failure.type for failure in no_silent_failures] == [ZeroDivisionError]
+    no_silent_failures.clear()
