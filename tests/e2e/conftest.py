@@ -1,0 +1,79 @@
+"""A stage for each test, and one that the tests share which break nothing."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.rig.home import Home
+from tests.e2e.rig.nginx import Nginx
+from tests.e2e.rig.oddities import OddOrigin
+from tests.e2e.rig.scene import Scene
+from tests.e2e.rig.stage import Stage
+from tests.e2e.rig.supernode import Supernode
+
+_FAILED = pytest.StashKey[bool]()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this directory runs real programs."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.e2e)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Remember that a test failed, for the fixture that shows the logs."""
+    report = yield
+    if report.failed:
+        item.stash[_FAILED] = True
+    return report
+
+
+@pytest.fixture
+def scene(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Scene]:
+    """A directory for the processes of one test; their logs are shown if it fails."""
+    found = Scene(tmp_path_factory.mktemp("e"))
+    try:
+        yield found
+        if request.node.stash.get(_FAILED, False):
+            print(found.logs())
+    finally:
+        found.close()
+
+
+@pytest.fixture(scope="session")
+def shared_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """What tests share that leave it as it was."""
+    scene = Scene(tmp_path_factory.mktemp("e"))
+    try:
+        nginx = Nginx(scene, ipv6=True)
+        supernode = Supernode(scene)
+        numbers = itertools.count(1)
+        yield Stage(
+            scene=scene,
+            nginx=nginx,
+            odd=OddOrigin(scene),
+            supernode=supernode,
+            home=Home(scene, "h", supernode.node),
+            fresh=lambda: Home(scene, f"n{next(numbers)}", supernode.node),
+        )
+    finally:
+        scene.close()
+
+
+@pytest.fixture
+def stage(shared_stage: Stage, request: pytest.FixtureRequest) -> Iterator[Stage]:
+    """The shared stage; what its processes said is shown if the test fails."""
+    yield shared_stage
+    if request.node.stash.get(_FAILED, False):
+        print(shared_stage.scene.logs())

@@ -1,0 +1,6 @@
+#!/bin/sh
+# Installs the real programs that the end-to-end tests run (Debian, Ubuntu). Needs root.
+set -eu
+apt-get update
+DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
+    nginx-light curl aria2

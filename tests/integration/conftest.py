@@ -1,0 +1,38 @@
+"""Servers and clients on loopback, closed again whatever happens."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest_twisted
+from twisted.internet import reactor
+
+from dragonfly.net.addresses import FetchPolicy
+from dragonfly.net.origin import OriginClient
+from tests.doubles.origin import FakeOrigin
+
+
+@pytest_twisted.async_yield_fixture
+async def origin() -> AsyncIterator[FakeOrigin]:
+    """A file server on 127.0.0.1."""
+    server = FakeOrigin(reactor)
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@pytest_twisted.async_yield_fixture
+async def other_origin() -> AsyncIterator[FakeOrigin]:
+    """A second one, on another port: another origin."""
+    server = FakeOrigin(reactor)
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@pytest_twisted.async_yield_fixture
+async def origin_client() -> AsyncIterator[OriginClient]:
+    """A client that may fetch from loopback."""
+    client = OriginClient(reactor, policy=FetchPolicy(allow_loopback=True))
+    yield client
+    await client.close()

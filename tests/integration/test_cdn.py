@@ -1,0 +1,135 @@
+"""The CDN against a real HTTP server and a real disk."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_twisted
+from pytest_twisted import ensureDeferred
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+
+from dragonfly.errors import OriginChanged, OriginRefused
+from dragonfly.metrics import BuildInfo, SupernodeMetrics
+from dragonfly.net.disk import DiskPool
+from dragonfly.net.origin import OriginClient
+from dragonfly.net.tasks import TaskSet
+from dragonfly.signatures import SigningKey
+from dragonfly.store.piecestore import PieceStore
+from dragonfly.supernode.admission import Admission
+from dragonfly.supernode.cdn import Cdn, Wanted
+from dragonfly.supernode.content import Content, State
+from dragonfly.supernode.fetch import FetchTools
+from dragonfly.task.identity import content_version, name_of, task_id
+from tests.doubles.cdn import content_of
+from tests.doubles.origin import FakeOrigin
+
+BODY = content_of(3_000_000)
+
+
+class Node:
+    """An admission and a CDN, without a tracker before them."""
+
+    def __init__(self, home: Path, client: OriginClient) -> None:
+        self.disk = DiskPool(reactor)
+        self.disk.start()
+        self.store = PieceStore(home)
+        self.store.open()
+        self.tasks = TaskSet(Cdn._log)
+        self.admission = Admission(lambda _: client, reactor, self.tasks, secret=b"s" * 32)
+        self.cdn = Cdn(
+            self.store,
+            FetchTools(
+                reader=lambda _: client,
+                disk=self.disk,
+                key=SigningKey.generate(),
+                clock=reactor,
+                rng=random.Random(1),
+                metrics=SupernodeMetrics(BuildInfo(version="0")),
+            ),
+        )
+
+    async def register(self, url: str, *headers: tuple[str, str]) -> Content:
+        """Do what a registration does, and wait until the content settles."""
+        name = name_of(url)
+        admitted = await self.admission.check(self.admission.access(url, headers), name.id)
+        version = content_version(admitted.reply, digest=None, fetch=1, audience=admitted.audience)
+        assert version is not None
+        wanted = Wanted(task=task_id(name, version), name=name, admitted=admitted)
+        content = await self.cdn.obtain(wanted)
+        if content.state is State.FETCHING:
+            await content.done.wait()
+        return content
+
+    def read(self, content: Content) -> bytes:
+        """What may be given out."""
+        assert content.file is not None
+        return content.file.read(0, content.held_bytes)
+
+    async def stop(self) -> None:
+        """End everything in the order that a supernode does."""
+        await self.cdn.close()
+        await self.tasks.cancel_all()
+        await self.disk.stop()
+        self.cdn.release_files()
+        self.store.close()
+
+
+@pytest_twisted.async_yield_fixture
+async def node(tmp_path: Path, origin_client: OriginClient) -> AsyncIterator[Node]:
+    """A CDN that may read from loopback."""
+    made = Node(tmp_path, origin_client)
+    yield made
+    await made.stop()
+
+
+@ensureDeferred
+async def test_a_cut_goes_on_by_range(origin: FakeOrigin, node: Node) -> None:
+    """The rest of the same version is asked for with its tag; one copy leaves the origin."""
+    origin.put("/f", BODY, cut_after=1_000_000, cuts=2)
+    content = await node.register(origin.url("/f"))
+    assert content.state is State.READY
+    assert node.read(content) == BODY
+    gets = origin.requests("/f", "GET")
+    assert [each.headers.get("range", "") for each in gets] == [
+        "",
+        "bytes=1000000-",
+        "bytes=2000000-",
+    ]
+    assert {each.headers["if-range"] for each in gets[1:]} == {'"v1"'}
+
+
+@ensureDeferred
+async def test_changed_in_the_middle(origin: FakeOrigin, node: Node) -> None:
+    """Without a validator the new bytes are found by comparing; the next try is all new."""
+    page = origin.put("/f", BODY, etag=None, cut_after=1_500_000, cuts=1)
+    url = origin.url("/f")
+    new = content_of(len(BODY), seed=2)
+    running = Deferred.fromCoroutine(node.register(url))
+    while not (origin.requests("/f", "GET") or running.called):
+        await deferLater(reactor, 0, lambda: None)
+    await origin.requests("/f", "GET")[0].gone
+    page.body = new
+    content = await running
+    assert isinstance(content.error, OriginChanged)
+    again = await node.register(url)
+    assert again.state is State.READY
+    assert node.read(again) == new
+
+
+@ensureDeferred
+async def test_a_wrong_password_gets_nothing(origin: FakeOrigin, node: Node) -> None:
+    """The origin is asked with the caller's own credentials, though the CDN has the bytes."""
+    origin.put("/f", BODY, token="right")
+    content = await node.register(origin.url("/f"), ("Authorization", "Bearer right"))
+    assert node.read(content) == BODY
+    for headers in ((("Authorization", "Bearer wrong"),), ()):
+        with pytest.raises(OriginRefused) as caught:
+            await node.register(origin.url("/f"), *headers)
+        assert caught.value.status == 401
+    assert origin.count("/f", "GET") >= 1
+    assert sum(each.sent for each in origin.requests("/f") if each.status == 200) == len(BODY)
