@@ -1,0 +1,184 @@
+"""What the benchmarks share: a real nginx, a supernode, dfgets, and what their processes used."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+TICKS = os.sysconf("SC_CLK_TCK")
+MIB = 1 << 20
+
+
+def free_port() -> int:
+    """Give a port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def connects(port: int) -> bool:
+    """Tell whether something listens on a port of loopback."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def wait_until(ready: Callable[[], bool], what: str, seconds: float = 30) -> None:
+    """Poll a condition; end the run loudly when it does not come true."""
+    deadline = time.monotonic() + seconds
+    while not ready():
+        if time.monotonic() > deadline:
+            sys.exit(f"{what} is not ready after {seconds:g} s")
+        time.sleep(0.02)
+
+
+def random_file(path: Path, size: int) -> None:
+    """Write random bytes, a MiB at a time."""
+    with path.open("wb") as out:
+        left = size
+        while left:
+            left -= out.write(os.urandom(min(left, MIB)))
+
+
+def touch_memory(directory: Path, mib: int) -> None:
+    """Use every page of tmpfs once that the run will use."""
+    path = directory / "touch"
+    with path.open("wb") as out:
+        for _ in range(mib):
+            out.write(bytes(MIB))
+    path.unlink()
+
+
+def cpu_seconds(pid: int) -> float:
+    """Give user and system seconds that a living process has used, all threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def peak_mib(pid: int) -> float:
+    """Give the most memory that a living process ever had resident."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def timed(*command: str) -> tuple[float, float, float, str]:
+    """Run a command; give its seconds, CPU seconds, peak MiB and standard output."""
+    before = time.monotonic()
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert child.stdout is not None
+    output = child.stdout.read()
+    _, status, usage = os.wait4(child.pid, 0)
+    seconds = time.monotonic() - before
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        sys.exit(f"{command[0]} ended with {child.returncode}: {output.decode()}")
+    cpu = usage.ru_utime + usage.ru_stime
+    return seconds, cpu, usage.ru_maxrss / 1024, output.decode()
+
+
+@contextmanager
+def nginx(root: Path, work: Path) -> Iterator[str]:
+    """Run a real nginx that serves ``root``; give its base URL."""
+    port = free_port()
+    config = work / "nginx.conf"
+    paths = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    temporary = "".join(f" {name}_temp_path {work}/{name};" for name in paths)
+    config.write_text(
+        f"daemon off; user root; worker_processes 1; pid {work}/nginx.pid;\n"
+        f"error_log {work}/nginx.err; events {{ worker_connections 512; }}\n"
+        f"http {{ access_log off; sendfile on; tcp_nopush on;{temporary}\n"
+        f" server {{ listen 127.0.0.1:{port}; root {root}; }} }}\n"
+    )
+    server = subprocess.Popen(
+        ["nginx", "-p", str(work), "-c", str(config)], stderr=subprocess.DEVNULL
+    )
+    try:
+        wait_until(lambda: connects(port), "nginx")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait()
+
+
+class Supernode:
+    """One ``twistd supernode`` with a home of its own."""
+
+    def __init__(self, home: Path, *flags: str) -> None:
+        home.mkdir(exist_ok=True)
+        ports = home / "ports.json"
+        ports.unlink(missing_ok=True)
+        twistd = Path(sys.executable).with_name("twistd")
+        role = ["supernode", "--home-dir", str(home), "--port", "0", "--download-port", "0"]
+        with (home.parent / f"{home.name}.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [str(twistd), "-n", "--pidfile=", *role, *flags],
+                stdout=log,
+                stderr=log,
+                cwd=home,
+            )
+        wait_until(ports.exists, "the supernode")
+        self.port = int(json.loads(ports.read_text())["port"])
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self.process.pid
+
+    def stop(self) -> None:
+        """End it and wait."""
+        self.process.terminate()
+        self.process.wait()
+
+
+class Home:
+    """A home directory for dfget, whose background peer is measured and ended with it."""
+
+    def __init__(self, path: Path, supernode: Supernode) -> None:
+        self.path = path
+        self.supernode = supernode
+
+    def download(self, url: str, output: Path) -> tuple[float, float, float, str]:
+        """Run dfget once; as :func:`timed`."""
+        node = f"127.0.0.1:{self.supernode.port}"
+        command = ["-m", "dragonfly.dfget", "--home", str(self.path), "--node", node]
+        return timed(sys.executable, *command, "--ip", "127.0.0.1", url, "-o", str(output))
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the background peer, asked over its socket; None if there is none."""
+        with socket.socket(socket.AF_UNIX) as link:
+            try:
+                link.connect(str(self.path / "sock"))
+                link.sendall(b'{"op":"ping"}\n')
+                return int(json.loads(link.makefile("rb").readline())["pid"])
+            except (OSError, ValueError, KeyError):
+                return None
+
+    def stop(self) -> None:
+        """End the background peer."""
+        pid = self.pid
+        if pid is None:
+            return
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+        wait_until(lambda: not Path(f"/proc/{pid}").exists(), "the end of the peer")
+
+
+def machine() -> str:
+    """Give one line about the machine, for the table."""
+    model = "unknown CPU"
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            model = line.split(":", 1)[1].strip()
+            break
+    cores = os.cpu_count()
+    return f"{cores} x {model}, Linux {os.uname().release}, CPython {sys.version.split()[0]}"
