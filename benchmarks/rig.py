@@ -14,6 +14,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
+ROOT = str(Path(__file__).resolve().parents[1])
+# A source tree that is not installed will do, too.
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (ROOT, os.environ.get("PYTHONPATH"))))
 MIB = 1 << 20
 
 
@@ -126,7 +129,7 @@ class Supernode:
                 cwd=home,
             )
         wait_until(ports.exists, "the supernode")
-        self.port = int(json.loads(ports.read_text())["port"])
+        self.port = int(json.loads(ports.read_text())["http"])
 
     @property
     def pid(self) -> int:

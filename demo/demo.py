@@ -17,7 +17,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from processes import DemoError, Download, FileServer, Supernode, ask, end, tail
+from processes import DemoError, Download, FileServer, Supernode, end, running, tail
 
 from dragonfly.errors import ConfigError
 from dragonfly.limits import parse_size
@@ -48,8 +48,10 @@ class Demo:
             print(f"a file of {size / MIB:g} MiB ...", flush=True)
             expected = random_file(file, size)
             self.origin = FileServer(file)
+            self.origin.wait()
             url = self.origin.url
         self.supernode = Supernode(self.directory / "supernode")
+        self.supernode.wait()
         print(f"supernode {self.supernode.node}, origin {url}")
         print(f"{PEERS} peers download at once ...", flush=True)
         self._download(url)
@@ -91,38 +93,23 @@ class Demo:
 
     # -- the end ---------------------------------------------------------------------
 
-    def pids(self) -> list[int]:
-        """All processes that still run for the demo."""
-        found = [peer for peer in (each.peer() for each in self.downloads) if peer is not None]
-        for part in (self.supernode, self.origin):
-            if part is not None and part.process.poll() is None:
-                found.append(part.process.pid)
-        return found
-
     def explain(self) -> str:
         """Where everything is, and how to end it."""
         lines = []
         if self.supernode is not None:
-            node = self.supernode.node
-            lines.append(
-                f"supernode   http://{node}/healthy  /metrics  /api/v1/peers?pageNum=0&pageSize=9"
-            )
+            lines.append(f"supernode   http://{self.supernode.node}/  (it lists its routes)")
             lines.append(f"pieces      {self.supernode.pieces}")
         if self.origin is not None:
             lines.append(f"origin      {self.origin.url}  ({self.origin.address}/sent counts)")
-        for each in self.downloads:
-            lines.append(f"{each.name:11} --home {each.home}  process {each.peer()}")
-        numbers = " ".join(map(str, self.pids()))
+        lines += [f"{each.name:11} --home {each.home}" for each in self.downloads]
+        numbers = " ".join(map(str, running(self.directory)))
         return "\n".join([*lines, f"to stop:    kill {numbers}; rm -r {self.directory}"])
 
     def clean(self) -> None:
         """End all processes and remove all files."""
         for download in self.downloads:
             download.stop()
-        pids = self.pids()
-        for download in self.downloads:
-            ask(download.home, "stop")
-        end(pids)
+        end(running(self.directory))
         shutil.rmtree(self.directory, ignore_errors=True)
 
 

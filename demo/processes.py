@@ -15,15 +15,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from dragonfly.peer.sockpath import socket_path
+import dragonfly
 
 START_S = 30.0
 STOP_S = 10.0
 LOOPBACK = "127.0.0.1"
 UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
-PART = re.compile(
-    r"([\d.]+) (B|KiB|MiB|GiB) (?:that were (here)|from the (CDN|origin)|from (peers))"
-)
+PART = re.compile(r"([\d.]+) (B|KiB|MiB|GiB) (?:that were (here)|from (?:the )?(CDN|peers|origin))")
 
 
 class DemoError(Exception):
@@ -38,12 +36,19 @@ class FileServer:
         self.process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True
         )
+        self.file = file
+
+    def wait(self) -> None:
+        """Wait until it serves.
+
+        :raises DemoError: it does not.
+        """
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
             raise DemoError("the file server did not start")
         self.address = f"http://{LOOPBACK}:{int(line)}"
-        self.url = f"{self.address}/{file.name}"
+        self.url = f"{self.address}/{self.file.name}"
 
     def sent(self) -> int:
         """Bytes of the file that left it."""
@@ -54,6 +59,7 @@ class Supernode:
     """``twistd supernode`` from the environment that runs the demo."""
 
     def __init__(self, home: Path) -> None:
+        self.home = home
         self.log = home / "twistd.log"
         home.mkdir(parents=True)
         twistd = Path(sysconfig.get_path("scripts")) / "twistd"
@@ -62,20 +68,27 @@ class Supernode:
         self.process = subprocess.Popen(
             [*command, f"--advertise-ip={LOOPBACK}"],
             cwd=home,
+            env=environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        ports = self._ports(home / "ports.json")
+
+    def wait(self) -> None:
+        """Wait until it serves.
+
+        :raises DemoError: it does not.
+        """
+        ports = self._ports()
         self.node = f"{LOOPBACK}:{ports['http']}"
         self.pieces = f"{LOOPBACK}:{ports['pieces']}"
 
-    def _ports(self, path: Path) -> dict[str, Any]:
+    def _ports(self) -> dict[str, Any]:
         end = time.monotonic() + START_S
         while time.monotonic() < end:
             with suppress(OSError, ValueError):
-                return dict(json.loads(path.read_text()))
+                return dict(json.loads((self.home / "ports.json").read_text()))
             if self.process.poll() is not None:
                 break
             time.sleep(0.02)
@@ -128,10 +141,11 @@ class Download:
             self.process.terminate()
             self.process.communicate()
 
-    def peer(self) -> int | None:
-        """The process that goes on serving this home, ``None`` if there is none."""
-        answer = ask(self.home, "ping")
-        return int(answer["pid"]) if answer is not None else None
+
+def environment() -> dict[str, str]:
+    """Ours, in which ``twistd`` finds the plugin in an editable installation, too."""
+    places = [str(Path(dragonfly.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places))}
 
 
 def sources(text: str) -> dict[str, int]:
@@ -142,15 +156,17 @@ def sources(text: str) -> dict[str, int]:
     return found
 
 
-def ask(home: Path, op: str) -> dict[str, Any] | None:
-    """Ask the peer process of a home; ``None`` if nobody answers."""
-    with suppress(OSError, ValueError), socket.socket(socket.AF_UNIX) as sock:
-        sock.settimeout(5.0)
-        sock.connect(str(socket_path(home)))
-        sock.sendall(json.dumps({"op": op}).encode() + b"\n")
-        with sock.makefile("rb") as lines:
-            return dict(json.loads(lines.readline()))
-    return None
+def running(directory: Path) -> list[int]:
+    """All processes that were started for a directory: its path is among their arguments.
+
+    Also those that a dfget started a moment ago and nobody can talk to yet.
+    """
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if os.fsencode(directory) in (entry / "cmdline").read_bytes():
+                found.append(int(entry.name))
+    return found
 
 
 def end(pids: list[int]) -> None:

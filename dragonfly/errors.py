@@ -50,6 +50,7 @@ __all__ = [
     "UnexpectedMessage",
     "UnknownTask",
     "UnsupportedVersion",
+    "VersionUnknown",
 ]
 
 
@@ -279,6 +280,10 @@ class OriginChanged(OriginError):
     """The content is another version than the one being transferred."""
 
     retryable = True
+
+
+class VersionUnknown(OriginChanged):
+    """Nothing tells whether the origin has the version that is here, and the swarm gave it up."""
 
 
 class OriginTruncated(OriginError):

@@ -49,6 +49,7 @@ _BY_KIND = {
     "TrackerError": EXIT_NETWORK,
     "TrackerUnreachable": EXIT_NETWORK,
     "TrustError": EXIT_TRUST,
+    "VersionUnknown": EXIT_SERVER,
 }
 
 # Why the origin was read, with the numbers of v1. Two of them are known only here.

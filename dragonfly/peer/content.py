@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from dragonfly.errors import BadRun, DragonflyError, StoreError
+from dragonfly.errors import BadRun, DragonflyError, OriginChanged, StoreError
 from dragonfly.net.disk import DiskPool
 from dragonfly.peer.pieces import PieceIntake, Verdict
 from dragonfly.signatures import KeyRing
@@ -81,9 +81,7 @@ class Content:
 
     _log = Logger()
 
-    def __init__(
-        self, file: TaskFile, manifest: Manifest, keys: KeyRing, disk: DiskPool
-    ) -> None:
+    def __init__(self, file: TaskFile, manifest: Manifest, keys: KeyRing, disk: DiskPool) -> None:
         self.file = file
         self.manifest = manifest
         self.keys = keys
@@ -237,15 +235,18 @@ class Content:
         expected = self.manifest.digest(piece)
         if verdict is Verdict.VERIFIED and expected == digest:
             self._verified([piece], source)
-        elif verdict is Verdict.VERIFIED and expected is None:
+        elif verdict is Verdict.VERIFIED and expected is None and source == ORIGIN:
             self._unverified(piece, length)
+        elif verdict is Verdict.VERIFIED and expected is None:  # nobody vouches for it
+            self.intake.distrust([piece])
+            self._again(piece, source)
         elif verdict is Verdict.VERIFIED:  # the digest became known after it was stored
             self.intake.distrust([piece])
             self._wrong(piece, source)
         elif verdict is Verdict.WRONG:
             self._wrong(piece, source)
-        elif verdict is Verdict.SPOILT and self.observer is not None:
-            self.observer.again(piece, source)
+        elif not self.holds(piece):  # spoilt; or second to one that turned out wrong
+            self._again(piece, source)
 
     def store_failed(self, error: Exception) -> None:
         """The disk does not take it."""
@@ -297,8 +298,9 @@ class Content:
         bad = sorted(set(batch) - set(good))
         if good:
             self._verified(good, "cache")
-        for piece in bad:
-            self.extra.discard(piece)
+        if any(piece in self.extra for piece in bad):  # it was given to the user
+            self.fail(OriginChanged("the origin gave other bytes than those being distributed"))
+            return
         if bad and self.observer is not None:
             self.observer.askable(bad)
         self._recheck()
@@ -309,15 +311,16 @@ class Content:
 
     def _verified(self, pieces: list[int], source: Hashable) -> None:
         new = [piece for piece in pieces if piece not in self.have]
-        for piece in new:
-            self.have.add(piece)
-            self.extra.discard(piece)
         if not new:
             return
+        untold = [piece for piece in new if piece not in self.extra]
+        self.have.update(new)
+        self.extra.mask &= ~self.have.mask
         if self.observer is not None:
             self.observer.have(new, source)
         kind = "cache" if source == "cache" else kind_of(source)
-        self._tell_ranges([self._span(piece) for piece in new], kind)
+        if untold:
+            self._tell_ranges([self._span(piece) for piece in untold], kind)
 
     def _unverified(self, piece: int, length: int) -> None:
         """It came from the origin, and there is no digest for it."""
@@ -330,6 +333,10 @@ class Content:
             self.wrong_from_origin = True
         elif self.observer is not None:
             self.observer.wrong(piece, source)
+
+    def _again(self, piece: int, source: Hashable) -> None:
+        if self.observer is not None:
+            self.observer.again(piece, source)
 
     def _tell_ranges(self, ranges: list[tuple[int, int]], kind: str) -> None:
         for watcher in list(self.watchers):

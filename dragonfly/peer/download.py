@@ -8,7 +8,6 @@ whole, and tells its listeners.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IConsumer, IDelayedCall
@@ -26,6 +25,7 @@ from dragonfly.errors import (
     TrackerError,
     TrackerUnreachable,
     TrustError,
+    VersionUnknown,
 )
 from dragonfly.net.fanout import OneShot
 from dragonfly.net.tasks import Task
@@ -35,12 +35,13 @@ from dragonfly.peer.equipment import Equipment
 from dragonfly.peer.originstream import OriginSource
 from dragonfly.peer.reader import OrderedReader
 from dragonfly.peer.request import FetchRequest
+from dragonfly.peer.ways import DownloadListener, Joinable, Reason, Ways
 from dragonfly.peer.wholecheck import WholeCheck
 from dragonfly.store.piecestore import TaskFile
 from dragonfly.task.identity import Name, name_of
 from dragonfly.task.layout import Layout
 
-__all__ = ["MAX_RESTARTS", "Download", "DownloadListener", "Joinable", "Reason", "Ways"]
+__all__ = ["MAX_RESTARTS", "Download"]
 
 MAX_RESTARTS = 5
 """A content that changes more often during one download is not going to be had."""
@@ -50,60 +51,6 @@ MAX_CUTS = 1
 
 SLOW_AFTER_S = 5.0
 """Rates are not judged before."""
-
-
-class Reason:
-    """Why the origin was read: the numbers that v1's operators know."""
-
-    NONE = 0
-    REGISTER_FAILED = 1
-    DOWNLOAD_FAILED = 3
-    NO_SUPERNODE = 8
-    USER_ASKED = 100
-
-
-class DownloadListener(Protocol):
-    """Who is told how a download goes; see ``dragonfly.peer.local`` for one."""
-
-    def on_layout(self, layout: Layout) -> None:
-        """There is a file (``path``); called again when the length becomes known."""
-
-    def on_ranges(self, ranges: list[tuple[int, int]]) -> None:
-        """These bytes of the file are verified now."""
-
-    def on_notice(self, text: str) -> None:
-        """Something worth a line to the user."""
-
-    def on_restart(self) -> None:
-        """The content changed: nothing told so far holds; a new layout follows."""
-
-    def on_done(self) -> None:
-        """Everything is there."""
-
-    def on_failed(self, error: Exception) -> None:
-        """It did not work."""
-
-
-class Joinable(Protocol):
-    """A content in the making: a transfer, or a solo fetch."""
-
-    content: Content
-
-    def leave(self, client: Download) -> None:
-        """This client wants it no more."""
-
-    def want_in_order(self, position: int | None, ahead: int) -> None:
-        """Where a reader is, and how much it has ahead."""
-
-
-class Ways(Protocol):
-    """How content is found: the registry of this peer's tasks."""
-
-    async def through_swarm(self, download: Download, name: Name) -> Joinable | str:
-        """Register and join; a text: the content is not to be shared, and why."""
-
-    async def alone(self, download: Download, name: Name, *, private: bool) -> Joinable:
-        """Read the origin without a swarm."""
 
 
 class Download:
@@ -134,6 +81,7 @@ class Download:
         self._readers: list[OrderedReader] = []
         self._task: Task | None = None
         self._timeout: IDelayedCall | None = None
+        self._swarm_gave_up = False
 
     # -- facts ------------------------------------------------------------------------------
 
@@ -217,9 +165,7 @@ class Download:
             self._task.cancel()
         self._leave()
 
-    def reader(
-        self, consumer: IConsumer, begin: int = 0, end: int | None = None
-    ) -> OrderedReader:
+    def reader(self, consumer: IConsumer, begin: int = 0, end: int | None = None) -> OrderedReader:
         """Push the bytes ``begin`` to ``end`` to ``consumer``, in order, as they are verified.
 
         Needs a layout. See :class:`OrderedReader` for what its ``done`` promises. If the
@@ -373,6 +319,8 @@ class Download:
         if self.request.pattern == "source":
             self.reason = Reason.USER_ASKED
             return await self._ways.alone(self, name, private=False)
+        if self._swarm_gave_up:
+            return await self._ways.alone(self, name, private=False)
         try:
             found = await self._ways.through_swarm(self, name)
         except OriginRefused:
@@ -434,6 +382,7 @@ class Download:
 
     def _begin_again(self, error: OriginError) -> None:
         self._leave()
+        self._swarm_gave_up = self._swarm_gave_up or isinstance(error, VersionUnknown)
         for kind in self.sources:
             self.sources[kind] = 0
         self.notice(f"beginning again: {error}")
@@ -472,7 +421,8 @@ class Download:
 
     def _timed_out(self) -> None:
         self._timeout = None
-        error = NoSources(f"not finished within {self.request.timeout_s:g} s")
+        # What dfget passes on is what was left when it asked: a few milliseconds less.
+        error = NoSources(f"not finished within {round(self.request.timeout_s or 0, 1):g} s")
         self._fail(error)
         if self._task is not None:
             self._task.cancel()

@@ -22,7 +22,7 @@ from dragonfly.peer.uploader import Uploader
 from dragonfly.sched.picker import Picker
 from dragonfly.task.bitfield import Bitfield, mask_of
 from dragonfly.task.layout import MAX_PIECES
-from dragonfly.wire.constants import ANY_PIECE, RUNS_PER_ANSWER
+from dragonfly.wire.constants import ANY_PIECE, MAX_REQUESTS, RUNS_PER_ANSWER
 from dragonfly.wire.messages import (
     BitfieldReceived,
     CancelReceived,
@@ -200,6 +200,9 @@ class Exchange:
             link: Link = ask.peer
             if not link.peer.is_open:
                 continue
+            if link.peer.session.questions_asked >= MAX_REQUESTS:
+                self._picker.rejected(link, ask.piece, ErrorCode.BUSY, now)
+                continue
             if ask.piece is None:
                 link.peer.session.request_any(self._picker.in_flight[:32])
             else:
@@ -252,16 +255,29 @@ class Exchange:
         if event.any and (event.begin == 0 or piece not in link.asked):  # the seed chose it
             link.asked.add(piece)
             self._picker.any_started(link, piece)
+            self.ask_soon()
         link.received_bytes += length
         self._picker.progress(link, piece, length, now)
         self._supervisor.fed(length, now)
         if self._content.intake.closed:
             return
-        if self._content.intake.add(link, piece, event.begin, event.data):
-            link.asked.discard(piece)
-            self._picker.arrived(link, piece, now)
-            self.ask_soon()
+        try:
+            whole = self._content.intake.add(link, piece, event.begin, event.data)
+        except ValueError as error:  # a seed that sends more than the piece has
+            link.peer.close(ErrorCode.BAD_MESSAGE, str(error))
+            return
+        if whole or event.last:
+            self._arrived(link, piece, now, whole=whole)
         self._hold_back(link, length, now)
+
+    def _arrived(self, link: Link, piece: int, now: float, *, whole: bool) -> None:
+        """The answer is at its end; if ``whole`` the disk pool will tell what it is worth."""
+        link.asked.discard(piece)
+        self._picker.arrived(link, piece, now)
+        if not whole:
+            self._content.intake.forget(link, piece)
+            self._picker.rejected(link, piece, ErrorCode.GONE, now)
+        self.ask_soon()
 
     def _hold_back(self, link: Link, length: int, now: float) -> None:
         """Pause what comes too fast for the limits or the disk."""
@@ -342,7 +358,7 @@ class Exchange:
         self._asks.shown(self.links, now)
 
     def _digests_wanted(self, link: Link, event: GetDigestsReceived) -> None:
-        for raw in self._content.manifest.runs_from(event.first)[:RUNS_PER_ANSWER]:
+        for raw in self._content.manifest.runs_from(event.first, RUNS_PER_ANSWER):
             link.peer.session.send_digests(raw)
         link.peer.flush()
 
@@ -356,7 +372,7 @@ class Exchange:
 
     def _flush_haves(self) -> None:
         self._have_timer = None
-        for link in self.links:
+        for link in list(self.links):
             if link.peer.is_open and link.peer.session.pending_haves:
                 link.peer.session.flush_have()
                 link.peer.flush()

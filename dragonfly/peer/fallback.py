@@ -14,14 +14,20 @@ from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from dragonfly.errors import DragonflyError, OriginChanged, OriginError
+from dragonfly.errors import (
+    DragonflyError,
+    NoSources,
+    OriginChanged,
+    OriginError,
+    VersionUnknown,
+)
 from dragonfly.net.reply import Validating, strong
 from dragonfly.net.tasks import Task, TaskSet
 from dragonfly.peer.content import Content
 from dragonfly.peer.hunger import Hunger
 from dragonfly.peer.originstream import OriginStream
 
-__all__ = ["ALONE_S", "PATIENCE_S", "Fallback", "Situation"]
+__all__ = ["ALONE_S", "LOST_S", "PATIENCE_S", "STUCK_S", "TRIES", "Fallback", "Situation"]
 
 ALONE_S = 1.0
 """Nobody useful for this long: ask the supernode, or find out that it is gone."""
@@ -37,6 +43,18 @@ SPREAD_S = 2.0
 
 RETRY_S = 5.0
 """After the origin failed, the next attempt waits this long."""
+
+TRIES = 4
+"""Attempts at the origin in a row without a new piece; with nobody else to ask it is over."""
+
+SILENCE_S = 5.0
+"""Where the origin must not be read: so long neighbours may be quiet when the CDN has failed,"""
+
+LOST_S = 60.0
+"""... when no supernode answers,"""
+
+STUCK_S = 300.0
+"""... and in any case; a CDN that still tries reports its failure before that."""
 
 
 class Situation(Protocol):
@@ -94,7 +112,9 @@ class Fallback:
         self._spread_until: float | None = None
         self._ask_at = 0.0
         self._ask_gap = ALONE_S
-        self._given_up_on_swarm = False
+        self._swarm_error: DragonflyError | None = None
+        self._barren = 0
+        self._came_to: tuple[int, int] | None = None
 
     # -- what is told -----------------------------------------------------------------
 
@@ -105,14 +125,19 @@ class Fallback:
             if self.starving:
                 self._begin("by the supernode's leave")
 
-    def swarm_failed(self) -> None:
+    def swarm_failed(self, error: DragonflyError) -> None:
         """The supernode says that it will not have the content: no use in waiting."""
-        self._given_up_on_swarm = True
+        self._swarm_error = error
 
     def stop(self) -> None:
         """Read no more."""
         if self._reading is not None:
             self._reading.cancel()
+
+    @property
+    def _ungoverned(self) -> bool:
+        """Whether nobody is there who could give leave, or bring it instead."""
+        return self._situation.supernode_lost() or self._swarm_error is not None
 
     @property
     def reading(self) -> bool:
@@ -131,10 +156,12 @@ class Fallback:
         expected = self._hunger.expected_s(self._content.remaining, now)
         self.starving = self._hunger.starves(self._content.remaining, now)
         impatient = self._situation.impatient(expected, now)
-        if not (alone or self.starving or impatient or self._given_up_on_swarm):
+        if not (alone or self.starving or impatient or self._swarm_error is not None):
             self._ask_gap, self._spread_until = ALONE_S, None
             return
-        if self._situation.supernode_lost() or self._given_up_on_swarm:
+        if not useful and self._hunger.quiet_s(now) >= SILENCE_S and self._stream() is None:
+            self._give_up(self._hunger.quiet_s(now))
+        if self._ungoverned:
             self._after_spread(now)
         elif now < self._ticket_until:
             self._begin("by the supernode's leave")
@@ -143,6 +170,15 @@ class Fallback:
         elif now >= self._ask_at:
             self._ask_at, self._ask_gap = now + self._ask_gap, min(2 * self._ask_gap, LONGEST_ASK_S)
             self._situation.ask()
+
+    def _give_up(self, quiet_s: float) -> None:
+        """The origin must not be read, and nobody else has anything: that has its time."""
+        lost = self._situation.supernode_lost()
+        if self._swarm_error is not None:
+            self._content.fail(self._swarm_error)
+        elif quiet_s >= STUCK_S or (lost and quiet_s >= LOST_S):
+            who = "no supernode answers, and no neighbour" if lost else "no neighbour"
+            self._content.fail(NoSources(f"{who} has sent anything for {quiet_s:.0f} s"))
 
     def _after_spread(self, now: float) -> None:
         """Nobody governs: a random wait keeps the crowd apart."""
@@ -171,7 +207,7 @@ class Fallback:
             self._failed(error)
 
     async def _read_pieces(self, stream: OriginStream) -> None:
-        governed = not self._situation.supernode_lost() and not self._given_up_on_swarm
+        governed = not self._ungoverned
         first = self._first_known()
         if first is not None:
             await stream.known(first, self._validator, lambda: self._over(governed))
@@ -182,7 +218,8 @@ class Fallback:
         """Read on without digests, which is right only in the very version that is here."""
         first = self._content.first_missing()
         if first and strong(self._validator.etag) is None:
-            raise OriginChanged("nothing tells whether the origin still has this version")
+            kind = OriginChanged if self._swarm_error is None else VersionUnknown
+            raise kind("nothing tells whether the origin still has this version")
         await stream.rest(first, self._validator)
 
     def _first_known(self) -> int | None:
@@ -207,8 +244,12 @@ class Fallback:
 
     def _failed(self, error: DragonflyError) -> None:
         """The origin did not give it; that ends the download only if nobody else will."""
+        here = self._content.remaining, self._content.first_missing()
+        self._barren = self._barren + 1 if here == self._came_to else 1
+        self._came_to = here
         final = isinstance(error, OriginError) and not error.retryable
-        if final and (self._situation.supernode_lost() or self._given_up_on_swarm):
+        barren = self._barren >= TRIES and not self._situation.useful()
+        if self._ungoverned and (final or barren):
             self._content.fail(error)
         else:
             self._log.warn("the origin did not help: {error}", error=str(error))

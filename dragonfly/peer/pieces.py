@@ -286,7 +286,7 @@ def _finish_parts(
     digest = assembly.writer.digest()
     if expected is not None and digest != expected:
         return Verdict.WRONG, digest
-    written.writers.pop(assembly.piece); alone = True
+    alone = written.writers.pop(assembly.piece) == {assembly}
     if not alone and not verify_pieces(file, lambda _: digest, [assembly.piece]):
         return Verdict.SPOILT, digest
     return _verified(written, file, assembly.piece), digest

@@ -55,13 +55,13 @@ class OrderedReader:
         self._paused = False
         self._over = False
         self.done: Deferred[int] = Deferred(lambda _: self._finish(None))
-        consumer.registerProducer(self, True)
         source.reader_at(self, begin)
+        consumer.registerProducer(self, True)
 
     def advance(self, end: int | None = None) -> None:
-        """More bytes are ready, or the ``end`` became known."""
-        if end is not None and self._end is None:
-            self._end = end
+        """More bytes are ready, or the ``end`` of the content became known."""
+        if end is not None:
+            self._end = end if self._end is None else min(self._end, end)
         self._work()
 
     def fail(self, error: Exception) -> None:
@@ -116,7 +116,7 @@ class OrderedReader:
             return result
 
         job = self._disk.run(("read", self), read_slices, file, self._position, length)
-        job.addBoth(release).addCallbacks(self._got, self._finish)
+        job.addBoth(release).addCallback(self._got).addErrback(self._finish)
 
     def _got(self, slices: list[bytes]) -> None:
         if not self._over:

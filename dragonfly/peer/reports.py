@@ -17,7 +17,7 @@ from dragonfly.control.messages import (
     RegisterAnswer,
     RegisterRequest,
 )
-from dragonfly.errors import BadRun, ErrorCode, OriginChanged, OriginRefused
+from dragonfly.errors import BadRun, ErrorCode, NoSources, OriginChanged, OriginRefused
 from dragonfly.peer.content import Content
 from dragonfly.peer.fallback import Fallback
 from dragonfly.peer.hunger import Hunger
@@ -151,7 +151,8 @@ class Reports:
         if error is not None and error.origin_status in FINAL and not error.retryable:
             self._content.fail(OriginRefused(error.message, error.origin_status))
         else:
-            self._fallback.swarm_failed()
+            why = error.message if error is not None else "it does not say why"
+            self._fallback.swarm_failed(NoSources(f"the supernode cannot get it: {why}"))
 
     def holding(self) -> Holding:
         """What is here, verified."""

@@ -16,8 +16,8 @@ from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.protocol import Protocol
 
 from dragonfly.errors import DigestMismatch, ErrorCode, OriginRefused, TrackerUnreachable
-from dragonfly.peer.download import Reason
 from dragonfly.peer.transfer import Transfer
+from dragonfly.peer.ways import Reason
 from dragonfly.task.digest import Digest
 from tests.doubles.origin import FakeOrigin
 from tests.doubles.peers import Peer, Recorder, Supernode, until

@@ -19,7 +19,7 @@ from dragonfly.errors import (
     OriginUnreachable,
     TrackerUnreachable,
 )
-from dragonfly.peer.download import Reason
+from dragonfly.peer.ways import Reason
 from dragonfly.task.digest import Digest
 from tests.doubles.origin import FakeOrigin
 from tests.doubles.peers import Peer, Recorder, until

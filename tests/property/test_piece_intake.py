@@ -24,7 +24,6 @@ SOURCES = ("a", "b", "c")
 KIB = 1024
 
 
-
 class Pieces(RuleBasedStateMachine):
     """Three sources send the pieces of one content, right and wrong, in slices of any size.
 
@@ -58,9 +57,7 @@ class Pieces(RuleBasedStateMachine):
         self, piece: int, source: Hashable, verdict: Verdict, length: int, digest: bytes
     ) -> None:
         """Hold every verdict against what was sent, and what is on disk at that moment."""
-        index = next(
-            at for at, each in enumerate(self.finished) if each[:2] == (source, piece)
-        )
+        index = next(at for at, each in enumerate(self.finished) if each[:2] == (source, piece))
         right = self.finished.pop(index)[2]
         assert length == self.lab.layout.piece_length(piece)
         if verdict is Verdict.SECOND:

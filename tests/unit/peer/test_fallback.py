@@ -11,9 +11,25 @@ from twisted.internet.task import Clock
 from twisted.logger import Logger
 
 from dragonfly.control.messages import Validator
-from dragonfly.errors import DragonflyError, OriginChanged, OriginRefused, OriginUnreachable
+from dragonfly.errors import (
+    DragonflyError,
+    NoSources,
+    OriginChanged,
+    OriginRefused,
+    OriginUnreachable,
+    VersionUnknown,
+)
 from dragonfly.net.tasks import TaskSet
-from dragonfly.peer.fallback import ALONE_S, PATIENCE_S, RETRY_S, SPREAD_S, Fallback
+from dragonfly.peer.fallback import (
+    ALONE_S,
+    LOST_S,
+    PATIENCE_S,
+    RETRY_S,
+    SPREAD_S,
+    STUCK_S,
+    TRIES,
+    Fallback,
+)
 from dragonfly.peer.hunger import Hunger
 from dragonfly.task.bitfield import Bitfield
 
@@ -263,9 +279,64 @@ def test_a_swarm_that_failed_is_not_waited_for() -> None:
     """The supernode says that the CDN will not have it."""
     scene = Scene()
     scene.is_useful = True
-    scene.fallback.swarm_failed()
+    scene.fallback.swarm_failed(NoSources("the supernode cannot get it"))
     scene.pass_time(SPREAD_S + TICK, fed=True)
     assert scene.stream.calls == [("known", 0)]
+
+
+def test_an_origin_that_brings_nothing_is_given_up_when_nobody_else_is_left() -> None:
+    """Retryable or not: with nobody else to ask, a few attempts without a piece are enough."""
+    scene = Scene()
+    scene.lost = True
+    for _ in range(TRIES):
+        assert scene.content.error is None
+        scene.pass_time(ALONE_S + SPREAD_S + RETRY_S + TICK)
+        scene.ends(OriginUnreachable("cut"))
+    assert isinstance(scene.content.error, OriginUnreachable)
+
+
+def test_an_origin_that_brings_little_is_not_given_up() -> None:
+    """Each attempt that came further counts anew."""
+    scene = Scene()
+    scene.lost = True
+    for _ in range(2 * TRIES):
+        scene.pass_time(ALONE_S + SPREAD_S + RETRY_S + TICK)
+        scene.content.remaining -= 1
+        scene.ends(OriginUnreachable("cut"))
+    assert scene.content.error is None
+
+
+def test_notbs_ends_with_the_swarms_error_when_the_cdn_failed() -> None:
+    """There is nobody to wait for; while a neighbour has pieces there is."""
+    scene = Scene(notbs=True)
+    scene.is_useful = True
+    scene.fallback.swarm_failed(NoSources("the supernode cannot get it"))
+    scene.pass_time(STUCK_S)
+    assert scene.content.error is None
+    scene.is_useful = False
+    scene.pass_time(TICK)
+    assert str(scene.content.error) == "the supernode cannot get it"
+
+
+@pytest.mark.parametrize(("lost", "patience_s"), [(True, LOST_S), (False, STUCK_S)])
+def test_notbs_does_not_wait_for_ever(*, lost: bool, patience_s: float) -> None:
+    """Nobody sends anything: that ends with an error, sooner if no supernode answers."""
+    scene = Scene(notbs=True)
+    scene.lost = lost
+    scene.pass_time(patience_s - TICK)
+    assert scene.content.error is None
+    scene.pass_time(TICK)
+    assert isinstance(scene.content.error, NoSources)
+
+
+def test_what_the_swarm_gave_up_is_begun_again_without_it() -> None:
+    """Nothing tells the version, and the CDN has failed: only reading it alone is left."""
+    scene = Scene(etag=None)
+    scene.content.have.update(range(10))
+    scene.content.missing = 10
+    scene.fallback.swarm_failed(NoSources("the supernode cannot get it"))
+    scene.pass_time(ALONE_S + SPREAD_S + TICK)
+    assert isinstance(scene.content.error, VersionUnknown)
 
 
 def test_stop_ends_the_reading() -> None:

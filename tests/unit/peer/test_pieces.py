@@ -259,7 +259,7 @@ def test_right_bytes_under_wrong_ones_are_asked_for_again(large: Scene) -> None:
 
 def test_nobody_writes_over_a_large_piece_that_is_verified(large: Scene) -> None:
     """A slow second source goes on to its end, and touches nothing."""
-    good, bad = large.lab.piece(0), wrong(large.lab.piece(0), 3 * MIB)
+    good, bad = large.lab.piece(0), wrong(large.lab.piece(0), 2 * MIB + 10)
     large.feed("bad", 0, bad[: 2 * MIB])
     large.feed("good", 0, good)
     large.run()
@@ -313,7 +313,7 @@ def test_slices_of_a_few_bytes_are_joined(scene: Scene) -> None:
     """An object for each of them would weigh more than they."""
     data = scene.lab.piece(0)
     for at in range(0, PIECE - 100, 100):
-        scene.intake.add("a", 0, at, memoryview(data)[at : at + 100])
+        scene.intake.add("a", 0, at, data[at : at + 100])
     (assembly,) = scene.intake._open.values()
     assert len(assembly.chunks) == 1
     assert scene.feed("a", 0, data[assembly.received :], begin=assembly.received)

@@ -3,50 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred
-from twisted.internet.task import Clock
 
-from dragonfly.net.disk import DiskPool
 from dragonfly.peer.shelf import KEEP_UNFINISHED_S, Shelf
 from dragonfly.store.piecestore import PieceStore, TaskFile
+from tests.doubles.inline import InlineReactor, inline_disk, result_of
 
 TASK = b"t" * 32
 NAME = b"n" * 32
 SIZE = 32 * 1024
 META = {"name": NAME.hex()}
-
-
-class Inline(Clock):
-    """A reactor whose threads are the caller's own."""
-
-    def callFromThread(self, call: Any, *args: Any) -> None:
-        """Call now."""
-        call(*args)
-
-
-class InlineThreads:
-    """Runs everything at once."""
-
-    def start(self) -> None:
-        """Nothing to do."""
-
-    def stop(self) -> None:
-        """Nothing to do."""
-
-    def callInThread(self, func: Any, *args: Any) -> None:
-        """Call now."""
-        func(*args)
-
-
-def result_of(coroutine: Any) -> Any:
-    """Give what a coroutine returns without waiting."""
-    heard: list[Any] = []
-    Deferred.fromCoroutine(coroutine).addBoth(heard.append)
-    (result,) = heard
-    return result
 
 
 class Cupboard:
@@ -56,8 +23,7 @@ class Cupboard:
         self.now = 1_000_000.0
         self.store = PieceStore(root)
         self.store.open()
-        disk = DiskPool(Inline(), threads=InlineThreads())  # type: ignore[arg-type]
-        disk.start()
+        disk = inline_disk(InlineReactor())
         self.shelf = Shelf(self.store, disk, wall=lambda: self.now)
 
     def take(self, *, fetch: int = 1, length: int | None = 3 * SIZE) -> TaskFile:
@@ -180,7 +146,8 @@ def test_downloads_begin_though_the_index_cannot_be_read(tmp_path: Path) -> None
     ready: list[None] = []
     cupboard.shelf.ready().addCallback(ready.append)
     cupboard.store.tasks = _broken  # type: ignore[method-assign]
-    result_of(cupboard.shelf.index())
+    with pytest.raises(OSError, match="Input/output"):
+        result_of(cupboard.shelf.index())
     assert ready == [None]
 
 

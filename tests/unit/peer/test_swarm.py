@@ -1,0 +1,326 @@
+"""The registry of a peer's tasks, without sockets."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from dragonfly.config import Node
+from dragonfly.control.messages import (
+    AnnounceAnswer,
+    Announced,
+    AnnounceRequest,
+    DirectAnswer,
+    LeaveRequest,
+    RegisterAnswer,
+    RegisterRequest,
+)
+from dragonfly.errors import NoSources, OriginChanged, TrackerUnreachable
+from dragonfly.net.tasks import TaskSet
+from dragonfly.peer.equipment import Equipment
+from dragonfly.peer.pace import TotalLimit
+from dragonfly.peer.request import FetchRequest
+from dragonfly.peer.shelf import Shelf
+from dragonfly.peer.swarm import LINGER_S, Swarm
+from dragonfly.peer.uploader import Uploader
+from dragonfly.sched.slots import UploadSlots
+from dragonfly.signatures import SigningKey
+from dragonfly.store.piecestore import PieceStore
+from dragonfly.task.digest import piece_digest
+from dragonfly.task.grant import Grant, sign_grant
+from dragonfly.task.identity import name_of
+from dragonfly.task.manifest import Run, sign_run
+from tests.doubles.inline import InlineReactor, inline_disk, result_of
+
+URL = "http://host/file"
+NAME = name_of(URL)
+TASK, OTHER = b"t" * 32, b"u" * 32
+SIZE = 32 * 1024
+PIECES = [bytes([n]) * SIZE for n in range(3)]
+NODE, ME = (SigningKey.from_bytes(bytes([n]) * 32) for n in (1, 2))
+
+
+def answer(*, task: bytes = TASK, fetch: int = 1, length: int = 3 * SIZE) -> RegisterAnswer:
+    """What a supernode says."""
+    digests = tuple(map(piece_digest, PIECES))
+    run = Run(task=task, fetch=fetch, piece_size=SIZE, first=0, digests=digests, length=length)
+    grant = Grant(task=task, key=ME.public, issued=0, expires=10**6)
+    return RegisterAnswer(
+        task=task,
+        fetch=fetch,
+        piece_size=SIZE,
+        grant=sign_grant(grant, NODE),
+        grant_expires=10**6,
+        now=0.0,
+        keys=[NODE.public],
+        announce_after=1e6,
+        state="ready",
+        length=length,
+        runs=[sign_run(run, NODE)],
+    )
+
+
+class FakeSupernode:
+    """Takes announces and goodbyes."""
+
+    node = Node(host="node")
+
+    def __init__(self) -> None:
+        self.left: list[bytes | None] = []
+
+    async def announce(self, request: AnnounceRequest) -> AnnounceAnswer:
+        """Be content."""
+        assert request.task in {TASK, OTHER}
+        return AnnounceAnswer(now=0.0, announce_after=1e6, state="ready")
+
+    async def leave(self, request: LeaveRequest) -> None:
+        """Keep it."""
+        self.left.append(request.task)
+
+
+class FakeSupernodes:
+    """Answers registrations with what a test has put there."""
+
+    def __init__(self) -> None:
+        self.supernode = FakeSupernode()
+        self.requests: list[RegisterRequest] = []
+        self.answers: list[Any] = []
+
+    async def register(self, nodes: Any, name: bytes, request: RegisterRequest) -> Any:
+        """The next answer; one may be a Deferred."""
+        assert name == NAME.id
+        self.requests.append(request)
+        found = self.answers.pop(0)
+        if isinstance(found, Deferred):
+            found = await found
+        if isinstance(found, Exception):
+            raise found
+        return self.supernode, found
+
+
+@attrs.define(eq=False)
+class FakeDownload:
+    """A client."""
+
+    request: FetchRequest = attrs.field(factory=lambda: FetchRequest(url=URL))
+    errors: list[Exception] = attrs.field(factory=list)
+    local_limit: int | None = None
+
+    def content_layout(self) -> None:
+        """Of no interest."""
+
+    def content_ranges(self, ranges: Any, kind: str) -> None:
+        """Of no interest."""
+
+    def content_finished(self) -> None:
+        """Of no interest."""
+
+    def content_failed(self, error: Exception) -> None:
+        """Keep it."""
+        self.errors.append(error)
+
+
+class Scene:
+    """A swarm over a real store."""
+
+    def __init__(self, root: Path) -> None:
+        self.reactor = InlineReactor()
+        self.supernodes = FakeSupernodes()
+        disk = inline_disk(self.reactor)
+        store = PieceStore(root)
+        store.open()
+        self.tasks = TaskSet(Logger("test"))
+        none: Any = None
+        self.equipment = Equipment(
+            reactor=self.reactor,
+            rng=random.Random(1),
+            key=ME,
+            disk=disk,
+            store=store,
+            uploader=Uploader(UploadSlots(8), self.reactor, disk),
+            supernodes=self.supernodes,  # type: ignore[arg-type]
+            origins=none,
+            tasks=self.tasks,
+            dial=none,
+            announced=lambda: Announced(port=1),
+            total=TotalLimit(),
+        )
+        self.shelf = Shelf(store, disk, wall=lambda: 1e9 + self.reactor.seconds())
+        result_of(self.shelf.index())
+        self.swarm = Swarm(self.equipment, self.shelf)
+
+    def ask(self, client: FakeDownload | None = None) -> Any:
+        """Register and join; what comes is put into the list."""
+        heard: list[Any] = []
+        asked: Any = client or FakeDownload()
+        Deferred.fromCoroutine(self.swarm.through_swarm(asked, NAME)).addBoth(heard.append)
+        return heard
+
+    def join(self, reply: Any, client: FakeDownload | None = None) -> Any:
+        """Register, be answered so, and give what comes."""
+        self.supernodes.answers.append(reply)
+        (found,) = self.ask(client)
+        return found
+
+    def fill(self, transfer: Any) -> None:
+        """Have all pieces come."""
+        for number, data in enumerate(PIECES):
+            transfer.content.intake.add("peer", number, 0, data)
+        assert transfer.content.complete
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    """An empty one."""
+    made = Scene(tmp_path)
+    yield made
+    result_of(made.swarm.stop())
+    made.tasks.cancel_all()
+
+
+def test_downloads_of_one_task_share_a_transfer(scene: Scene) -> None:
+    """The second registration only renews the first."""
+    one, two = FakeDownload(), FakeDownload()
+    transfer = scene.join(answer(), one)
+    assert scene.join(answer(), two) is transfer
+    assert transfer.clients == [one, two]
+    assert scene.swarm.get(TASK) is transfer
+
+
+def test_those_who_come_at_once_share_registrations(scene: Scene) -> None:
+    """Three callers, two calls, one transfer."""
+    first: Deferred[Any] = Deferred()
+    scene.supernodes.answers += [first, answer()]
+    heard = [scene.ask() for _ in range(3)]
+    assert len(scene.supernodes.requests) == 1
+    first.callback(answer())
+    assert len(scene.supernodes.requests) == 2
+    assert len({id(each[0]) for each in heard}) == 1
+
+
+def test_other_credentials_register_for_themselves(scene: Scene) -> None:
+    """Nobody rides on somebody else's right."""
+    waiting: Deferred[Any] = Deferred()
+    scene.supernodes.answers += [waiting, answer()]
+    scene.ask()
+    other = FakeDownload(FetchRequest(url=URL, headers=(("Authorization", "x"),)))
+    (transfer,) = scene.ask(other)
+    assert transfer.clients == [other]
+    assert scene.supernodes.requests[1].headers == [("Authorization", "x")]
+    waiting.callback(answer())
+
+
+def test_what_is_not_to_be_shared_is_said(scene: Scene) -> None:
+    """The reason comes back, and nothing was opened."""
+    assert scene.join(DirectAnswer(reason="Cache-Control: private")) == "Cache-Control: private"
+    assert scene.swarm.transfers == []
+
+
+def test_an_unreachable_supernode_is_the_callers_to_handle(scene: Scene) -> None:
+    """Everybody who shared the call hears of it."""
+    found = scene.join(TrackerUnreachable("nobody"))
+    assert found.check(TrackerUnreachable)
+
+
+def test_a_registration_says_what_is_here(scene: Scene) -> None:
+    """Of a running transfer what is verified; of an earlier run what its journal says."""
+    transfer = scene.join(answer())
+    assert scene.supernodes.requests[0].have is None
+    scene.fill(transfer)
+    scene.join(answer())
+    have = scene.supernodes.requests[1].have
+    assert have is not None
+    assert (have.task, have.fetch, have.count, have.bits) == (TASK, 1, 3, b"\xe0")
+    result_of(scene.swarm.stop())
+    later = Scene(scene.equipment.store.root)
+    again = later.join(answer())
+    assert later.supernodes.requests[0].have == have
+    assert again.content.complete
+    result_of(later.swarm.stop())
+
+
+def test_a_task_that_was_fetched_anew_is_begun_anew(scene: Scene) -> None:
+    """Whoever used the old one is told, whether it was finished or not."""
+    client = FakeDownload()
+    old = scene.join(answer(), client)
+    scene.fill(old)
+    new = scene.join(answer(fetch=2))
+    assert new is not old
+    assert old.stopped
+    assert scene.swarm.transfers == [new]
+    assert not new.content.have
+    assert all(isinstance(error, OriginChanged) for error in client.errors)
+    assert client.errors
+    assert scene.supernodes.supernode.left == []
+
+
+def test_a_failed_transfer_is_not_joined(scene: Scene) -> None:
+    """The next download tries anew, with what is on disk."""
+    old = scene.join(answer())
+    old.content.fail(NoSources("no"))
+    assert scene.join(answer()) is not old
+
+
+def test_an_unfinished_transfer_without_clients_ends_soon(scene: Scene) -> None:
+    """The supernode is told; what is here stays."""
+    client = FakeDownload()
+    transfer = scene.join(answer(), client)
+    scene.swarm.expire(1000)
+    transfer.leave(client)
+    scene.reactor.advance(LINGER_S - 0.1)
+    scene.swarm.expire(1000)
+    assert scene.swarm.transfers == [transfer]
+    scene.reactor.advance(0.1)
+    scene.swarm.expire(1000)
+    assert scene.swarm.transfers == []
+    assert scene.supernodes.supernode.left == [TASK]
+    assert scene.shelf.get(TASK) is not None
+
+
+def test_a_finished_one_serves_until_it_is_idle(scene: Scene) -> None:
+    """An upload is use."""
+    client = FakeDownload()
+    transfer = scene.join(answer(), client)
+    scene.fill(transfer)
+    transfer.leave(client)
+    scene.reactor.advance(60)
+    scene.swarm.served(None, transfer.content.file, 100)  # type: ignore[arg-type]
+    scene.reactor.advance(60)
+    scene.swarm.expire(100)
+    assert scene.swarm.transfers == [transfer]
+    assert transfer.tally.served == 100
+    scene.reactor.advance(60)
+    scene.swarm.expire(100)
+    assert scene.swarm.transfers == []
+    assert scene.shelf.get(TASK) is None
+    assert not transfer.content.file.path.exists()
+
+
+def test_one_that_the_supernode_replaced_goes_with_its_last_client(scene: Scene) -> None:
+    """Nobody else would want that version."""
+    client = FakeDownload()
+    transfer = scene.join(answer(), client)
+    scene.fill(transfer)
+    transfer.outdated = True
+    scene.swarm.expire(1000)
+    assert scene.swarm.transfers == [transfer]
+    transfer.leave(client)
+    scene.swarm.expire(1000)
+    assert scene.swarm.transfers == []
+
+
+def test_stop_leaves_every_supernode_with_one_word(scene: Scene) -> None:
+    """For all tasks together; nobody can begin anything afterwards."""
+    scene.join(answer())
+    scene.join(answer(task=OTHER))
+    result_of(scene.swarm.stop())
+    assert scene.swarm.transfers == []
+    assert scene.supernodes.supernode.left == [None]
+    assert scene.ask()[0].check(NoSources)
