@@ -261,6 +261,7 @@ _SUPERNODE_FLAGS: dict[str, tuple[str, _Parser]] = {
     "system-bandwidth": ("system_bandwidth", _size),
     "fail-access-interval": ("fail_access_interval_s", _duration),
     "task-expire-time": ("task_expire_time_s", _duration),
+    "peer-gc-delay": ("peer_gc_delay_s", _duration),
     "debug": ("debug", _truth),
 }
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from dragonfly.dfget.client import Conversation, Result, converse
 from dragonfly.dfget.output import Output
 from dragonfly.dfget.progress import Console, Progress
-from dragonfly.errors import PeerGone
+from dragonfly.errors import DownloadFailed, PeerGone
 
 __all__ = ["MAX_BARREN", "Fetch", "Sources", "Talker"]
 
@@ -133,8 +133,19 @@ class Fetch:
             result = converse(talk, request, self, deadline=deadline, clock=self._clock)
             self._output.finish(result.length)  # the peer keeps its file until we hang up
             return result
+        except DownloadFailed as error:
+            raise self._in_time(error) from None
         finally:
             talk.close()
+
+    def _in_time(self, error: DownloadFailed) -> DownloadFailed:
+        """The error; one that says that the time is over gets the user's figure: the peer
+        knows only what was left when it was asked."""
+        given = self._timeout_s
+        if given is None or self._clock() - self._began < given:
+            return error
+        text = f"not finished within {given:g} s"
+        return DownloadFailed(text, kind="TimedOut", reason=error.reason)
 
     # -- Follower -----------------------------------------------------------------------
 

@@ -63,7 +63,7 @@ class Console:
     def width(self) -> int:
         """Columns of the terminal."""
         try:
-            return os.get_terminal_size(self._stream.fileno()).columns
+            return os.get_terminal_size(self._stream.fileno()).columns or 80  # 0: not known
         except (OSError, ValueError):
             return 80
 

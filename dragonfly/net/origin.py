@@ -180,6 +180,8 @@ class OriginClient:
                 reply.check_version(validator)
             if ranged:
                 _check_start(reply, start)
+            if reply.status == 416:  # nothing is left: an empty body that begins where asked
+                reply = attrs.evolve(reply, start=start)
         except OriginError:
             discard(response, self._reactor)
             raise

@@ -6,7 +6,7 @@ membership decides, and an open connection is handed to the task's links.
 
 from __future__ import annotations
 
-import random
+import secrets
 from collections import Counter
 from collections.abc import Callable
 from typing import Protocol as Shape
@@ -96,14 +96,12 @@ class Acceptor(Factory):
         *,
         key: SigningKey,
         clock: IReactorTime,
-        rng: random.Random,
         max_connections: int = MAX_CONNECTIONS,
         max_per_address: int = MAX_PER_ADDRESS,
     ) -> None:
         self._find = find
         self._key = key
         self._clock = clock
-        self._rng = rng
         self._max = max_connections
         self._max_per_address = max_per_address
         self._from: dict[PeerProtocol, str] = {}
@@ -164,7 +162,7 @@ class Acceptor(Factory):
     # -- inside ------------------------------------------------------------------------------
 
     def _session(self, gate: _Gate, now: float) -> PeerSession:
-        nonce = self._rng.randbytes(NONCE_BYTES)
+        nonce = secrets.token_bytes(NONCE_BYTES)
         return PeerSession(Role.LISTENER, self._key, nonce, gate, now)
 
     def _gone(self, peer: PeerProtocol) -> None:

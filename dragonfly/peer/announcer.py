@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from dragonfly.control.messages import AnnounceAnswer, AnnounceRequest
-from dragonfly.errors import DragonflyError, TrackerError, TrackerUnreachable
+from dragonfly.errors import DragonflyError, TrackerError, TrackerUnreachable, TrustError
 from dragonfly.peer.supernodes import Supernode
 
 __all__ = ["KICK_GAP_S", "RETRY_S", "Announcer", "Subject"]
@@ -64,12 +64,14 @@ class Announcer:
         self._wait_s = first_s
         self._announced_at = clock.seconds()
         self._failures = 0
+        self._kicked = False
         self._sleep: Deferred[None] | None = None
         self._alarm: IDelayedCall | None = None
 
     def kick(self) -> None:
-        """Announce now, or as soon as :data:`KICK_GAP_S` allows. Ignored while one is out."""
+        """Announce now, or as soon as :data:`KICK_GAP_S` allows; while one is out, after it."""
         if self._sleep is None or self._alarm is None:
+            self._kicked = True
             return
         wait = max(0.0, self._announced_at + KICK_GAP_S - self._clock.seconds())
         if self._alarm.getTime() > self._clock.seconds() + wait:
@@ -78,8 +80,8 @@ class Announcer:
     async def run(self) -> None:
         """Announce for ever; ends by being cancelled."""
         while True:
-            await self._nap(self._wait_s)
-            self._announced_at = self._clock.seconds()
+            await self._nap(KICK_GAP_S if self._kicked else max(KICK_GAP_S, self._wait_s))
+            self._announced_at, self._kicked = self._clock.seconds(), False
             try:
                 self._wait_s = await self._announce()
             except CancelledError:
@@ -98,7 +100,9 @@ class Announcer:
 
     def _failed(self, error: DragonflyError) -> float:
         """Note the failure and give the seconds to wait: soon at first, then less often."""
-        if self.lost_since is None and isinstance(error, TrackerUnreachable):
+        if not isinstance(error, TrackerUnreachable | TrustError):
+            self.lost_since = None  # an answer, if no good one
+        elif self.lost_since is None:
             self.lost_since = self._clock.seconds()
         if self._failures == 0:
             kind = "unreachable" if isinstance(error, TrackerError) else "no help"

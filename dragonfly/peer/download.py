@@ -156,11 +156,12 @@ class Download:
 
     def cancel(self) -> None:
         """Want it no more: before the end this gives it up (it can be continued later),
-        after the end it lets the file go. Listeners hear nothing more."""
+        after the end it lets the file go. Listeners hear nothing more; readers fail."""
         self._listeners.clear()
         if not self.ended:
             self._end(CancelledError())
             self.done.fail(CancelledError())
+        self._stop_readers(CancelledError())
         if self._task is not None:
             self._task.cancel()
         self._leave()
@@ -173,11 +174,9 @@ class Download:
 
         :raises TaskError: the download has not begun.
         """
-        if end is None:
-            end = self.layout.length
         reader = OrderedReader(self, self._equipment.disk, consumer, begin, end)
         self._readers.append(reader)
-        reader.advance()
+        reader.advance(self.layout.length)
         return reader
 
     # -- Ready (for readers) -----------------------------------------------------------------
@@ -240,6 +239,8 @@ class Download:
 
     def content_layout(self) -> None:
         """The length is known."""
+        if self.content is None:
+            return  # whoever joins is told when it has joined
         for reader in list(self._readers):
             reader.advance(self.layout.length)
         for listener in list(self._listeners):
@@ -247,6 +248,8 @@ class Download:
 
     def content_ranges(self, ranges: list[tuple[int, int]], kind: str) -> None:
         """More bytes are there."""
+        if self.content is None:
+            return
         self.sources[kind] += sum(end - begin for begin, end in ranges)
         if self._check is not None:
             self._check.advance()
@@ -262,8 +265,7 @@ class Download:
     def content_failed(self, error: Exception) -> None:
         """It will not be finished this way, or what was finished is gone."""
         if self.ended:
-            for reader in list(self._readers):
-                reader.fail(error)
+            self._stop_readers(error)
         self._settle(error)
 
     # -- the download ---------------------------------------------------------------------------
@@ -279,10 +281,7 @@ class Download:
             self._fail(error)
             raise
         else:
-            self._end(None)
-            for listener in list(self._listeners):
-                listener.on_done()
-            self.done.fire(None)
+            self._succeed()
 
     async def _until_unchanged(self) -> None:
         """Try, and begin again when the content changed under us."""
@@ -381,24 +380,28 @@ class Download:
             finish.errback(error)
 
     def _begin_again(self, error: OriginError) -> None:
+        self._stop_readers(error)
         self._leave()
         self._swarm_gave_up = self._swarm_gave_up or isinstance(error, VersionUnknown)
         for kind in self.sources:
             self.sources[kind] = 0
         self.notice(f"beginning again: {error}")
-        for reader in list(self._readers):
-            reader.fail(error)
         for listener in list(self._listeners):
             listener.on_restart()
 
     # -- ends ---------------------------------------------------------------------------------
 
+    def _succeed(self) -> None:
+        self._end(None)
+        for listener in list(self._listeners):
+            listener.on_done()
+        self.done.fire(None)
+
     def _fail(self, error: Exception) -> None:
         if self.ended:
             return
         self._end(error)
-        for reader in list(self._readers):
-            reader.fail(error)
+        self._stop_readers(error)
         for listener in list(self._listeners):
             listener.on_failed(error)
         self.done.fail(error)
@@ -409,6 +412,12 @@ class Download:
         timeout, self._timeout = self._timeout, None
         if timeout is not None and timeout.active():
             timeout.cancel()
+
+    def _stop_readers(self, error: Exception) -> None:
+        if self._readers and self._joined is not None:
+            self._joined.want_in_order(None, 0)
+        for reader in list(self._readers):
+            reader.fail(error)
 
     def _leave(self) -> None:
         joined, self._joined = self._joined, None
@@ -421,8 +430,7 @@ class Download:
 
     def _timed_out(self) -> None:
         self._timeout = None
-        # What dfget passes on is what was left when it asked: a few milliseconds less.
-        error = NoSources(f"not finished within {round(self.request.timeout_s or 0, 1):g} s")
+        error = NoSources(f"not finished within {self.request.timeout_s:g} s")
         self._fail(error)
         if self._task is not None:
             self._task.cancel()

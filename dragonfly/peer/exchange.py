@@ -38,6 +38,8 @@ from dragonfly.wire.messages import (
 
 __all__ = ["HAVE_EVERY_S", "Exchange", "Supervisor"]
 
+_QUESTIONS = (RequestReceived, RequestAnyReceived, GetDigestsReceived)
+
 HAVE_EVERY_S = 0.15
 """HAVEs ride on requests and slices; this timer serves pairs that say nothing else."""
 
@@ -132,7 +134,7 @@ class Exchange:
         self.links.add(link)
         self._picker.add_peer(link, seed=link.seed)
         have = self._content.have
-        if have:
+        if have and link.peer.is_open:  # not if the same read brought its goodbye
             count = self._content.layout.piece_count or have.mask.bit_length()
             link.peer.session.send_bitfield(count, have.to_bytes(count))
             link.peer.flush()
@@ -143,6 +145,8 @@ class Exchange:
 
     def link_event(self, link: Link, event: Event) -> None:
         """Do what the table says."""
+        if isinstance(event, _QUESTIONS) and not link.peer.is_open:
+            return  # the same read brought its goodbye: nobody waits for an answer
         handler = self._table.get(type(event))
         if handler is not None:
             handler(link, event)
@@ -261,14 +265,27 @@ class Exchange:
         self._supervisor.fed(length, now)
         if self._content.intake.closed:
             return
+        if self._misfits(event):
+            link.asked.discard(piece)
+            self._content.intake.forget(link, piece)
+            self.wrong(piece, link)
+            return
         try:
             whole = self._content.intake.add(link, piece, event.begin, event.data)
-        except ValueError as error:  # a seed that sends more than the piece has
-            link.peer.close(ErrorCode.BAD_MESSAGE, str(error))
-            return
+        except ValueError:  # what came before was forgotten here
+            whole = False
         if whole or event.last:
             self._arrived(link, piece, now, whole=whole)
         self._hold_back(link, length, now)
+
+    def _misfits(self, event: SliceReceived) -> bool:
+        """Whether the answer has another length than the supernode signed, which only one to
+        REQUEST_ANY can have: as good as wrong bytes. Without a signature nobody can tell."""
+        content, end = self._content, event.begin + len(event.data)
+        if content.layout.length is None and content.manifest.digest(event.piece) is None:
+            return False
+        length = content.length_of(event.piece)
+        return end > length or (event.last and end < length)
 
     def _arrived(self, link: Link, piece: int, now: float, *, whole: bool) -> None:
         """The answer is at its end; if ``whole`` the disk pool will tell what it is worth."""
@@ -358,6 +375,8 @@ class Exchange:
         self._asks.shown(self.links, now)
 
     def _digests_wanted(self, link: Link, event: GetDigestsReceived) -> None:
+        if not link.peer.writable:
+            return  # it does not read what it has; it will ask again
         for raw in self._content.manifest.runs_from(event.first, RUNS_PER_ANSWER):
             link.peer.session.send_digests(raw)
         link.peer.flush()

@@ -52,11 +52,11 @@ def parse_get(message: dict[str, Any]) -> FetchRequest:
         pattern=_optional(message, "pattern", str) or "p2p",
         notbs=bool(message.get("notbs", False)),
         nodes=tuple(parse_node(_text("nodes", each)) for each in _list(message, "nodes")),
-        local_limit=_optional(message, "locallimit", int),
-        total_limit=_optional(message, "totallimit", int),
-        min_rate=_optional(message, "minrate", int),
+        local_limit=_count(message, "locallimit"),
+        total_limit=_count(message, "totallimit"),
+        min_rate=_count(message, "minrate"),
         timeout_s=_optional(message, "timeout", (int, float)),
-        client_queue=_optional(message, "clientqueue", int),
+        client_queue=_count(message, "clientqueue"),
         cacerts=_optional(message, "cacerts", str),
         insecure=bool(message.get("insecure", False)),
         callsystem=_optional(message, "callsystem", str) or "",
@@ -74,6 +74,13 @@ def _optional(message: dict[str, Any], key: str, kind: Any) -> Any:
     value = message.get(key)
     if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
         raise ConfigError(f"{key!r} has a value of the wrong type: {value!r}")
+    return value
+
+
+def _count(message: dict[str, Any], key: str) -> int | None:
+    value: int | None = _optional(message, key, int)
+    if value is not None and value < 1:
+        raise ConfigError(f"{key!r} is {value}, less than one")
     return value
 
 
@@ -151,7 +158,7 @@ class LocalProtocol(LineOnlyReceiver):
             if not isinstance(message, dict):
                 raise ConfigError("a request is a JSON object")
             self._obey(message)
-        except (ValueError, DragonflyError) as error:
+        except (ValueError, RecursionError, DragonflyError) as error:
             self._send(_failure(error))
 
     def lineLengthExceeded(self, line: bytes) -> None:  # noqa: ARG002
@@ -234,6 +241,8 @@ class LocalProtocol(LineOnlyReceiver):
         download = self._download
         if download is None:
             return
+        self._full = False
+        self._flush_ranges()
         extra = {"bytes": dict(download.sources), "reason": download.reason}
         self._send({**_failure(error), **extra})
 

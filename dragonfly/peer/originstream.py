@@ -102,7 +102,7 @@ class OriginStream:
         await self._run(feed, body)
         if content.wrong_from_origin:
             raise OriginChanged("the origin has other bytes than those being distributed")
-        if content.layout.length is None:
+        if content.layout.length is None and content.error is None:
             content.set_length(feed.position)
 
     async def _get(self, first: int, validator: Validating | None) -> OriginBody:
@@ -128,10 +128,15 @@ class OriginStream:
             self._content.intake.forget(ORIGIN)
 
     def _ended(self, feed: _Feed) -> None:
-        """The body is over: where the length was not known, its last piece ends here."""
-        content = self._content
-        if content.layout.length is None:
+        """The body is over: where the length was not known, its last piece ends here.
+
+        :raises OriginChanged: the known length was not reached.
+        """
+        content, length = self._content, self._content.layout.length
+        if length is None:
             content.intake.end_short(ORIGIN, feed.position // content.file.piece_size)
+        elif feed.position < length:
+            raise OriginChanged(f"the origin sends {feed.position} of the known {length} bytes")
 
 
 class _Enough(Exception):
@@ -170,7 +175,7 @@ class _Feed:
         if length is not None and self.position + len(data) > length:
             raise OriginChanged(f"the origin sends more than the known {length} bytes")
         view = memoryview(data)
-        while view:
+        while view and content.error is None:
             piece, inside = divmod(self.position, content.file.piece_size)
             room = content.length_of(piece) - inside
             part, view = view[:room], view[room:]

@@ -70,6 +70,7 @@ class Reports:
         on_outdated: Callable[[], None],
     ) -> None:
         self.complaints: list[Complaint] = []
+        """What no answer has confirmed yet; at most one or two for each barred neighbour."""
         self.request = request
         self._content = content
         self._links = links
@@ -83,11 +84,12 @@ class Reports:
         self._on_outdated = on_outdated
         self._reported_at = clock.seconds()
         self._reported_served = 0
+        self._reported_complaints = 0
 
     def report(self) -> AnnounceRequest:
         """How it goes now."""
         now, content = self._clock.seconds(), self._content
-        complaints, self.complaints = self.complaints, []
+        self._reported_complaints = len(self.complaints)
         return AnnounceRequest(
             task=content.task,
             key=self._me,
@@ -96,7 +98,7 @@ class Reports:
             complete=content.complete,
             rates=self._rates(now),
             dead=self._links.take_dead(),
-            complaints=complaints,
+            complaints=list(self.complaints),
             starving=self._fallback.starving and not content.finished,
             neighbours=[link.key for link in self._links],
             expected_s=self._hunger.expected_s(content.remaining, now),
@@ -104,6 +106,8 @@ class Reports:
 
     def answered(self, answer: AnnounceAnswer) -> None:
         """Do what the supernode says."""
+        del self.complaints[: self._reported_complaints]
+        self._reported_complaints = 0
         self._membership.renew(answer.grant, answer.now, self._clock.seconds())
         for key in answer.drop:
             self._links.drop(key, ErrorCode.NO_ERROR, "the supernode says so")

@@ -28,6 +28,8 @@ from dragonfly.task.layout import Layout
 
 __all__ = ["KEEP_UNFINISHED_S", "Shelf", "Shelved", "boot_id"]
 
+_log = Logger()
+
 KEEP_UNFINISHED_S = 24 * 3600.0
 """What was interrupted waits a day for somebody to continue it."""
 
@@ -232,7 +234,11 @@ def _shelved(file: TaskFile, last_used: float, *, in_use: bool = False) -> Shelv
 def _index(store: PieceStore) -> list[Shelved]:
     found = []
     for task in store.tasks():
-        file = _load(store, task)
+        try:
+            file = _load(store, task)
+        except StoreError as error:  # it costs this task, not the others
+            _log.warn("cannot read a stored task: {error}", error=str(error))
+            continue
         if file is not None:
             found.append(_shelved(file, file.last_used))
             file.close()

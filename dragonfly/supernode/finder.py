@@ -7,7 +7,7 @@ from typing import Protocol
 import attrs
 from twisted.internet.interfaces import IReactorTime
 
-from dragonfly.errors import OriginUnreachable
+from dragonfly.errors import OriginError, OriginUnreachable
 from dragonfly.supernode.admission import Admission, Admitted
 from dragonfly.supernode.cdn import Wanted
 from dragonfly.supernode.content import Content, State
@@ -15,6 +15,10 @@ from dragonfly.supernode.registration import Wish
 from dragonfly.supernode.versions import Versions
 
 __all__ = ["Finder", "Found", "Library"]
+
+
+GATEWAY = frozenset({502, 503, 504})
+"""What a proxy in front of an origin says when that does not answer: no word of its own."""
 
 
 class Library(Protocol):
@@ -64,7 +68,9 @@ class Finder:
         immutable = name.digest is not None
         try:
             admitted = await self._admission.check(access, name.id, immutable=immutable)
-        except OriginUnreachable:
+        except OriginError as error:
+            if not (isinstance(error, OriginUnreachable) or error.status in GATEWAY):
+                raise
             kept = await self._kept(name.id)
             if kept is None:
                 raise

@@ -39,8 +39,9 @@ class Options(usage.Options):
         ["system-bandwidth", None, None, "part of it that origins are not read with [default: 0]"],
         ["fail-access-interval", None, None, "an unreachable URL rests that long [default: 5s]"],
         ["task-expire-time", None, None, "an idle task leaves memory after that [default: 3m]"],
+        ["peer-gc-delay", None, None, "a silent peer is forgotten after that [default: 3m]"],
     ]
-    optFlags = [["debug", None, "log more"]]  # noqa: N815
+    optFlags = [["debug", "D", "log more"]]  # noqa: N815
 
     def config(self) -> SupernodeConfig:
         """Everything together.

@@ -11,11 +11,9 @@ import pytest
 from tests.e2e.rig.home import Home
 from tests.e2e.rig.nginx import Nginx
 from tests.e2e.rig.oddities import OddOrigin
-from tests.e2e.rig.scene import Scene
+from tests.e2e.rig.scene import FAILED, Scene, failed
 from tests.e2e.rig.stage import Stage
 from tests.e2e.rig.supernode import Supernode
-
-_FAILED = pytest.StashKey[bool]()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -33,7 +31,7 @@ def pytest_runtest_makereport(
     """Remember that a test failed, for the fixture that shows the logs."""
     report = yield
     if report.failed:
-        item.stash[_FAILED] = True
+        item.stash[FAILED] = True
     return report
 
 
@@ -45,8 +43,18 @@ def scene(
     found = Scene(tmp_path_factory.mktemp("e"))
     try:
         yield found
-        if request.node.stash.get(_FAILED, False):
+        if failed(request):
             print(found.logs())
+    finally:
+        found.close()
+
+
+@pytest.fixture(scope="module")
+def module_scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """A directory for processes that the tests of one module share."""
+    found = Scene(tmp_path_factory.mktemp("e"))
+    try:
+        yield found
     finally:
         found.close()
 
@@ -75,5 +83,5 @@ def shared_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 def stage(shared_stage: Stage, request: pytest.FixtureRequest) -> Iterator[Stage]:
     """The shared stage; what its processes said is shown if the test fails."""
     yield shared_stage
-    if request.node.stash.get(_FAILED, False):
+    if failed(request):
         print(shared_stage.scene.logs())

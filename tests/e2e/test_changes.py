@@ -70,8 +70,8 @@ def test_without_a_supernode_the_new_file_comes(scene: Scene) -> None:
 def test_change_while_the_supernode_is_down(scene: Scene) -> None:
     """A third of the old file has arrived when the supernode is killed and the file replaced:
     what comes out is the new file, whole."""
-    size = 24 * MIB
-    nginx = Nginx(scene, rate="6m")
+    size = 12 * MIB
+    nginx = Nginx(scene, rate="4m")
     supernode = Supernode(scene)
     random_file(nginx.files / "f", size)
     home = Home(scene, "h", supernode.node)
@@ -86,8 +86,8 @@ def test_change_while_the_supernode_is_down(scene: Scene) -> None:
 
 def test_change_and_no_supernode_any_more(scene: Scene) -> None:
     """The same, and the supernode stays away: the origin alone decides, again no mix."""
-    size = 24 * MIB
-    nginx = Nginx(scene, rate="6m")
+    size = 12 * MIB
+    nginx = Nginx(scene, rate="4m")
     supernode = Supernode(scene)
     random_file(nginx.files / "f", size)
     home = Home(scene, "h", supernode.node)

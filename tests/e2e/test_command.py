@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import sys
 from pathlib import Path
 
@@ -105,6 +106,18 @@ def test_supernode_ends_when_its_port_is_taken(scene: Scene) -> None:
         assert (done.stdout + done.stderr).splitlines()[-1].endswith(taken)
         assert "Traceback" not in done.stdout + done.stderr
     assert first.get("/_ping") == "OK"
+
+
+def test_supernode_ends_cleanly(scene: Scene) -> None:
+    """SIGTERM ends it in order (by that signal in the end), and its home can be used again."""
+    supernode = Supernode(scene)
+    supernode.stop()
+    assert supernode.program.code == -signal.SIGTERM
+    text = supernode.program.text()
+    assert "Server Shut Down." in text
+    assert "Traceback" not in text
+    supernode.start()
+    assert supernode.get("/_ping") == "OK"
 
 
 def test_supernode_ends_when_its_home_is_taken(scene: Scene) -> None:

@@ -14,9 +14,9 @@ from tests.e2e.rig.nginx import Nginx
 from tests.e2e.rig.scene import Scene
 from tests.e2e.rig.supernode import Supernode
 
-SIZE = 24 * MIB
-# nginx gives the rate of one second at once, so this takes three seconds.
-RATE = "6m"
+SIZE = 12 * MIB
+# nginx gives the rate of one second at once, so this takes two seconds more.
+RATE = "4m"
 MIDDLE = SIZE // 3
 # What may be lost to a kill: pieces in flight, and what was on its way in sockets.
 AGAIN = 1.2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from tests.e2e.rig.files import MIB, files_with, random_file, sha256
 from tests.e2e.rig.home import Home
 from tests.e2e.rig.nginx import Nginx
-from tests.e2e.rig.scene import Scene
+from tests.e2e.rig.scene import Scene, failed
 from tests.e2e.rig.supernode import Supernode
 
 ACCESS = 6
@@ -28,14 +29,19 @@ class Club:
         self.password = secrets.token_hex(12)
         self.wrong = secrets.token_hex(12)
         self.nginx = Nginx(scene, users={USER: self.password})
-        self.supernode = Supernode(scene)
+        self.supernode = Supernode(scene, "sn", "--debug")
         self.digest = random_file(self.nginx.files / "f", SIZE)
-        self.member = self.home("h1")
-        self.member.get(self.url(self.password), "-o", scene.root / "one").succeeded()
+        self._numbers = itertools.count(1)
+        self.member = self.home()
+        self.member.get(self.url(self.password), "-o", self.out()).succeeded()
 
-    def home(self, name: str) -> Home:
+    def home(self) -> Home:
         """A new home."""
-        return Home(self.scene, name, self.supernode.node)
+        return Home(self.scene, f"h{next(self._numbers)}", self.supernode.node)
+
+    def out(self) -> Path:
+        """A new output."""
+        return self.scene.root / f"out{next(self._numbers)}"
 
     def url(self, password: str) -> str:
         """The file's URL with this password in it; empty: with none."""
@@ -50,6 +56,12 @@ class Club:
         """How the password goes over the wire."""
         return base64.b64encode(f"{USER}:{password}".encode()).decode()
 
+    def shown(self) -> str:
+        """What the supernode shows to everybody."""
+        paths = ["/metrics", "/api/v1/peers?pageNum=0&pageSize=100"]
+        paths += [f"/api/v1/tasks/{path.parent.name}" for path in self.member.contents()]
+        return "".join(self.supernode.get(path) for path in paths)
+
     def told(self) -> list[Path]:
         """Files that contain a credential, right or wrong, in any form."""
         return [
@@ -60,19 +72,29 @@ class Club:
         ]
 
 
+@pytest.fixture(scope="module")
+def open_club(module_scene: Scene) -> Club:
+    """One for all tests: they break nothing."""
+    return Club(module_scene)
+
+
 @pytest.fixture
-def club(scene: Scene) -> Iterator[Club]:
+def club(open_club: Club, request: pytest.FixtureRequest) -> Iterator[Club]:
     """Whatever a test does, no credential is left in any log or file of any process."""
-    found = Club(scene)
-    yield found
-    assert found.told() == []
+    yield open_club
+    if failed(request):
+        print(open_club.scene.logs())
+    assert open_club.told() == []
+    shown = open_club.shown()
+    assert open_club.password not in shown
+    assert open_club.encoded(open_club.password) not in shown
 
 
 def test_member_gets_it_from_the_swarm(club: Club) -> None:
     """The right password opens it; the bytes come from peers and the CDN, not the origin."""
-    out = club.scene.root / "two"
+    out = club.out()
     before = club.nginx.body_bytes("f")
-    done = club.home("h2").get(club.url(club.password), "-o", out, "--verbose").succeeded()
+    done = club.home().get(club.url(club.password), "-o", out, "--verbose").succeeded()
     assert sha256(out) == club.digest
     assert done.reason == 0
     assert "from peers" in done.text or "from the CDN" in done.text
@@ -82,9 +104,9 @@ def test_member_gets_it_from_the_swarm(club: Club) -> None:
 
 def test_header_opens_it_too(club: Club) -> None:
     """``--header 'Authorization: …'`` is the same credential: one task, one copy."""
-    out = club.scene.root / "two"
+    out = club.out()
     flags = club.header(club.password)
-    club.home("h2").get(club.url(""), "-o", out, *flags).succeeded()
+    club.home().get(club.url(""), "-o", out, *flags).succeeded()
     assert sha256(out) == club.digest
     assert club.supernode.fetched == SIZE
 
@@ -92,8 +114,8 @@ def test_header_opens_it_too(club: Club) -> None:
 @pytest.mark.parametrize("form", ["url", "header", "none"])
 def test_stranger_gets_no_byte_from_anyone(club: Club, form: str) -> None:
     """A wrong password, in either form, or none: 401, although CDN and a peer have it all."""
-    out = club.scene.root / "two"
-    home = club.home("h2")
+    out = club.out()
+    home = club.home()
     sent = club.supernode.uploaded
     served = club.nginx.body_bytes("f")
     arguments = {
@@ -112,7 +134,7 @@ def test_stranger_gets_no_byte_from_anyone(club: Club, form: str) -> None:
 
 def test_stranger_in_a_home_that_has_the_file(club: Club) -> None:
     """What is on the disk of this very home is given to nobody whom the origin refuses."""
-    out = club.scene.root / "two"
+    out = club.out()
     done = club.member.get(club.url(club.wrong), "-o", out).failed(ACCESS)
     assert "401" in done.error
     assert done.length == 0
@@ -120,10 +142,13 @@ def test_stranger_in_a_home_that_has_the_file(club: Club) -> None:
 
 
 def test_without_a_supernode_the_origin_decides_as_well(club: Club) -> None:
-    """Alone, the same: right gets it, wrong gets 401."""
-    home = Home(club.scene, "h2")
-    home.get(club.url(club.wrong), "-o", club.scene.root / "two").failed(ACCESS)
-    home.get(club.url(club.password), "-o", club.scene.root / "two").succeeded()
-    assert sha256(club.scene.root / "two") == club.digest
-    done = home.get(club.url(club.wrong), "-o", club.scene.root / "three").failed(ACCESS)
+    """Alone, the same: right gets it, wrong gets 401, before and after."""
+    home = Home(club.scene, "alone")
+    first, second, third = club.out(), club.out(), club.out()
+    home.get(club.url(club.wrong), "-o", first).failed(ACCESS)
+    home.get(club.url(club.password), "-o", second).succeeded()
+    assert sha256(second) == club.digest
+    done = home.get(club.url(club.wrong), "-o", third).failed(ACCESS)
     assert "401" in done.error
+    assert not first.exists()
+    assert not third.exists()

@@ -40,14 +40,13 @@ def throw(port: int, data: bytes, *, host: str = "127.0.0.1") -> bytes:
     :raises TimeoutError: it does not close.
     """
     answer = bytearray()
-    with (
-        contextlib.suppress(ConnectionError),  # being cut off is an answer too
-        socket.create_connection((host, port), timeout=PATIENCE_S) as link,
-    ):
-        link.sendall(data)
-        link.shutdown(socket.SHUT_WR)
-        while part := link.recv(65536):
-            answer += part
+    with socket.create_connection((host, port), timeout=PATIENCE_S) as link:
+        with contextlib.suppress(OSError):  # the other side may not want all of it
+            link.sendall(data)
+            link.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(ConnectionError):  # being cut off is an answer too
+            while part := link.recv(65536):
+                answer += part
     return bytes(answer)
 
 

@@ -7,6 +7,7 @@ import re
 import shutil
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import attrs
 import pytest
@@ -33,8 +34,9 @@ http {{
     sendfile on;
     keepalive_timeout 30s;
     server {{
-        listen 127.0.0.1:{port};
+        listen 127.0.0.1:{port}{tls};
         {ipv6}
+        {certificate}
         root {root};
         location /slow/ {{ alias {root}/; limit_rate {rate}; }}
         location /private/ {{
@@ -72,6 +74,7 @@ class Nginx:
 
     :param rate: of each transfer from ``/slow/``, in nginx's notation.
     :param users: name to password, for ``/private/``.
+    :param certificate: key and certificate in one PEM file; with it everything is HTTPS.
     """
 
     def __init__(
@@ -81,12 +84,14 @@ class Nginx:
         rate: str = "10m",
         users: dict[str, str] | None = None,
         ipv6: bool = False,
+        certificate: Path | None = None,
     ) -> None:
         if shutil.which("nginx") is None:
             pytest.skip("nginx is not installed: see tests/e2e/install-tools.sh")
         self._scene = scene
         self._rate = rate
         self._ipv6 = ipv6
+        self._certificate = certificate
         self._work = scene.directory("nginx")
         self.files = scene.directory("files")
         self.port = 0
@@ -113,7 +118,8 @@ class Nginx:
     def url(self, path: str, *, host: str = "127.0.0.1", userinfo: str = "") -> str:
         """The URL of a path that begins with no slash."""
         at = f"{userinfo}@" if userinfo else ""
-        return f"http://{at}{host}:{self.port}/{path}"
+        scheme = "http" if self._certificate is None else "https"
+        return f"{scheme}://{at}{host}:{self.port}/{path}"
 
     def entries(self, name: str) -> list[Entry]:
         """What the access log has of the file ``name``, in whatever directory."""
@@ -131,6 +137,10 @@ class Nginx:
             status, sent, method, path, wanted, user = match.groups()
             yield Entry(int(status), int(sent), method, path, wanted, user)
 
+    def _certificate_lines(self) -> str:
+        path = self._certificate
+        return f"ssl_certificate {path}; ssl_certificate_key {path};" if path is not None else ""
+
     def _answers(self, program: Program, port: int) -> bool:
         """Wait until it does, or has ended because the port is taken."""
         self._scene.wait_until(lambda: program.code is not None or connects(port), "nginx")
@@ -146,6 +156,8 @@ class Nginx:
                     f"{name}_temp_path {self._work}/{name};" for name in _TEMPORARY
                 ),
                 port=port,
+                tls=" ssl" if self._certificate is not None else "",
+                certificate=self._certificate_lines(),
                 ipv6=f"listen [::1]:{port};" if self._ipv6 else "",
                 root=self.files,
                 rate=self._rate,

@@ -12,9 +12,14 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TypeVar
 
+import pytest
+
 from tests.e2e.rig.commands import environment
 
-__all__ = ["Program", "Scene"]
+__all__ = ["FAILED", "Program", "Scene", "failed", "gone"]
+
+FAILED = pytest.StashKey[bool]()
+"""Set on a test that has failed."""
 
 POLL_S = 0.02
 END_S = 15.0
@@ -161,6 +166,11 @@ class Scene:
                 stack.callback(shutil.rmtree, self.root, ignore_errors=True)
             for ending in self._endings:
                 stack.callback(ending)
+
+
+def failed(request: pytest.FixtureRequest) -> bool:
+    """Whether the test that a fixture serves has failed: then its logs are worth showing."""
+    return bool(request.node.stash.get(FAILED, False))
 
 
 def tail(log: Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from typing import Any
 
 import attrs
@@ -90,7 +89,6 @@ class House:
             {TASK: self.host}.get,
             key=HERE,
             clock=self.clock,
-            rng=random.Random(1),
             **limits,
         )
 

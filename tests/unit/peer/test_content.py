@@ -1,0 +1,444 @@
+"""One content: what is here, what was learned, who is told, and what must not be believed."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from pathlib import Path
+
+import attrs
+import pytest
+
+from dragonfly.errors import BadRun, DiskFull, OriginChanged, StoreError
+from dragonfly.peer.content import ORIGIN, RECHECK_BYTES, Content, kind_of
+from dragonfly.signatures import SigningKey
+from dragonfly.store.piecestore import TaskFile
+from dragonfly.task.layout import Layout
+from tests.doubles.tasklab import PIECE, TASK, TaskLab
+
+
+@attrs.define(eq=False)
+class Neighbour:
+    """A source of bytes."""
+
+    seed: bool = False
+
+
+@attrs.define
+class Watching:
+    """A watcher and an observer that keep what they hear."""
+
+    content: Content
+    layouts: list[Layout] = attrs.field(factory=list)
+    told: list[tuple[int, int, str]] = attrs.field(factory=list)
+    finished: int = 0
+    errors: list[Exception] = attrs.field(factory=list)
+    asked: list[int] = attrs.field(factory=list)
+    had: list[int] = attrs.field(factory=list)
+    blamed: list[tuple[int, Hashable]] = attrs.field(factory=list)
+    again_: list[int] = attrs.field(factory=list)
+
+    def content_layout(self) -> None:
+        """Keep."""
+        self.layouts.append(self.content.layout)
+
+    def content_ranges(self, ranges: list[tuple[int, int]], kind: str) -> None:
+        """Keep; all of it must be usable by now."""
+        for begin, end in ranges:
+            assert self.content.ready_to(begin) >= end
+            self.told.append((begin, end, kind))
+
+    def content_finished(self) -> None:
+        """Count."""
+        self.finished += 1
+
+    def content_failed(self, error: Exception) -> None:
+        """Keep."""
+        self.errors.append(error)
+
+    def askable(self, pieces: list[int]) -> None:
+        """Keep."""
+        self.asked += pieces
+
+    def have(self, pieces: list[int], source: Hashable) -> None:  # noqa: ARG002
+        """Keep."""
+        self.had += pieces
+
+    def wrong(self, piece: int, source: Hashable) -> None:
+        """Keep."""
+        self.blamed.append((piece, source))
+
+    def again(self, piece: int, source: Hashable) -> None:  # noqa: ARG002
+        """Keep."""
+        self.again_.append(piece)
+
+
+class Scene:
+    """A content that somebody watches."""
+
+    def __init__(
+        self, lab: TaskLab, file: TaskFile | None = None, *, runs: bool = True, length: bool = True
+    ) -> None:
+        self.lab = lab
+        self.file = file or lab.file(length_known=length)
+        self.file.retain()
+        self.content = lab.content(self.file, runs=False, length_known=length)
+        self.watching = Watching(self.content)
+        self.content.observer = self.watching
+        self.content.watchers.append(self.watching)
+        if runs:
+            self.content.add_run(lab.run())
+            self.run()
+
+    def run(self) -> None:
+        """Let the disk work."""
+        self.lab.threads.run()
+
+    def feed(self, piece: int, source: Hashable = "n", data: bytes | None = None) -> None:
+        """All bytes of a piece come from ``source``, and the disk works."""
+        self.content.intake.add(source, piece, 0, self.lab.piece(piece) if data is None else data)
+        self.run()
+
+    def end(self) -> None:
+        """Whatever was retained must have been released."""
+        self.run()
+        assert self.file.in_use, "released more often than retained"
+        self.file.release()
+        assert not self.file.in_use
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> TaskLab:
+    """Three pieces, the last one short."""
+    return TaskLab(tmp_path)
+
+
+@pytest.fixture
+def scene(lab: TaskLab) -> Iterator[Scene]:
+    """All digests are known, nothing is here."""
+    scene = Scene(lab)
+    yield scene
+    scene.end()
+
+
+def spoil(piece: bytes) -> bytes:
+    """Wrong bytes of the same length."""
+    return bytes(len(piece))
+
+
+# -- pieces come ------------------------------------------------------------------------------
+
+
+def test_known_digests_make_pieces_askable(scene: Scene) -> None:
+    """Once, however often a run is shown."""
+    assert scene.watching.asked == [0, 1, 2]
+    assert scene.content.add_run(scene.lab.run()) is False
+    assert scene.watching.asked == [0, 1, 2]
+
+
+def test_a_verified_piece_is_told_to_everybody_once(scene: Scene) -> None:
+    """Neighbours may have it, and the user its bytes."""
+    scene.feed(2)
+    scene.feed(2)
+    assert scene.watching.had == [2]
+    assert scene.watching.told == [(2 * PIECE, 3 * PIECE - 1000, "peers")]
+    assert scene.content.holds(2)
+    assert not scene.content.holds(0)
+    assert scene.content.ranges() == [(2 * PIECE, 3 * PIECE - 1000)]
+
+
+def test_the_last_piece_finishes_it(scene: Scene) -> None:
+    """Told once, after its range."""
+    for piece in (1, 2, 0):
+        assert scene.watching.finished == 0
+        scene.feed(piece)
+    scene.content.add_run(scene.lab.run(0, 2))
+    assert scene.watching.finished == 1
+    assert scene.content.complete
+    assert scene.content.finished
+    assert scene.content.remaining == 0
+    assert scene.content.ranges() == [(0, len(scene.lab.body))]
+
+
+def test_facts_on_the_way(scene: Scene) -> None:
+    """What is missing, where the first gap is, how far it reads without one."""
+    scene.feed(0)
+    scene.feed(2)
+    content = scene.content
+    assert content.first_missing() == 1
+    assert content.ready_to(0) == PIECE
+    assert content.ready_to(5) == PIECE
+    assert content.ready_to(PIECE) == PIECE
+    assert content.ready_to(2 * PIECE + 1) == 3 * PIECE - 1000
+    assert content.ready_to(10 * PIECE) == 10 * PIECE
+    assert content.remaining == len(scene.lab.body) - 2 * PIECE
+    assert content.ranges() == [(0, PIECE), (2 * PIECE, 3 * PIECE - 1000)]
+    assert content.task == TASK
+
+
+def test_sources_are_counted_by_kind() -> None:
+    """The seed is the CDN; everybody else is a peer."""
+    assert kind_of(ORIGIN) == "origin"
+    assert kind_of(Neighbour(seed=True)) == "cdn"
+    assert kind_of(Neighbour()) == "peers"
+
+
+def test_who_sent_wrong_bytes_is_named(scene: Scene) -> None:
+    """Nothing of it is used."""
+    scene.feed(0, "liar", spoil(scene.lab.piece(0)))
+    assert scene.watching.blamed == [(0, "liar")]
+    assert scene.watching.told == []
+
+
+def test_wrong_bytes_of_the_origin_are_remembered(scene: Scene) -> None:
+    """Nobody can be dropped for it: it is another version."""
+    scene.feed(0, ORIGIN, spoil(scene.lab.piece(0)))
+    assert scene.content.wrong_from_origin
+    assert scene.watching.blamed == []
+
+
+# -- without digests ------------------------------------------------------------------------------
+
+
+def test_bytes_of_the_origin_without_digest_are_for_the_user_only(lab: TaskLab) -> None:
+    """They finish the content, and are never shown to neighbours."""
+    scene = Scene(lab, runs=False)
+    for piece in range(3):
+        scene.feed(piece, ORIGIN)
+    assert scene.watching.finished == 1
+    assert scene.watching.had == []
+    assert not scene.content.have
+    assert not scene.content.complete
+    assert scene.watching.told[0] == (0, PIECE, "origin")
+    scene.end()
+
+
+def test_bytes_of_a_neighbour_without_digest_are_not_used(lab: TaskLab) -> None:
+    """Nobody vouches for them; they can come again when somebody does."""
+    scene = Scene(lab, runs=False)
+    scene.feed(0, Neighbour(seed=True), spoil(lab.piece(0)))
+    assert scene.watching.told == []
+    assert scene.watching.again_ == [0]
+    scene.content.add_run(lab.run())
+    scene.feed(0)
+    assert scene.watching.told == [(0, PIECE, "peers")]
+    scene.end()
+
+
+def test_a_digest_that_comes_meanwhile_judges_what_was_stored(lab: TaskLab) -> None:
+    """The piece was taken without one; right and wrong bytes fare as usual."""
+    scene = Scene(lab, runs=False)
+    for piece, data in ((0, lab.piece(0)), (1, spoil(lab.piece(1)))):
+        scene.content.intake.add(ORIGIN, piece, 0, data)
+    scene.content.add_run(lab.run())
+    scene.run()
+    assert scene.watching.had == [0]
+    assert scene.content.wrong_from_origin
+    scene.feed(1)
+    assert scene.watching.had == [0, 1]
+    scene.end()
+
+
+def test_a_second_source_of_a_piece_that_turns_out_wrong_is_asked_again(lab: TaskLab) -> None:
+    """Its bytes met others that were not taken back yet: without this it would be forgotten."""
+    scene = Scene(lab, runs=False)
+    scene.content.intake.add(ORIGIN, 1, 0, spoil(lab.piece(1)))
+    scene.content.add_run(lab.run())
+    scene.content.intake.add("n", 1, 0, lab.piece(1))
+    scene.run()
+    assert scene.watching.again_ == [1]
+    scene.feed(1)
+    assert scene.watching.had == [1]
+    scene.end()
+
+
+def test_a_digest_confirms_what_the_origin_brought(lab: TaskLab) -> None:
+    """From then on it may be given to others; the user was told already."""
+    scene = Scene(lab, runs=False)
+    scene.feed(0, ORIGIN)
+    scene.content.add_run(lab.run())
+    scene.run()
+    assert scene.watching.had == [0]
+    assert scene.watching.told == [(0, PIECE, "origin")]
+    assert scene.watching.asked == [1, 2]
+    assert not scene.content.extra
+    scene.end()
+
+
+def test_a_digest_that_refutes_what_the_user_was_given_ends_it(lab: TaskLab) -> None:
+    """Part of it is copied by now: only beginning again avoids a mix of two versions."""
+    scene = Scene(lab, runs=False)
+    scene.feed(0, ORIGIN, spoil(lab.piece(0)))
+    scene.content.add_run(lab.run())
+    scene.run()
+    assert [type(error) for error in scene.watching.errors] == [OriginChanged]
+    scene.end()
+
+
+# -- what an earlier run left ---------------------------------------------------------------------
+
+
+def test_old_pieces_are_hashed_before_they_count(lab: TaskLab) -> None:
+    """A journal is a claim: the damaged piece is asked for, the good one is from the cache."""
+    file = lab.full_file()
+    file.write(PIECE, [b"damage"])
+    file.recorded.update([0, 1])
+    file.append_run(lab.run())
+    scene = Scene(lab, file, runs=False)
+    scene.content.begin()
+    assert scene.content.checking
+    assert scene.watching.asked == [2]
+    assert not scene.content.have
+    scene.run()
+    assert not scene.content.checking
+    assert scene.watching.had == [0]
+    assert scene.watching.told == [(0, PIECE, "cache")]
+    assert scene.watching.asked == [2, 1]
+    scene.end()
+
+
+def test_old_pieces_wait_for_their_digests(lab: TaskLab) -> None:
+    """They are not asked for meanwhile, nor when the digests come."""
+    file = lab.full_file()
+    file.recorded.update([0, 1, 2])
+    scene = Scene(lab, file, runs=False)
+    scene.content.begin()
+    scene.run()
+    assert scene.watching.told == []
+    scene.content.add_run(lab.run())
+    scene.run()
+    assert scene.watching.asked == []
+    assert scene.watching.finished == 1
+    scene.end()
+
+
+def test_old_pieces_are_hashed_in_portions(tmp_path: Path) -> None:
+    """One job does not keep a thread for a whole file."""
+    size = 3 * 1024 * 1024
+    lab = TaskLab(tmp_path, size=4 * size, piece_size=4 * 1024 * 1024)
+    file = lab.full_file()
+    file.recorded.update(range(lab.count))
+    file.append_run(lab.run())
+    scene = Scene(lab, file, runs=False)
+    scene.content.begin()
+    lab.threads.run(hops=1)
+    assert len(scene.content.have) == RECHECK_BYTES // lab.layout.piece_size == 2
+    scene.run()
+    assert scene.content.complete
+    scene.end()
+
+
+def test_a_stored_run_of_another_supernode_is_left_aside(lab: TaskLab) -> None:
+    """The runs before it count."""
+    file = lab.file()
+    file.append_run(lab.run(0, 2))
+    file.append_run(lab.run(2, 3, key=SigningKey.generate()))
+    scene = Scene(lab, file, runs=False)
+    scene.content.begin()
+    assert scene.watching.asked == [0, 1]
+    scene.end()
+
+
+def test_adopted_pieces_are_the_users_and_are_not_written_over(lab: TaskLab) -> None:
+    """An earlier run of this boot wrote them, without digests."""
+    scene = Scene(lab, lab.full_file(), runs=False)
+    scene.content.adopt([0, 2])
+    assert scene.content.ranges() == [(0, PIECE), (2 * PIECE, 3 * PIECE - 1000)]
+    scene.feed(0, ORIGIN, spoil(lab.piece(0)))
+    assert scene.lab.on_disk(scene.file, 0) == lab.piece(0)
+    scene.end()
+
+
+# -- runs and length -------------------------------------------------------------------------------
+
+
+def test_runs_survive_on_disk(scene: Scene) -> None:
+    """The next process begins with them."""
+    assert scene.file.runs() == [scene.lab.run()]
+
+
+@pytest.mark.parametrize("bad", ["forged", "contradiction"])
+def test_a_bad_run_is_refused_and_changes_nothing(scene: Scene, bad: str) -> None:
+    """Whoever showed it is to blame."""
+    raw = scene.lab.run(key=SigningKey.generate()) if bad == "forged" else scene.lab.run(wrong=(1,))
+    with pytest.raises(BadRun):
+        scene.content.add_run(raw)
+    scene.run()
+    assert scene.file.runs() == [scene.lab.run()]
+
+
+def test_the_length_may_come_with_the_last_run(lab: TaskLab) -> None:
+    """Watchers hear of it, and the file gets that long."""
+    scene = Scene(lab, runs=False, length=False)
+    assert scene.content.remaining == 1
+    scene.content.add_run(lab.run(0, 2, length_known=False))
+    assert scene.watching.layouts == []
+    scene.content.add_run(lab.run(2, 3))
+    scene.run()
+    assert scene.watching.layouts == [lab.layout]
+    assert scene.file.length == lab.layout.length
+    scene.end()
+
+
+def test_an_empty_content_is_finished_when_that_is_known(tmp_path: Path) -> None:
+    """Nobody sends a byte of it."""
+    lab = TaskLab(tmp_path, size=0)
+    scene = Scene(lab, runs=False, length=False)
+    scene.content.set_length(0)
+    scene.content.set_length(0)
+    assert scene.watching.finished == 1
+    scene.end()
+
+
+# -- failing ---------------------------------------------------------------------------------------
+
+
+def test_only_the_first_failure_counts(scene: Scene) -> None:
+    """What comes then is dropped."""
+    first = StoreError("one")
+    scene.content.fail(first)
+    scene.content.fail(StoreError("two"))
+    scene.feed(0)
+    assert scene.watching.errors == [first]
+    assert scene.watching.told == []
+
+
+def test_what_is_finished_cannot_fail(scene: Scene) -> None:
+    """It is all there."""
+    for piece in range(3):
+        scene.feed(piece)
+    scene.content.fail(StoreError("late"))
+    assert scene.watching.errors == []
+
+
+@pytest.mark.parametrize("error", [DiskFull("full"), OSError("what")])
+def test_a_disk_that_fails_ends_it(scene: Scene, error: Exception) -> None:
+    """With an error of ours, whatever it was."""
+    scene.content.store_failed(error)
+    assert isinstance(scene.watching.errors[0], StoreError)
+
+
+def test_a_run_that_cannot_be_kept_ends_it(lab: TaskLab) -> None:
+    """The disk is full; the file is released all the same."""
+    scene = Scene(lab, runs=False)
+
+    def full(raw: bytes) -> None:
+        raise DiskFull("no space")
+
+    scene.file.append_run = full  # type: ignore[method-assign]
+    scene.content.add_run(lab.run())
+    scene.run()
+    assert [type(error) for error in scene.watching.errors] == [DiskFull]
+    scene.end()
+
+
+def test_a_failure_during_a_recheck_tells_nothing_more(lab: TaskLab) -> None:
+    """Its result comes into a content that has failed."""
+    file = lab.full_file()
+    file.recorded.update([0])
+    file.append_run(lab.run())
+    scene = Scene(lab, file, runs=False)
+    scene.content.begin()
+    scene.content.fail(StoreError("no"))
+    scene.run()
+    assert scene.watching.had == []
+    scene.end()

@@ -1,0 +1,716 @@
+"""What is said on the links of one task, with the real picker, uploader and sessions."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.task import Clock
+
+from dragonfly.errors import ErrorCode, StoreError
+from dragonfly.peer.exchange import HAVE_EVERY_S, Exchange
+from dragonfly.peer.links import Link
+from dragonfly.peer.protocol import PeerProtocol
+from dragonfly.peer.uploader import Uploader
+from dragonfly.sched.picker import Picker
+from dragonfly.sched.slots import UploadSlots
+from dragonfly.signatures import SigningKey
+from dragonfly.task.bitfield import Bitfield
+from dragonfly.task.layout import MAX_PIECES
+from dragonfly.wire.constants import ANY_PIECE, MAX_REQUESTS
+from dragonfly.wire.messages import (
+    BitfieldReceived,
+    CancelReceived,
+    DigestsReceived,
+    Event,
+    GetDigestsReceived,
+    HaveReceived,
+    RejectReceived,
+    RequestAnyReceived,
+    RequestReceived,
+    SliceReceived,
+)
+from tests.doubles.peering import PeerPair
+from tests.doubles.tasklab import PIECE, TaskLab
+
+
+class Neighbour:
+    """One link: ``link`` is our side, ``session`` theirs, ``heard`` what we said."""
+
+    def __init__(self, scene: Scene, *, seed: bool = False) -> None:
+        self.scene = scene
+        self.pair = PeerPair.opened(
+            scene.clock, piece_size=scene.lab.layout.piece_size, high=1 << 20
+        )
+        ours = self.pair.right
+        self.link = Link(
+            peer=ours.peer,
+            key=random.Random(len(scene.neighbours)).randbytes(32),
+            dialled=False,
+            seed=seed,
+            address="192.0.2.1",
+            port=1,
+        )
+        ours.peer.listener = self
+        scene.neighbours.append(self)
+        scene.exchange.link_opened(self.link)
+
+    # -- PeerListener of our side ---------------------------------------------------------
+
+    def peer_opened(self, peer: PeerProtocol) -> None:
+        """It is open already."""
+
+    def peer_event(self, peer: PeerProtocol, event: Event) -> None:  # noqa: ARG002
+        """To the exchange."""
+        self.scene.exchange.link_event(self.link, event)
+
+    def peer_closed(self, peer: PeerProtocol, reason: Exception | None) -> None:  # noqa: ARG002
+        """To the exchange."""
+        self.scene.exchange.link_closed(self.link, reason)
+
+    # -- their side -------------------------------------------------------------------------
+
+    @property
+    def session(self) -> Any:
+        """The session of their side."""
+        return self.pair.left.peer.session
+
+    def say(self, *, run: bool = True) -> None:
+        """Send what their session has queued; unless told otherwise everybody works then."""
+        self.pair.left.peer.flush()
+        self.pair.pump()
+        if run:
+            self.scene.run()
+
+    def show(self, *pieces: int) -> None:
+        """They have these."""
+        self.session.queue_have(pieces)
+        self.session.flush_have()
+        self.say()
+
+    def send(self, piece: int, data: bytes | None = None, begin: int = 0) -> None:
+        """They answer a request."""
+        payload = self.scene.lab.piece(piece) if data is None else data
+        assert self.session.send_data(piece, begin, payload)
+        self.say()
+
+    def heard(self, kind: type[Event]) -> list[Any]:
+        """What we said to them, of one kind."""
+        return [event for event in self.pair.left.events if isinstance(event, kind)]
+
+    @property
+    def asked(self) -> list[int]:
+        """The pieces that they were asked for, in order."""
+        return [event.piece for event in self.heard(RequestReceived)]
+
+    @property
+    def closed_with(self) -> Any:
+        """The code of our goodbye."""
+        return getattr(self.pair.left.reasons[0], "code", None) if self.pair.left.closed else None
+
+
+class Scene:
+    """An exchange of one content; the disk works when :meth:`run` is called."""
+
+    def __init__(self, lab: TaskLab, *, runs: bool = True, length_known: bool = True) -> None:
+        self.lab = lab
+        self.pace: Callable[[int, float], float] = lambda _length, _now: 0.0
+        self.neighbours: list[Neighbour] = []
+        self.complaints: list[tuple[Link, int, str]] = []
+        self.fed_bytes = 0
+        self.changes = 0
+        self.clock = Clock()
+        self.file = lab.file(length_known=length_known)
+        self.file.retain()
+        self.content = lab.content(self.file, runs=False, length_known=length_known)
+        rng = random.Random(1)
+        self.picker = Picker(rng=rng)
+        self.uploader = Uploader(UploadSlots(), self.clock, self.lab.disk)
+        self.exchange = Exchange(
+            self.content,
+            self.picker,
+            self.uploader,
+            self,
+            clock=self.clock,
+            disk=self.lab.disk,
+            rng=rng,
+            pace=lambda length, now: self.pace(length, now),
+        )
+        self.content.observer = self.exchange
+        if runs:
+            self.content.add_run(lab.run())
+
+    # -- Supervisor -----------------------------------------------------------------------
+
+    def fed(self, length: int, now: float) -> None:  # noqa: ARG002
+        """Count."""
+        self.fed_bytes += length
+
+    def neighbours_changed(self) -> None:
+        """Count."""
+        self.changes += 1
+
+    def complain(self, link: Link, piece: int, why: str) -> None:
+        """Keep, and drop it as a transfer would."""
+        self.complaints.append((link, piece, why))
+        link.peer.close(ErrorCode.WRONG_BYTES, why)
+
+    # -- moving -----------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Let disk, connections and due timers work until nothing moves."""
+        while True:
+            self.lab.threads.run()
+            self.clock.advance(0)
+            moved = sum(each.pair.pump() for each in self.neighbours if not each.pair.left.closed)
+            if not moved and not self.lab.threads.waiting:
+                return
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass, and everything that is due happen."""
+        for _ in range(round(seconds / 0.05)):
+            self.clock.advance(0.05)
+            self.run()
+
+    def have(self, *pieces: int) -> None:
+        """These are here from elsewhere."""
+        for piece in pieces:
+            self.content.intake.add("elsewhere", piece, 0, self.lab.piece(piece))
+        self.run()
+
+    def end(self) -> None:
+        """Stop: no timer stays, nothing stays retained."""
+        self.exchange.stop()
+        for neighbour in self.neighbours:
+            neighbour.pair.abort()
+        self.uploader.stop()
+        self.lab.threads.run()
+        assert not self.exchange.links
+        assert self.file.in_use, "released more often than retained"
+        self.file.release()
+        assert not self.file.in_use
+        assert self.clock.getDelayedCalls() == []
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    """Three pieces, all digests known, nothing here."""
+    scene = Scene(TaskLab(tmp_path))
+    yield scene
+    scene.end()
+
+
+def ten(tmp_path: Path, **options: Any) -> Scene:
+    """The same with ten pieces."""
+    return Scene(TaskLab(tmp_path, size=10 * PIECE), **options)
+
+
+# -- introductions ------------------------------------------------------------------------------
+
+
+def test_an_empty_handed_peer_says_nothing_at_first(scene: Scene) -> None:
+    """There is nothing to show, and nothing to ask for."""
+    neighbour = Neighbour(scene)
+    scene.run()
+    assert neighbour.pair.left.events == []
+    assert scene.changes == 1
+
+
+def test_a_new_neighbour_is_shown_what_is_here(scene: Scene) -> None:
+    """As one bitfield."""
+    scene.have(0, 2)
+    neighbour = Neighbour(scene)
+    scene.run()
+    assert neighbour.heard(BitfieldReceived) == [BitfieldReceived(3, Bitfield(0b101).to_bytes(3))]
+
+
+@pytest.mark.parametrize(
+    ("count", "bits"), [(3, b"\xf0"), (16, b"\xff\xff"), (9, b"\x00\x80")], ids=["spare", "many", "beyond"]
+)
+def test_a_bitfield_of_something_else_ends_the_link(scene: Scene, count: int, bits: bytes) -> None:
+    """Spare bits, or pieces that the content does not have."""
+    neighbour = Neighbour(scene)
+    neighbour.session.send_bitfield(count, bits)
+    neighbour.say()
+    assert neighbour.closed_with == ErrorCode.BAD_MESSAGE
+
+
+def test_a_have_beyond_the_end_ends_the_link(scene: Scene) -> None:
+    """Its manifest cannot be ours."""
+    neighbour = Neighbour(scene)
+    neighbour.show(3)
+    assert neighbour.closed_with == ErrorCode.BAD_MESSAGE
+
+
+def test_pieces_are_bounded_while_the_length_is_unknown(tmp_path: Path) -> None:
+    """By what a bitfield may have at all."""
+    scene = Scene(TaskLab(tmp_path), runs=False, length_known=False)
+    neighbour = Neighbour(scene)
+    neighbour.show(MAX_PIECES - 1)
+    assert neighbour.closed_with is None
+    scene.end()
+
+
+# -- downloading ---------------------------------------------------------------------------------
+
+
+def test_a_content_comes_from_several_neighbours(tmp_path: Path) -> None:
+    """All pieces, each asked for once, and everybody is told of them."""
+    scene = ten(tmp_path)
+    neighbours = [Neighbour(scene) for _ in range(3)]
+    for neighbour in neighbours:
+        neighbour.pair.left.on_event = _serve(neighbour)
+        neighbour.show(*range(10))
+    scene.run()
+    assert scene.content.complete
+    assert sorted(piece for each in neighbours for piece in each.asked) == list(range(10))
+    assert scene.fed_bytes == len(scene.lab.body)
+    assert scene.file.read(0, len(scene.lab.body)) == scene.lab.body
+    scene.end()
+
+
+def _serve(neighbour: Neighbour) -> Callable[[PeerProtocol, Event], None]:
+    """Answer requests at once."""
+
+    def answer(peer: PeerProtocol, event: Event) -> None:
+        if isinstance(event, RequestReceived):
+            peer.session.send_data(event.piece, 0, neighbour.scene.lab.piece(event.piece))
+            peer.flush()
+
+    return answer
+
+
+def test_what_is_shown_before_it_can_be_verified_is_asked_for_later(tmp_path: Path) -> None:
+    """The digests come from elsewhere here."""
+    scene = Scene(TaskLab(tmp_path), runs=False)
+    neighbour = Neighbour(scene)
+    neighbour.show(0)
+    assert neighbour.asked == []
+    scene.content.add_run(scene.lab.run())
+    scene.run()
+    assert neighbour.asked == [0]
+    scene.end()
+
+
+def test_a_short_last_piece_is_asked_for_in_its_length(scene: Scene) -> None:
+    """It cannot be longer than the content."""
+    neighbour = Neighbour(scene)
+    neighbour.show(2)
+    assert neighbour.heard(RequestReceived) == [RequestReceived(2, 0, PIECE - 1000)]
+
+
+def test_haves_wait_for_something_to_ride_on_but_not_long(scene: Scene) -> None:
+    """A pair that says nothing else hears of pieces within the interval."""
+    idle, busy = Neighbour(scene), Neighbour(scene)
+    scene.have(0)
+    busy.show(1)  # the request that follows takes the HAVE along
+    assert busy.heard(HaveReceived) == [HaveReceived((0,))]
+    assert idle.heard(HaveReceived) == []
+    scene.wait(HAVE_EVERY_S + 0.05)
+    assert idle.heard(HaveReceived) == [HaveReceived((0,))]
+    assert busy.heard(HaveReceived) == [HaveReceived((0,))]
+
+
+def test_who_has_a_piece_is_not_told_of_it_unless_a_seed(scene: Scene) -> None:
+    """The seed counts copies."""
+    peer, seed = Neighbour(scene), Neighbour(scene, seed=True)
+    peer.show(0)
+    seed.show(0)
+    scene.have(0)
+    scene.wait(2 * HAVE_EVERY_S)
+    assert peer.heard(HaveReceived) == []
+    assert seed.heard(HaveReceived) == [HaveReceived((0,))]
+
+
+def test_wrong_bytes_end_the_link_and_others_are_asked(scene: Scene) -> None:
+    """The supervisor hears who it was; the file stays clean."""
+    liar, honest = Neighbour(scene), Neighbour(scene)
+    liar.show(0)
+    honest.show(0)
+    (first,) = [each for each in (liar, honest) if each.asked]
+    other = honest if first is liar else liar
+    first.send(0, bytes(PIECE))
+    assert scene.complaints == [(first.link, 0, "wrong bytes")]
+    assert first.closed_with == ErrorCode.WRONG_BYTES
+    scene.wait(0.2)
+    assert other.asked == [0]
+    other.send(0)
+    assert 0 in scene.content.have
+
+
+def test_a_neighbour_that_does_not_answer_is_given_up_for_another(scene: Scene) -> None:
+    """The question is taken back, and what was received of it is forgotten."""
+    mute, other = Neighbour(scene), Neighbour(scene)
+    mute.show(0)
+    assert mute.asked == [0]
+    mute.session.send_data(0, 0, scene.lab.piece(0)[:1000])
+    mute.say()
+    other.show(0)
+    scene.wait(60.0)
+    assert mute.heard(CancelReceived)
+    assert other.asked[0] == 0
+    other.send(0)
+    assert 0 in scene.content.have
+
+
+def test_late_bytes_of_a_question_that_was_taken_back_are_dropped(scene: Scene) -> None:
+    """They cross the CANCEL; the session marks them, and nothing is assembled of them."""
+    neighbour = Neighbour(scene)
+    neighbour.show(0)
+    neighbour.session.send_data(0, 0, bytes(PIECE))
+    neighbour.pair.left.peer.flush()
+    scene.content.intake.add("elsewhere", 0, 0, scene.lab.piece(0))
+    scene.lab.threads.run()
+    scene.run()
+    assert neighbour.pair.left.pipe.delivered > PIECE
+    assert scene.fed_bytes == 0
+    assert scene.complaints == []
+
+
+def test_the_next_question_does_not_wait_for_the_disk(scene: Scene) -> None:
+    """Whoever has sent a piece is asked for another while that one is being hashed."""
+    neighbour, *_ = (Neighbour(scene) for _ in range(3))
+    neighbour.show(0, 1)
+    (first,) = neighbour.asked
+    neighbour.session.send_data(first, 0, scene.lab.piece(first))
+    neighbour.say(run=False)
+    scene.clock.advance(0)
+    neighbour.pair.pump()
+    assert not scene.content.have
+    assert sorted(neighbour.asked) == [0, 1]
+
+
+@pytest.mark.parametrize("code", [ErrorCode.BUSY, ErrorCode.GONE])
+def test_what_is_refused_is_asked_of_somebody_else(scene: Scene, code: ErrorCode) -> None:
+    """At once."""
+    one, two = Neighbour(scene), Neighbour(scene)
+    one.show(0)
+    two.show(0)
+    (first,) = [each for each in (one, two) if each.asked]
+    other = two if first is one else one
+    first.session.reject(0, 0, code)
+    first.say()
+    assert other.asked == [0]
+
+
+def test_what_a_lost_neighbour_was_asked_for_is_asked_elsewhere(scene: Scene) -> None:
+    """Half a piece of it is in memory; it is forgotten."""
+    one = Neighbour(scene)
+    one.show(0)
+    one.session.send_data(0, 0, scene.lab.piece(0)[:1000])
+    one.say()
+    one.pair.abort()
+    assert not scene.content.intake._open
+    two = Neighbour(scene)
+    two.show(0)
+    assert two.asked == [0]
+    two.send(0)
+    assert 0 in scene.content.have
+    assert scene.changes == 3
+
+
+def test_a_neighbour_with_too_many_open_questions_is_not_asked_more(scene: Scene) -> None:
+    """The session would refuse; whoever answers nothing keeps its questions for ever."""
+    mute = Neighbour(scene)
+    for piece in range(100, 100 + MAX_REQUESTS):
+        mute.link.peer.session.request(piece, 0, PIECE)
+        mute.link.peer.session.cancel(piece, 0)
+    mute.link.peer.session.take_output()
+    mute.show(0)
+    other = Neighbour(scene)
+    other.show(0)
+    assert mute.asked == []
+    assert other.asked == [0]
+
+
+def test_useful_is_who_has_what_is_missing(scene: Scene) -> None:
+    """A seed may get it at any time."""
+    assert not scene.exchange.useful()
+    neighbour = Neighbour(scene)
+    assert not scene.exchange.useful()
+    neighbour.show(1)
+    assert scene.exchange.useful()
+    scene.have(1)
+    assert not scene.exchange.useful()
+    Neighbour(scene, seed=True)
+    assert scene.exchange.useful()
+
+
+# -- the seed --------------------------------------------------------------------------------------
+
+
+def _asked_any(tmp_path: Path, **options: Any) -> tuple[Scene, Neighbour]:
+    """A scene with a seed that was asked for any piece."""
+    scene = ten(tmp_path, **options)
+    seed = Neighbour(scene, seed=True)
+    seed.show(*range(10))
+    assert seed.heard(RequestAnyReceived)
+    return scene, seed
+
+
+def test_a_seed_chooses(tmp_path: Path) -> None:
+    """What it sends is taken though nobody asked for that piece by name, and more is asked."""
+    scene, seed = _asked_any(tmp_path)
+    before = len(seed.heard(RequestAnyReceived))
+    assert seed.session.answer_any(7, PIECE)
+    seed.send(7)
+    assert 7 in scene.content.have
+    assert len(seed.heard(RequestAnyReceived)) > before
+    scene.end()
+
+
+def test_wrong_bytes_that_a_seed_chose_are_complained_of(tmp_path: Path) -> None:
+    """Like anybody's."""
+    scene, seed = _asked_any(tmp_path)
+    assert seed.session.answer_any(7, PIECE)
+    seed.send(7, bytes(PIECE))
+    assert scene.complaints == [(seed.link, 7, "wrong bytes")]
+    scene.end()
+
+
+@pytest.mark.parametrize("sent", [1, 999, PIECE], ids=["short", "shorter", "longer"])
+def test_an_answer_of_another_length_than_was_signed_is_wrong_bytes(
+    tmp_path: Path, sent: int
+) -> None:
+    """Only the content's length shows it; what was asked is asked of somebody else."""
+    scene = Scene(TaskLab(tmp_path))  # the last of the three pieces has 1000 bytes less
+    seed = Neighbour(scene, seed=True)
+    seed.show(0, 1, 2)
+    assert seed.session.answer_any(2, sent)
+    seed.session.send_data(2, 0, bytes(sent))
+    seed.say()
+    assert scene.complaints == [(seed.link, 2, "wrong bytes")]
+    assert seed.closed_with == ErrorCode.WRONG_BYTES
+    peer = Neighbour(scene)
+    peer.show(2)
+    assert peer.asked == [2]
+    scene.end()
+
+
+def test_what_a_seed_chooses_though_it_is_here_is_taken_back(tmp_path: Path) -> None:
+    """It had not heard yet."""
+    scene, seed = _asked_any(tmp_path)
+    scene.have(7)
+    assert seed.session.answer_any(7, PIECE)
+    seed.session.send_data(7, 0, scene.lab.piece(7)[:1000])
+    seed.say()
+    scene.wait(0.1)
+    assert [event.piece for event in seed.heard(CancelReceived)] == [7]
+    scene.end()
+
+
+# -- digests ---------------------------------------------------------------------------------------
+
+
+def test_digests_are_asked_of_who_must_have_them(tmp_path: Path) -> None:
+    """A neighbour that shows a piece has verified it."""
+    scene = Scene(TaskLab(tmp_path), runs=False)
+    neighbour = Neighbour(scene)
+    neighbour.show(1)
+    assert neighbour.heard(GetDigestsReceived) == [GetDigestsReceived(0)]
+    neighbour.session.send_digests(scene.lab.run())
+    neighbour.say()
+    assert neighbour.asked == [1]
+    scene.end()
+
+
+def test_digests_that_nobody_sends_are_asked_for_again(tmp_path: Path) -> None:
+    """Of somebody else, when the owner says that time has passed."""
+    scene = Scene(TaskLab(tmp_path), runs=False)
+    mute, other = Neighbour(scene), Neighbour(scene)
+    mute.show(1)
+    other.show(1)
+    scene.wait(2.0)
+    scene.exchange.tick()
+    scene.run()
+    assert other.heard(GetDigestsReceived) == [GetDigestsReceived(0)]
+    scene.end()
+
+
+def test_a_forged_run_ends_the_link(scene: Scene) -> None:
+    """Nobody who serves bytes can vouch for them."""
+    neighbour = Neighbour(scene)
+    neighbour.session.send_digests(scene.lab.run(key=SigningKey.generate()))
+    neighbour.say()
+    assert len(scene.complaints) == 1
+    assert neighbour.pair.left.closed
+
+
+def test_runs_are_passed_on(scene: Scene) -> None:
+    """To who asks for them, from where it asks."""
+    neighbour = Neighbour(scene)
+    neighbour.session.send_get_digests(0)
+    neighbour.session.send_get_digests(99)
+    neighbour.say()
+    assert neighbour.heard(DigestsReceived) == [DigestsReceived(scene.lab.run())]
+
+
+def test_digests_are_not_piled_up_for_who_does_not_read(scene: Scene) -> None:
+    """The question stays unanswered; its sender will ask again."""
+    neighbour = Neighbour(scene)
+    neighbour.pair.right.peer.pauseProducing()
+    neighbour.session.send_get_digests(0)
+    neighbour.say()
+    assert neighbour.heard(DigestsReceived) == []
+    neighbour.pair.right.peer.resumeProducing()
+    neighbour.session.send_get_digests(0)
+    neighbour.say()
+    assert len(neighbour.heard(DigestsReceived)) == 1
+
+
+def test_a_goodbye_behind_questions_leaves_them_unanswered(scene: Scene) -> None:
+    """Both came in one read; the news before it count, and nothing breaks."""
+    scene.have(1)
+    neighbour = Neighbour(scene)
+    neighbour.session.queue_have([0])
+    neighbour.session.request(1, 0, PIECE)
+    neighbour.session.request(2, 0, 10)
+    neighbour.session.request_any([])
+    neighbour.session.send_get_digests(0)
+    neighbour.session.bye()
+    neighbour.say()
+    assert neighbour.link.mask == 1
+    assert scene.uploader.active == 0
+    assert neighbour.pair.right.peer.closed
+
+
+def test_who_said_goodbye_at_once_is_shown_nothing(scene: Scene) -> None:
+    """The handshake and the goodbye may come in one read."""
+    scene.have(1)
+    neighbour = Neighbour(scene)
+    neighbour.link.peer.session.bye()
+    scene.exchange.link_opened(neighbour.link)
+    neighbour.link.peer.flush()
+    neighbour.say()
+    assert len(neighbour.heard(BitfieldReceived)) == 1  # that of the first time
+
+
+# -- uploading -------------------------------------------------------------------------------------
+
+
+def test_a_piece_is_served_as_soon_as_it_is_verified(scene: Scene) -> None:
+    """The download goes on meanwhile."""
+    scene.have(1)
+    neighbour = Neighbour(scene)
+    neighbour.session.request(1, 0, PIECE)
+    neighbour.say()
+    received = b"".join(bytes(event.data) for event in neighbour.heard(SliceReceived))
+    assert received == scene.lab.piece(1)
+
+
+@pytest.mark.parametrize(
+    ("piece", "begin", "length"), [(0, 0, 10), (2, PIECE - 1000, 1), (3, 0, 1)]
+)
+def test_what_is_not_here_is_gone(scene: Scene, piece: int, begin: int, length: int) -> None:
+    """A piece that is missing, bytes behind the end, a piece that does not exist."""
+    scene.have(1, 2)
+    neighbour = Neighbour(scene)
+    neighbour.session.request(piece, begin, length)
+    neighbour.say()
+    assert neighbour.heard(RejectReceived) == [RejectReceived(piece, begin, ErrorCode.GONE)]
+
+
+def test_bytes_that_nobody_signed_for_are_not_served(tmp_path: Path) -> None:
+    """They are for the user only."""
+    scene = Scene(TaskLab(tmp_path), runs=False)
+    scene.content.adopt([0])
+    neighbour = Neighbour(scene)
+    scene.run()
+    assert neighbour.heard(BitfieldReceived) == []
+    neighbour.session.request(0, 0, 10)
+    neighbour.say()
+    assert neighbour.heard(RejectReceived) == [RejectReceived(0, 0, ErrorCode.GONE)]
+    scene.end()
+
+
+def test_only_a_seed_chooses_for_others(scene: Scene) -> None:
+    """A peer that is asked for any piece says so."""
+    neighbour = Neighbour(scene)
+    neighbour.session.request_any([])
+    neighbour.say()
+    assert neighbour.heard(RejectReceived) == [RejectReceived(ANY_PIECE, 0, ErrorCode.NOT_ALLOWED)]
+
+
+def test_a_cancelled_request_is_not_answered(scene: Scene) -> None:
+    """Its slot is free."""
+    scene.have(1)
+    neighbour = Neighbour(scene)
+    neighbour.session.request(1, 0, PIECE)
+    neighbour.session.cancel(1, 0)
+    neighbour.say()
+    assert neighbour.heard(SliceReceived) == []
+    assert scene.uploader.active == 0
+
+
+def test_what_a_lost_neighbour_asked_for_is_dropped(scene: Scene) -> None:
+    """Its slot is somebody else's at once."""
+    scene.have(1)
+    neighbour = Neighbour(scene)
+    neighbour.session.request(1, 0, PIECE)
+    neighbour.say(run=False)
+    assert scene.uploader.active == 1
+    neighbour.pair.abort()
+    assert scene.uploader.active == 0
+
+
+# -- back-pressure -------------------------------------------------------------------------------
+
+
+def test_a_disk_that_is_behind_pauses_all_links_until_it_has_caught_up(tmp_path: Path) -> None:
+    """Also one that opens meanwhile; asking goes on by itself afterwards."""
+    scene = ten(tmp_path)
+    scene.lab.disk._key_high = 2 * PIECE
+    neighbour, other = Neighbour(scene), Neighbour(scene)
+    neighbour.pair.left.on_event = _serve(neighbour)
+    neighbour.session.queue_have(range(10))
+    neighbour.session.flush_have()
+    neighbour.say(run=False)
+    for _ in range(5):
+        scene.clock.advance(0)
+        neighbour.pair.pump()
+    assert neighbour.link.peer.paused
+    assert other.link.peer.paused
+    late = Neighbour(scene)
+    assert late.link.peer.paused
+    assert scene.lab.disk.queued_bytes < 10 * PIECE
+    scene.run()
+    assert not any(each.link.peer.paused for each in scene.neighbours)
+    assert scene.content.complete
+    scene.end()
+
+
+def test_a_rate_limit_pauses_the_link_that_brought_the_bytes(scene: Scene) -> None:
+    """For as long as the limit says."""
+    scene.pace = lambda length, now: 1.5  # noqa: ARG005
+    neighbour, other = Neighbour(scene), Neighbour(scene)
+    neighbour.show(0)
+    neighbour.send(0)
+    assert neighbour.link.peer.paused
+    assert not other.link.peer.paused
+    scene.wait(1.6)
+    assert not neighbour.link.peer.paused
+
+
+def test_slices_for_a_content_that_failed_are_dropped(scene: Scene) -> None:
+    """The disk takes no more."""
+    neighbour = Neighbour(scene)
+    neighbour.show(0)
+    scene.content.fail(StoreError("no"))
+    neighbour.send(0)
+    assert not scene.content.have
+    assert scene.lab.on_disk(scene.file, 0) == bytes(PIECE)
+    assert scene.complaints == []
+
+
+def test_a_stopped_exchange_asks_nobody(scene: Scene) -> None:
+    """And leaves no timer behind, whatever happens afterwards."""
+    neighbour = Neighbour(scene)
+    scene.exchange.stop()
+    neighbour.show(0, 1)
+    scene.have(2)
+    scene.wait(1.0)
+    assert neighbour.asked == []
+    assert neighbour.heard(HaveReceived) == []
