@@ -217,7 +217,6 @@ class SupernodeConfig:
     advertise_ip: str | None = None
     up_limit: int = 8
     down_limit: int = 8
-    elimination_limit: int = 5
     max_bandwidth: int | None = None
     system_bandwidth: int = 0
     fail_access_interval_s: float = 5.0
@@ -241,7 +240,6 @@ _SUPERNODE_KEYS: dict[str, tuple[str, _Parser]] = {
     "advertiseIP": ("advertise_ip", _ip),
     "peerUpLimit": ("up_limit", _count),
     "peerDownLimit": ("down_limit", _count),
-    "eliminationLimit": ("elimination_limit", _count),
     "maxBandwidth": ("max_bandwidth", _rate),
     "systemReservedBandwidth": ("system_bandwidth", _size),
     "failAccessInterval": ("fail_access_interval_s", _duration),
@@ -267,6 +265,7 @@ _SUPERNODE_FLAGS: dict[str, tuple[str, _Parser]] = {
 
 _SUPERNODE_WITHOUT_EFFECT = (
     "cdnPattern",
+    "eliminationLimit",
     "enableProfiler",
     "failureCountLimit",
     "fullGCThreshold",

@@ -35,6 +35,7 @@ __all__ = [
     "OriginRefused",
     "OriginTruncated",
     "OriginUnreachable",
+    "OriginUntrusted",
     "OutputError",
     "PeerGone",
     "PeerTimedOut",
@@ -270,6 +271,10 @@ class OriginUnreachable(OriginError):
     """No connection, no answer in time, or a TLS failure."""
 
     retryable = True
+
+
+class OriginUntrusted(OriginUnreachable):
+    """The origin's certificate is not one that this caller believes."""
 
 
 class OriginRefused(OriginError):

@@ -99,7 +99,7 @@ class RegisterAnswer:
     """Admitted: the task, a grant, and whom to connect to.
 
     ``now`` is the supernode's clock, by which grants expire; ``keys`` are the public keys
-    that sign runs and grants.
+    that sign runs and grants; ``down_limit`` is how many pieces to ask for at once.
     """
 
     task: bytes
@@ -117,6 +117,7 @@ class RegisterAnswer:
     runs: list[bytes] = attrs.field(factory=list, repr=False, metadata=_LONG)
     neighbours: list[Neighbour] = attrs.field(factory=list)
     content_type: str | None = None
+    down_limit: int = 8
 
 
 @attrs.frozen(kw_only=True)

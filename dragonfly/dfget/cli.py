@@ -114,23 +114,30 @@ class _Command:
 
     def _succeeded(self, result: Result, output: Output) -> int:
         seconds = time.monotonic() - self._began
-        stream = sys.stderr if isinstance(output, StreamOutput) else sys.stdout
-        print(
-            report.summary(output.path, result, seconds),
-            report.success_line(seconds, result.length, result.reason),
-            sep="\n",
-            file=stream,
-            flush=True,
-        )
+        summary = report.summary(output.path, result, seconds)
+        line = report.success_line(seconds, result.length, result.reason)
+        _say(f"{summary}\n{line}", output)
         return report.EXIT_OK
 
     def _failed(self, code: int, text: str, reason: int, output: Output | None) -> int:
         seconds = time.monotonic() - self._began
         length = self._fetch.sources.total if self._fetch is not None else 0
-        stream = sys.stderr if isinstance(output, StreamOutput) else sys.stdout
-        line = report.failure_line(code, seconds, length, reason, text)
-        print(line, file=stream, flush=True)
+        _say(report.failure_line(code, seconds, length, reason, text), output)
         return code
+
+
+def _say(text: str, output: Output | None) -> None:
+    """Print what the user reads at the end, where the content does not go.
+
+    That nobody reads it (``dfget URL | head``) changes nothing of how the download ended.
+    """
+    stream = sys.stderr if isinstance(output, StreamOutput) else sys.stdout
+    try:
+        stream.write(f"{text}\n")
+        stream.flush()
+    except OSError:
+        with open(os.devnull, "wb") as nowhere:  # or Python complains when it flushes at exit
+            os.dup2(nowhere.fileno(), stream.fileno())
 
 
 def _listen_to_signals() -> dict[int, Any]:

@@ -187,7 +187,7 @@ def _limit_flags(parser: argparse.ArgumentParser) -> None:
     add("--totallimit", metavar="RATE", help="of all downloads of this home together")
     add("--minrate", metavar="RATE", help="slower than this, the origin is tried")
     add("-e", "--timeout", metavar="TIME", help="give up after this long")
-    add("--clientqueue", metavar="N", help="pieces asked for at once [default: 8]")
+    add("--clientqueue", metavar="N", help="pieces at once [default: as the supernode says, 8]")
 
 
 def _output_flags(parser: argparse.ArgumentParser) -> None:

@@ -44,6 +44,7 @@ _BY_KIND = {
     "OriginRefused": EXIT_SERVER,
     "OriginTruncated": EXIT_SERVER,
     "OriginUnreachable": EXIT_NETWORK,
+    "OriginUntrusted": EXIT_TRUST,
     "StoreError": EXIT_FILES,
     "TimedOut": EXIT_NETWORK,
     "TrackerError": EXIT_NETWORK,

@@ -26,11 +26,12 @@ from dragonfly.errors import (
     OriginError,
     OriginRefused,
     OriginUnreachable,
+    OriginUntrusted,
 )
 from dragonfly.net.addresses import CheckedEndpoints, FetchPolicy
 from dragonfly.net.deadline import deadline
 from dragonfly.net.drain import discard
-from dragonfly.net.reasons import cause, innermost
+from dragonfly.net.reasons import cause, innermost, untrusted
 from dragonfly.net.redirects import REDIRECTS, Walk
 from dragonfly.net.reply import OriginReply, Validating, read_reply, strong
 from dragonfly.net.sink import BodySink
@@ -281,4 +282,5 @@ def _unreachable(failure: Failure, walk: Walk) -> NoReturn:
         failure.raiseException()
     if isinstance(failed, AddressRefused):
         raise failed
-    raise OriginUnreachable(f"{walk.target.netloc}: {cause(failure)}") from None
+    kind = OriginUntrusted if untrusted(failure) else OriginUnreachable
+    raise kind(f"{walk.target.netloc}: {cause(failure)}") from None

@@ -15,11 +15,13 @@ from twisted.python.failure import Failure
 
 from dragonfly.errors import DragonflyError
 
-__all__ = ["cause", "innermost"]
+__all__ = ["cause", "innermost", "untrusted"]
+
+_UNTRUSTED = "certificate verify failed"
 
 # The first class that matches counts, so subclasses come before their bases.
 _PHRASES: tuple[tuple[type[BaseException], str], ...] = (
-    (VerificationError, "certificate verify failed: it is made out to another name"),
+    (VerificationError, f"{_UNTRUSTED}: it is made out to another name"),
     (error.DNSLookupError, "the name cannot be resolved"),
     (error.ConnectionRefusedError, "connection refused"),
     (error.TCPTimedOutError, "no connection in time"),
@@ -56,9 +58,15 @@ def cause(failure: Failure) -> str:
     return f"the answer makes no sense ({type(exc).__name__})"
 
 
+def untrusted(failure: Failure) -> bool:
+    """Tell whether the other side's certificate was not believed."""
+    exc = innermost(failure)
+    return isinstance(exc, SSL.Error | VerificationError) and cause(failure).startswith(_UNTRUSTED)
+
+
 def _tls_phrase(exc: SSL.Error) -> str:
     queue = exc.args[0] if exc.args and isinstance(exc.args[0], list) else []
     texts = [entry[-1] for entry in queue if entry and entry[-1]]
-    if "certificate verify failed" in texts:
-        return "certificate verify failed"
+    if _UNTRUSTED in texts:
+        return _UNTRUSTED
     return f"TLS failed: {texts[0]}" if texts else "TLS failed: the connection was closed"

@@ -1,8 +1,7 @@
 """One client's download: from the request to the last verified byte, through whatever way.
 
-A :class:`Download` belongs to one client. It registers, joins the transfer of the task that
-comes back (or fetches alone), begins again if the content changed, checks a digest of the
-whole, and tells its listeners.
+A :class:`Download` belongs to one client. It has its content found (:mod:`.search`), follows
+it, begins again if it changed, checks a digest of the whole, and tells its listeners.
 """
 
 from __future__ import annotations
@@ -18,13 +17,8 @@ from dragonfly.errors import (
     NoSources,
     OriginChanged,
     OriginError,
-    OriginRefused,
     OriginTruncated,
-    OriginUnreachable,
     TaskError,
-    TrackerError,
-    TrackerUnreachable,
-    TrustError,
     VersionUnknown,
 )
 from dragonfly.net.fanout import OneShot
@@ -35,6 +29,7 @@ from dragonfly.peer.equipment import Equipment
 from dragonfly.peer.originstream import OriginSource
 from dragonfly.peer.reader import OrderedReader
 from dragonfly.peer.request import FetchRequest
+from dragonfly.peer.search import Search
 from dragonfly.peer.ways import DownloadListener, Joinable, Reason, Ways
 from dragonfly.peer.wholecheck import WholeCheck
 from dragonfly.store.piecestore import TaskFile
@@ -69,7 +64,7 @@ class Download:
         self.done: OneShot[None] = OneShot()
         self.error: Exception | None = None
         self._equipment = equipment
-        self._ways = ways
+        self._search = Search(self, ways)
         self._clock = equipment.reactor
         self._began = self._clock.seconds()
         self._ended_at: float | None = None
@@ -81,7 +76,6 @@ class Download:
         self._readers: list[OrderedReader] = []
         self._task: Task | None = None
         self._timeout: IDelayedCall | None = None
-        self._swarm_gave_up = False
 
     # -- facts ------------------------------------------------------------------------------
 
@@ -191,9 +185,8 @@ class Download:
             self._readers.remove(reader)
         if self._joined is None or self.ended:
             return
-        at = position if position is not None else None
-        ahead = self.ready_to(at) - at if at is not None else 0
-        self._joined.want_in_order(at, ahead)
+        ahead = self.ready_to(position) - position if position is not None else 0
+        self._joined.want_in_order(position, ahead)
 
     # -- Client of a transfer -----------------------------------------------------------------
 
@@ -310,39 +303,8 @@ class Download:
             identifier=request.identifier,
             digest=request.digest,
         )
-        self._joined = await self._find(name)
+        self._joined = await self._search.find(name)
         await self._follow(name)
-
-    async def _find(self, name: Name) -> Joinable:
-        """The swarm if there is one, else the origin."""
-        if self.request.pattern == "source":
-            self.reason = Reason.USER_ASKED
-            return await self._ways.alone(self, name, private=False)
-        if self._swarm_gave_up:
-            return await self._ways.alone(self, name, private=False)
-        try:
-            found = await self._ways.through_swarm(self, name)
-        except OriginRefused:
-            raise
-        except (TrackerError, OriginUnreachable) as error:
-            return await self._without_swarm(name, error)
-        if not isinstance(found, str):
-            return found
-        self.notice(f"not shared: {found}")
-        if self.request.notbs:
-            raise NoSources(f"only the origin gives it ({found}), which --notbs forbids")
-        return await self._ways.alone(self, name, private=True)
-
-    async def _without_swarm(self, name: Name, error: DragonflyError) -> Joinable:
-        """Nobody helps: read the origin, and say so; loudly if somebody poses as our node."""
-        if self.request.notbs:
-            raise error
-        unreachable = isinstance(error, TrackerUnreachable | TrustError)
-        self.reason = Reason.NO_SUPERNODE if unreachable else Reason.REGISTER_FAILED
-        if isinstance(error, TrustError):
-            self.notice(f"WARNING: {error}")
-        self.notice(f"downloading from the origin: {error}")
-        return await self._ways.alone(self, name, private=False)
 
     async def _follow(self, name: Name) -> None:
         """Wait for the content, and check the digest of the whole."""
@@ -382,7 +344,8 @@ class Download:
     def _begin_again(self, error: OriginError) -> None:
         self._stop_readers(error)
         self._leave()
-        self._swarm_gave_up = self._swarm_gave_up or isinstance(error, VersionUnknown)
+        if isinstance(error, VersionUnknown):
+            self._search.no_swarm()
         for kind in self.sources:
             self.sources[kind] = 0
         self.notice(f"beginning again: {error}")

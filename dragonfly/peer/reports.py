@@ -111,9 +111,10 @@ class Reports:
         self._membership.renew(answer.grant, answer.now, self._clock.seconds())
         for key in answer.drop:
             self._links.drop(key, ErrorCode.NO_ERROR, "the supernode says so")
-        self._links.connect(answer.neighbours)
-        if self._content.finished:
+        if self._content.finished:  # a seed has nothing for us, and places for others
+            self._links.connect([each for each in answer.neighbours if not each.seed])
             return
+        self._links.connect(answer.neighbours)
         if answer.state == "failed":
             self._failed(answer)
         self._fallback.ticket(answer.ticket)

@@ -144,9 +144,7 @@ class PeerService(MultiService):
 
     def _make_ports(self) -> None:
         reactor = self._reactor
-        self._acceptor = Acceptor(
-            self.swarm.get, key=self.key, clock=reactor
-        )
+        self._acceptor = Acceptor(self.swarm.get, key=self.key, clock=reactor)
         self.pieces = BoundService(reactor, self._settings.port, self._acceptor, what="piece port")
         self._local = LocalFactory(
             LocalServer(

@@ -35,16 +35,13 @@ from dragonfly.peer.transfer import Transfer
 from dragonfly.store.piecestore import TaskFile
 from dragonfly.task.identity import Name
 
-__all__ = ["GOODBYE_S", "LINGER_S", "OUT", "Swarm"]
+__all__ = ["GOODBYE_S", "LINGER_S", "Swarm"]
 
 LINGER_S = 5.0
 """An unfinished transfer without clients lives so long: dfget may be back in a moment."""
 
 GOODBYE_S = 2.0
 """So long supernodes may take to hear that we leave; then they find out by themselves."""
-
-OUT = 8
-"""Requests out at once, where ``--clientqueue`` says nothing else."""
 
 _Registered = tuple[Supernode, RegisterAnswer | DirectAnswer]
 
@@ -184,7 +181,7 @@ class Swarm:
         file = await self.shelf.take(
             answer.task, answer.fetch, answer.piece_size, answer.length, {"name": name.id.hex()}
         )
-        out = download.request.client_queue or OUT
+        out = download.request.client_queue or max(1, answer.down_limit)
         transfer = Transfer(self._equipment, file, supernode, answer, request, out=out)
         self._transfers[answer.task] = transfer
         transfer.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Protocol
 
 from twisted.internet.task import LoopingCall
@@ -87,48 +88,58 @@ class Transfer:
         manifest = Manifest(answer.task, answer.fetch, answer.piece_size, answer.length)
         self.content = Content(file, manifest, self.membership.keys, equipment.disk)
         self._picker = Picker(rng=equipment.rng, out=out)
-        self._exchange = Exchange(
-            self.content,
-            self._picker,
-            equipment.uploader,
-            self,
-            clock=clock,
-            disk=equipment.disk,
-            rng=equipment.rng,
-            pace=self._pace.take,
-        )
+        self._exchange = self._make_exchange()
         self.links = Links(
             key.public, self._exchange, dial=equipment.dial, make_protocol=self._make_protocol
         )
-        self._fallback = Fallback(
-            self.content,
-            self._hunger,
-            self,
-            clock=clock,
-            rng=equipment.rng,
-            tasks=equipment.tasks,
-            stream=self._origin_stream,
-            validator=answer.validator,
-        )
-        self.reports = Reports(
-            self.content,
-            self.links,
-            self.membership,
-            self._fallback,
-            self._hunger,
-            self.tally,
-            me=key.public,
-            clock=clock,
-            supernode=supernode,
-            request=request,
-            on_outdated=self._outdated,
-        )
+        self._fallback = self._make_fallback()
+        self.reports = self._make_reports(request)
         self._announcer = Announcer(
             supernode, self.reports, clock, equipment.rng, first_s=answer.announce_after
         )
         self._announcing: Task | None = None
         self._ticking = LoopingCall(self._tick)
         self._ticking.clock = clock
+
+    def _make_exchange(self) -> Exchange:
+        equipment = self._equipment
+        return Exchange(
+            self.content,
+            self._picker,
+            equipment.uploader,
+            self,
+            clock=self._clock,
+            disk=equipment.disk,
+            rng=equipment.rng,
+            pace=self._pace.take,
+        )
+
+    def _make_fallback(self) -> Fallback:
+        return Fallback(
+            self.content,
+            self._hunger,
+            self,
+            clock=self._clock,
+            rng=self._equipment.rng,
+            tasks=self._equipment.tasks,
+            stream=self._origin_stream,
+            validator=self._answer.validator,
+        )
+
+    def _make_reports(self, request: RegisterRequest) -> Reports:
+        return Reports(
+            self.content,
+            self.links,
+            self.membership,
+            self._fallback,
+            self._hunger,
+            self.tally,
+            me=self._equipment.key.public,
+            clock=self._clock,
+            supernode=self.supernode,
+            request=request,
+            on_outdated=self._outdated,
+        )
 
     @property
     def name(self) -> str:
@@ -302,7 +313,7 @@ class Transfer:
             return PeerSession(
                 role=Role.DIALLER,
                 key=self._equipment.key,
-                nonce=self._equipment.rng.randbytes(NONCE_BYTES),
+                nonce=secrets.token_bytes(NONCE_BYTES),
                 gate=membership,
                 now=now,
                 offer=membership.offer(membership.task),

@@ -22,6 +22,7 @@ class Reason:
     REGISTER_FAILED = 1
     DOWNLOAD_FAILED = 3
     NO_SUPERNODE = 8
+    SOURCE_ERROR = 10
     USER_ASKED = 100
 
 

@@ -50,6 +50,7 @@ class Answers:
     """Makes the answers of one supernode.
 
     :param seed_address: where callers find the seed, by the address they reached us at.
+    :param down_limit: how many pieces a peer is to ask for at once.
     """
 
     def __init__(
@@ -59,12 +60,15 @@ class Answers:
         rng: random.Random,
         seed_address: Callable[[str], tuple[str, int]],
         metrics: SupernodeMetrics,
+        *,
+        down_limit: int,
     ) -> None:
         self._key = key
         self._clock = clock
         self._rng = rng
         self._seed_address = seed_address
         self._metrics = metrics
+        self._down_limit = down_limit
 
     def registered(
         self, swarm: Swarm, member: Member, caller: Caller, *, population: int
@@ -90,6 +94,7 @@ class Answers:
             runs=_inline_runs(content),
             neighbours=neighbours,
             content_type=content.content_type,
+            down_limit=self._down_limit,
         )
 
     def announced(

@@ -125,7 +125,7 @@ class Seed:
             clock=self._clock.seconds,
             banned=self._banned,
             port=self.port,
-            crowded=self._addresses.crowded(address),
+            room=lambda: self._make_room(address),
         )
 
         def session(now: float) -> PeerSession:
@@ -183,6 +183,18 @@ class Seed:
         if caller is not None:
             self._drop(caller)
         link.peer.close(code, text)
+
+    def _make_room(self, address: str) -> bool:
+        """Whether one more connection from ``address`` may stay, if need be in the place of one
+        whose neighbour has everything: a host keeps one for each task that it has finished."""
+        if not self._addresses.crowded(address):
+            return True
+        for caller in self._callers.values():
+            near = caller.address == address or self._addresses.full
+            if caller.link is not None and caller.link.sated and near:
+                self.end(caller.link, ErrorCode.TOO_MANY_CONNECTIONS, "others need this place")
+                return True
+        return False
 
     def _drop(self, caller: _Caller) -> None:
         link, caller.link = caller.link, None

@@ -51,9 +51,14 @@ class Callers:
         self._open[address] += 1
         return True
 
+    @property
+    def full(self) -> bool:
+        """Whether all addresses together have nearly all connections that there may be."""
+        return self._open.total() > self._most - self._most // 8
+
     def crowded(self, address: str) -> bool:
-        """Whether there are more connections from ``address`` than may stay."""
-        return self._open[address] > self._each
+        """Whether one from ``address`` may stay only if another connection goes."""
+        return self.full or self._open[address] > self._each
 
     def leave(self, address: str) -> None:
         """A connection that was counted is gone."""
@@ -73,7 +78,7 @@ class SeedGate:
     :param clock: the supernode's time.
     :param banned: why a key is not served, ``None`` if it is.
     :param port: what HELLO says.
-    :param crowded: whether this connection is one too many of its address.
+    :param room: makes room for this connection if it is one too many; whether there is.
     :ivar until: when the grant that was shown ends.
     """
 
@@ -83,7 +88,7 @@ class SeedGate:
     clock: Callable[[], float]
     banned: Callable[[bytes], str | None]
     port: int
-    crowded: bool = False
+    room: Callable[[], bool] = lambda: True
     until: float = 0.0
 
     def content(self, task: bytes) -> Content:
@@ -128,7 +133,7 @@ class SeedGate:
         reason = self.banned(hello.key)
         if reason is not None:
             raise RemoteProtocolError(f"banned: {reason}", ErrorCode.NOT_ALLOWED)
-        if self.crowded:
+        if not self.room():
             raise RemoteProtocolError(
                 "too many connections from this address", ErrorCode.TOO_MANY_CONNECTIONS
             )

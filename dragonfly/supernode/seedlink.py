@@ -91,6 +91,12 @@ class SeedLink:
             GetDigestsReceived: self._digests_wanted,
         }
 
+    @property
+    def sated(self) -> bool:
+        """Whether the neighbour shows all pieces that there will ever be."""
+        count = self.content.layout.piece_count
+        return count is not None and self.receiver.shown == (1 << count) - 1
+
     # -- what the neighbour is told --------------------------------------------------------
 
     def introduce(self) -> None:

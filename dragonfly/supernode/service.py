@@ -172,7 +172,7 @@ class SupernodeService(MultiService):
             before_metrics=Gauges(self.metrics, self.cdn, self.tracker).update,
         )
         map_errors(self.app)
-        site = make_site(self.app.resource(), self.metrics, reactor)
+        site = make_site(self.app.resource(), self.metrics, reactor, verbose=config.debug)
         first_byte = FirstByteFactory(self.certificate.options(), site, clock=reactor)
         self.http = BoundService(reactor, config.port, first_byte, what="HTTP port")
         self.pieces = BoundService(

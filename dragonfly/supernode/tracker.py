@@ -90,7 +90,9 @@ class Tracker:
         self._roster = Roster(dial_back, clock, self._reached)
         self._swarms = Swarms(self._roster, key.public, rng, standing)
         self._finder = Finder(admission, cdn, clock)
-        self._answers = Answers(key, clock, rng, seed_address, metrics)
+        self._answers = Answers(
+            key, clock, rng, seed_address, metrics, down_limit=config.down_limit
+        )
         self._quarantine = Quarantine(self._swarms, clock)
 
     # -- calls of peers -----------------------------------------------------------------

@@ -34,14 +34,14 @@ class Options(usage.Options):
         ["home-dir", None, None, "directory for keys and contents"],
         ["advertise-ip", None, None, "address under which peers reach the piece port"],
         ["up-limit", None, None, "upload slots of the CDN [default: 8]"],
-        ["down-limit", None, None, "neighbours named in one answer, at most [default: 8]"],
+        ["down-limit", None, None, "pieces that a peer asks for at once [default: 8]"],
         ["max-bandwidth", None, None, "cap on the host's rate [default: none]"],
         ["system-bandwidth", None, None, "part of it that origins are not read with [default: 0]"],
         ["fail-access-interval", None, None, "an unreachable URL rests that long [default: 5s]"],
         ["task-expire-time", None, None, "an idle task leaves memory after that [default: 3m]"],
         ["peer-gc-delay", None, None, "a silent peer is forgotten after that [default: 3m]"],
     ]
-    optFlags = [["debug", "D", "log more"]]  # noqa: N815
+    optFlags = [["debug", "D", "log every request"]]  # noqa: N815
 
     def config(self) -> SupernodeConfig:
         """Everything together.

@@ -30,9 +30,8 @@ def test_eight_homes_cost_the_origin_one_copy(scene: Scene) -> None:
     scene.wait_until(lambda: nginx.body_bytes("big"), "line in the access log")
     assert SIZE <= nginx.body_bytes("big") <= 1.01 * SIZE
     assert supernode.fetched == SIZE
-    print("CDN uploaded", supernode.uploaded / SIZE)
-    # The rest came from each other.
-    assert SIZE <= supernode.uploaded <= (HOMES - 2) * SIZE
+    # The rest came from each other; the CDN sends one to two copies, more on a busy machine.
+    assert SIZE <= supernode.uploaded <= HOMES / 2 * SIZE
     assert all("from peers" in outcome.text for outcome in outcomes)
 
 

@@ -14,7 +14,13 @@ from twisted.internet.interfaces import IHostnameResolver, IReactorPluggableName
 from twisted.internet.protocol import Factory, Protocol
 from zope.interface import implementer
 
-from dragonfly.errors import AddressRefused, OriginError, OriginRefused, OriginUnreachable
+from dragonfly.errors import (
+    AddressRefused,
+    OriginError,
+    OriginRefused,
+    OriginUnreachable,
+    OriginUntrusted,
+)
 from dragonfly.net.addresses import FetchPolicy
 from dragonfly.net.origin import MAX_WAITING, OriginClient
 from dragonfly.net.sink import BodySink
@@ -278,7 +284,7 @@ async def test_certificates(tmp_path: Path) -> None:
             assert await body.deliver(sink) == len(CONTENT)
         await client.close()
     strict = OriginClient(reactor, policy=LOOPBACK)
-    with pytest.raises(OriginUnreachable, match=f"localhost:{server.port}: certificate verify"):
+    with pytest.raises(OriginUntrusted, match=f"localhost:{server.port}: certificate verify"):
         await strict.get(server.url("/f", host="localhost"), ())
     await server.stop()
 
@@ -292,7 +298,7 @@ async def test_certificate_of_another_name(tmp_path: Path) -> None:
     names = Names(elsewhere=[["127.0.0.1"]])
     trust = Trust(cacerts=str(certificate.path))
     client = OriginClient(WithNames(names), policy=LOOPBACK, trust=trust)
-    with pytest.raises(OriginUnreachable, match="certificate verify failed"):
+    with pytest.raises(OriginUntrusted, match="certificate verify failed"):
         await client.get(server.url("/f", host="elsewhere"), ())
     await server.stop()
 

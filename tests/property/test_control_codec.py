@@ -92,6 +92,7 @@ messages = st.one_of(
         runs=listed(raw),
         neighbours=listed(neighbours),
         content_type=optional(text),
+        down_limit=whole,
     ),
     st.builds(DirectAnswer, reason=text),
     st.builds(

@@ -161,7 +161,6 @@ def test_a_v1_supernode_yml_works(tmp_path: Path) -> None:
         advertise_ip="10.1.2.3",
         up_limit=5,
         down_limit=4,
-        elimination_limit=6,
         max_bandwidth=200 << 20,
         system_bandwidth=20 << 20,
         fail_access_interval_s=180.0,
@@ -172,6 +171,7 @@ def test_a_v1_supernode_yml_works(tmp_path: Path) -> None:
     )
     assert config.origin_rate == 180 << 20
     assert [notice.rpartition(": ")[2].split()[0] for notice in config.notices] == [
+        "eliminationLimit",
         "gcInitialDelay",
         "youngGCThreshold",
     ]

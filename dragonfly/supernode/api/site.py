@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 from twisted.web import http
 from twisted.web.http import HTTPChannel
 from twisted.web.resource import IResource
@@ -95,14 +96,25 @@ class MeasuredRequest(Request):
         metrics.http_response_size.labels(label).observe(self.sentLength)
 
 
-class UnloggedSite(Site):
-    """A site without a line in the log for each request; the metrics count them.
+class QuietSite(Site):
+    """A site that logs requests only when it is told to; the metrics count them.
 
     Ten thousand peers announce hundreds of times a second.
     """
 
+    _log = Logger()
+    verbose = False
+
     def log(self, request: http.Request) -> None:
-        """Write nothing."""
+        """Write a line, without the query, if it is wanted."""
+        if self.verbose:
+            self._log.debug(
+                "{address}: {method} {path} answered {code}",
+                address=request.getClientAddress().host,
+                method=request.method.decode("latin-1"),
+                path=request.path.decode("latin-1"),
+                code=request.code,
+            )
 
 
 def _is_text(raw: bytes) -> bool:
@@ -113,10 +125,16 @@ def _is_text(raw: bytes) -> bool:
     return True
 
 
-def make_site(root: IResource, metrics: SupernodeMetrics, clock: IReactorTime) -> Site:
-    """Serve ``root``; every path also exists under ``/v<version>``, as with v1."""
+def make_site(
+    root: IResource, metrics: SupernodeMetrics, clock: IReactorTime, *, verbose: bool = False
+) -> Site:
+    """Serve ``root``; every path also exists under ``/v<version>``, as with v1.
+
+    :param verbose: log every request.
+    """
     bound = type("BoundRequest", (MeasuredRequest,), {"metrics": metrics, "clock": clock})
-    site = UnloggedSite(root, requestFactory=bound, timeout=IDLE_S, reactor=clock)  # type: ignore[no-untyped-call]
+    site = QuietSite(root, requestFactory=bound, timeout=IDLE_S, reactor=clock)  # type: ignore[no-untyped-call]
     site.displayTracebacks = False
     site.noisy = False
+    site.verbose = verbose
     return site

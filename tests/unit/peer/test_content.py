@@ -59,7 +59,7 @@ class Watching:
         """Keep."""
         self.asked += pieces
 
-    def have(self, pieces: list[int], source: Hashable) -> None:  # noqa: ARG002
+    def have(self, pieces: list[int], source: Hashable) -> None:
         """Keep."""
         self.had += pieces
 
@@ -67,7 +67,7 @@ class Watching:
         """Keep."""
         self.blamed.append((piece, source))
 
-    def again(self, piece: int, source: Hashable) -> None:  # noqa: ARG002
+    def again(self, piece: int, source: Hashable) -> None:
         """Keep."""
         self.again_.append(piece)
 
@@ -125,7 +125,7 @@ def spoil(piece: bytes) -> bytes:
     return bytes(len(piece))
 
 
-# -- pieces come ------------------------------------------------------------------------------
+# -- pieces come ------------------------------------------
 
 
 def test_known_digests_make_pieces_askable(scene: Scene) -> None:
@@ -196,7 +196,7 @@ def test_wrong_bytes_of_the_origin_are_remembered(scene: Scene) -> None:
     assert scene.watching.blamed == []
 
 
-# -- without digests ------------------------------------------------------------------------------
+# -- without digests ------------------------------------------
 
 
 def test_bytes_of_the_origin_without_digest_are_for_the_user_only(lab: TaskLab) -> None:
@@ -274,7 +274,7 @@ def test_a_digest_that_refutes_what_the_user_was_given_ends_it(lab: TaskLab) -> 
     scene.end()
 
 
-# -- what an earlier run left ---------------------------------------------------------------------
+# -- what an earlier run left ------------------------------------------
 
 
 def test_old_pieces_are_hashed_before_they_count(lab: TaskLab) -> None:
@@ -348,7 +348,7 @@ def test_adopted_pieces_are_the_users_and_are_not_written_over(lab: TaskLab) -> 
     scene.end()
 
 
-# -- runs and length -------------------------------------------------------------------------------
+# -- runs and length ------------------------------------------
 
 
 def test_runs_survive_on_disk(scene: Scene) -> None:
@@ -389,7 +389,7 @@ def test_an_empty_content_is_finished_when_that_is_known(tmp_path: Path) -> None
     scene.end()
 
 
-# -- failing ---------------------------------------------------------------------------------------
+# -- failing ------------------------------------------
 
 
 def test_only_the_first_failure_counts(scene: Scene) -> None:

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from twisted.internet.task import Clock
 
 from dragonfly.errors import ErrorCode, StoreError
-from dragonfly.peer.exchange import HAVE_EVERY_S, Exchange
-from dragonfly.peer.links import Link
+from dragonfly.peer.exchange import HAVE_EVERY_S
 from dragonfly.peer.protocol import PeerProtocol
-from dragonfly.peer.uploader import Uploader
-from dragonfly.sched.picker import Picker
-from dragonfly.sched.slots import UploadSlots
 from dragonfly.signatures import SigningKey
 from dragonfly.task.bitfield import Bitfield
 from dragonfly.task.layout import MAX_PIECES
@@ -33,185 +27,27 @@ from dragonfly.wire.messages import (
     RequestReceived,
     SliceReceived,
 )
-from tests.doubles.peering import PeerPair
+from tests.doubles.exchanging import ExchangeLab, Neighbour
 from tests.doubles.tasklab import PIECE, TaskLab
 
 
-class Neighbour:
-    """One link: ``link`` is our side, ``session`` theirs, ``heard`` what we said."""
-
-    def __init__(self, scene: Scene, *, seed: bool = False) -> None:
-        self.scene = scene
-        self.pair = PeerPair.opened(
-            scene.clock, piece_size=scene.lab.layout.piece_size, high=1 << 20
-        )
-        ours = self.pair.right
-        self.link = Link(
-            peer=ours.peer,
-            key=random.Random(len(scene.neighbours)).randbytes(32),
-            dialled=False,
-            seed=seed,
-            address="192.0.2.1",
-            port=1,
-        )
-        ours.peer.listener = self
-        scene.neighbours.append(self)
-        scene.exchange.link_opened(self.link)
-
-    # -- PeerListener of our side ---------------------------------------------------------
-
-    def peer_opened(self, peer: PeerProtocol) -> None:
-        """It is open already."""
-
-    def peer_event(self, peer: PeerProtocol, event: Event) -> None:  # noqa: ARG002
-        """To the exchange."""
-        self.scene.exchange.link_event(self.link, event)
-
-    def peer_closed(self, peer: PeerProtocol, reason: Exception | None) -> None:  # noqa: ARG002
-        """To the exchange."""
-        self.scene.exchange.link_closed(self.link, reason)
-
-    # -- their side -------------------------------------------------------------------------
-
-    @property
-    def session(self) -> Any:
-        """The session of their side."""
-        return self.pair.left.peer.session
-
-    def say(self, *, run: bool = True) -> None:
-        """Send what their session has queued; unless told otherwise everybody works then."""
-        self.pair.left.peer.flush()
-        self.pair.pump()
-        if run:
-            self.scene.run()
-
-    def show(self, *pieces: int) -> None:
-        """They have these."""
-        self.session.queue_have(pieces)
-        self.session.flush_have()
-        self.say()
-
-    def send(self, piece: int, data: bytes | None = None, begin: int = 0) -> None:
-        """They answer a request."""
-        payload = self.scene.lab.piece(piece) if data is None else data
-        assert self.session.send_data(piece, begin, payload)
-        self.say()
-
-    def heard(self, kind: type[Event]) -> list[Any]:
-        """What we said to them, of one kind."""
-        return [event for event in self.pair.left.events if isinstance(event, kind)]
-
-    @property
-    def asked(self) -> list[int]:
-        """The pieces that they were asked for, in order."""
-        return [event.piece for event in self.heard(RequestReceived)]
-
-    @property
-    def closed_with(self) -> Any:
-        """The code of our goodbye."""
-        return getattr(self.pair.left.reasons[0], "code", None) if self.pair.left.closed else None
-
-
-class Scene:
-    """An exchange of one content; the disk works when :meth:`run` is called."""
-
-    def __init__(self, lab: TaskLab, *, runs: bool = True, length_known: bool = True) -> None:
-        self.lab = lab
-        self.pace: Callable[[int, float], float] = lambda _length, _now: 0.0
-        self.neighbours: list[Neighbour] = []
-        self.complaints: list[tuple[Link, int, str]] = []
-        self.fed_bytes = 0
-        self.changes = 0
-        self.clock = Clock()
-        self.file = lab.file(length_known=length_known)
-        self.file.retain()
-        self.content = lab.content(self.file, runs=False, length_known=length_known)
-        rng = random.Random(1)
-        self.picker = Picker(rng=rng)
-        self.uploader = Uploader(UploadSlots(), self.clock, self.lab.disk)
-        self.exchange = Exchange(
-            self.content,
-            self.picker,
-            self.uploader,
-            self,
-            clock=self.clock,
-            disk=self.lab.disk,
-            rng=rng,
-            pace=lambda length, now: self.pace(length, now),
-        )
-        self.content.observer = self.exchange
-        if runs:
-            self.content.add_run(lab.run())
-
-    # -- Supervisor -----------------------------------------------------------------------
-
-    def fed(self, length: int, now: float) -> None:  # noqa: ARG002
-        """Count."""
-        self.fed_bytes += length
-
-    def neighbours_changed(self) -> None:
-        """Count."""
-        self.changes += 1
-
-    def complain(self, link: Link, piece: int, why: str) -> None:
-        """Keep, and drop it as a transfer would."""
-        self.complaints.append((link, piece, why))
-        link.peer.close(ErrorCode.WRONG_BYTES, why)
-
-    # -- moving -----------------------------------------------------------------------------
-
-    def run(self) -> None:
-        """Let disk, connections and due timers work until nothing moves."""
-        while True:
-            self.lab.threads.run()
-            self.clock.advance(0)
-            moved = sum(each.pair.pump() for each in self.neighbours if not each.pair.left.closed)
-            if not moved and not self.lab.threads.waiting:
-                return
-
-    def wait(self, seconds: float) -> None:
-        """Let time pass, and everything that is due happen."""
-        for _ in range(round(seconds / 0.05)):
-            self.clock.advance(0.05)
-            self.run()
-
-    def have(self, *pieces: int) -> None:
-        """These are here from elsewhere."""
-        for piece in pieces:
-            self.content.intake.add("elsewhere", piece, 0, self.lab.piece(piece))
-        self.run()
-
-    def end(self) -> None:
-        """Stop: no timer stays, nothing stays retained."""
-        self.exchange.stop()
-        for neighbour in self.neighbours:
-            neighbour.pair.abort()
-        self.uploader.stop()
-        self.lab.threads.run()
-        assert not self.exchange.links
-        assert self.file.in_use, "released more often than retained"
-        self.file.release()
-        assert not self.file.in_use
-        assert self.clock.getDelayedCalls() == []
-
-
 @pytest.fixture
-def scene(tmp_path: Path) -> Iterator[Scene]:
+def scene(tmp_path: Path) -> Iterator[ExchangeLab]:
     """Three pieces, all digests known, nothing here."""
-    scene = Scene(TaskLab(tmp_path))
+    scene = ExchangeLab(TaskLab(tmp_path))
     yield scene
     scene.end()
 
 
-def ten(tmp_path: Path, **options: Any) -> Scene:
+def ten(tmp_path: Path, **options: Any) -> ExchangeLab:
     """The same with ten pieces."""
-    return Scene(TaskLab(tmp_path, size=10 * PIECE), **options)
+    return ExchangeLab(TaskLab(tmp_path, size=10 * PIECE), **options)
 
 
-# -- introductions ------------------------------------------------------------------------------
+# -- introductions ------------------------------------------
 
 
-def test_an_empty_handed_peer_says_nothing_at_first(scene: Scene) -> None:
+def test_an_empty_handed_peer_says_nothing_at_first(scene: ExchangeLab) -> None:
     """There is nothing to show, and nothing to ask for."""
     neighbour = Neighbour(scene)
     scene.run()
@@ -219,7 +55,7 @@ def test_an_empty_handed_peer_says_nothing_at_first(scene: Scene) -> None:
     assert scene.changes == 1
 
 
-def test_a_new_neighbour_is_shown_what_is_here(scene: Scene) -> None:
+def test_a_new_neighbour_is_shown_what_is_here(scene: ExchangeLab) -> None:
     """As one bitfield."""
     scene.have(0, 2)
     neighbour = Neighbour(scene)
@@ -228,9 +64,13 @@ def test_a_new_neighbour_is_shown_what_is_here(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "bits"), [(3, b"\xf0"), (16, b"\xff\xff"), (9, b"\x00\x80")], ids=["spare", "many", "beyond"]
+    ("count", "bits"),
+    [(3, b"\xf0"), (16, b"\xff\xff"), (9, b"\x00\x80")],
+    ids=["spare", "many", "beyond"],
 )
-def test_a_bitfield_of_something_else_ends_the_link(scene: Scene, count: int, bits: bytes) -> None:
+def test_a_bitfield_of_something_else_ends_the_link(
+    scene: ExchangeLab, count: int, bits: bytes
+) -> None:
     """Spare bits, or pieces that the content does not have."""
     neighbour = Neighbour(scene)
     neighbour.session.send_bitfield(count, bits)
@@ -238,7 +78,7 @@ def test_a_bitfield_of_something_else_ends_the_link(scene: Scene, count: int, bi
     assert neighbour.closed_with == ErrorCode.BAD_MESSAGE
 
 
-def test_a_have_beyond_the_end_ends_the_link(scene: Scene) -> None:
+def test_a_have_beyond_the_end_ends_the_link(scene: ExchangeLab) -> None:
     """Its manifest cannot be ours."""
     neighbour = Neighbour(scene)
     neighbour.show(3)
@@ -247,14 +87,14 @@ def test_a_have_beyond_the_end_ends_the_link(scene: Scene) -> None:
 
 def test_pieces_are_bounded_while_the_length_is_unknown(tmp_path: Path) -> None:
     """By what a bitfield may have at all."""
-    scene = Scene(TaskLab(tmp_path), runs=False, length_known=False)
+    scene = ExchangeLab(TaskLab(tmp_path), runs=False, length_known=False)
     neighbour = Neighbour(scene)
     neighbour.show(MAX_PIECES - 1)
     assert neighbour.closed_with is None
     scene.end()
 
 
-# -- downloading ---------------------------------------------------------------------------------
+# -- downloading ------------------------------------------
 
 
 def test_a_content_comes_from_several_neighbours(tmp_path: Path) -> None:
@@ -285,7 +125,7 @@ def _serve(neighbour: Neighbour) -> Callable[[PeerProtocol, Event], None]:
 
 def test_what_is_shown_before_it_can_be_verified_is_asked_for_later(tmp_path: Path) -> None:
     """The digests come from elsewhere here."""
-    scene = Scene(TaskLab(tmp_path), runs=False)
+    scene = ExchangeLab(TaskLab(tmp_path), runs=False)
     neighbour = Neighbour(scene)
     neighbour.show(0)
     assert neighbour.asked == []
@@ -295,14 +135,14 @@ def test_what_is_shown_before_it_can_be_verified_is_asked_for_later(tmp_path: Pa
     scene.end()
 
 
-def test_a_short_last_piece_is_asked_for_in_its_length(scene: Scene) -> None:
+def test_a_short_last_piece_is_asked_for_in_its_length(scene: ExchangeLab) -> None:
     """It cannot be longer than the content."""
     neighbour = Neighbour(scene)
     neighbour.show(2)
     assert neighbour.heard(RequestReceived) == [RequestReceived(2, 0, PIECE - 1000)]
 
 
-def test_haves_wait_for_something_to_ride_on_but_not_long(scene: Scene) -> None:
+def test_haves_wait_for_something_to_ride_on_but_not_long(scene: ExchangeLab) -> None:
     """A pair that says nothing else hears of pieces within the interval."""
     idle, busy = Neighbour(scene), Neighbour(scene)
     scene.have(0)
@@ -314,7 +154,7 @@ def test_haves_wait_for_something_to_ride_on_but_not_long(scene: Scene) -> None:
     assert busy.heard(HaveReceived) == [HaveReceived((0,))]
 
 
-def test_who_has_a_piece_is_not_told_of_it_unless_a_seed(scene: Scene) -> None:
+def test_who_has_a_piece_is_not_told_of_it_unless_a_seed(scene: ExchangeLab) -> None:
     """The seed counts copies."""
     peer, seed = Neighbour(scene), Neighbour(scene, seed=True)
     peer.show(0)
@@ -325,7 +165,7 @@ def test_who_has_a_piece_is_not_told_of_it_unless_a_seed(scene: Scene) -> None:
     assert seed.heard(HaveReceived) == [HaveReceived((0,))]
 
 
-def test_wrong_bytes_end_the_link_and_others_are_asked(scene: Scene) -> None:
+def test_wrong_bytes_end_the_link_and_others_are_asked(scene: ExchangeLab) -> None:
     """The supervisor hears who it was; the file stays clean."""
     liar, honest = Neighbour(scene), Neighbour(scene)
     liar.show(0)
@@ -341,7 +181,7 @@ def test_wrong_bytes_end_the_link_and_others_are_asked(scene: Scene) -> None:
     assert 0 in scene.content.have
 
 
-def test_a_neighbour_that_does_not_answer_is_given_up_for_another(scene: Scene) -> None:
+def test_a_neighbour_that_does_not_answer_is_given_up_for_another(scene: ExchangeLab) -> None:
     """The question is taken back, and what was received of it is forgotten."""
     mute, other = Neighbour(scene), Neighbour(scene)
     mute.show(0)
@@ -356,7 +196,7 @@ def test_a_neighbour_that_does_not_answer_is_given_up_for_another(scene: Scene) 
     assert 0 in scene.content.have
 
 
-def test_late_bytes_of_a_question_that_was_taken_back_are_dropped(scene: Scene) -> None:
+def test_late_bytes_of_a_question_that_was_taken_back_are_dropped(scene: ExchangeLab) -> None:
     """They cross the CANCEL; the session marks them, and nothing is assembled of them."""
     neighbour = Neighbour(scene)
     neighbour.show(0)
@@ -370,7 +210,7 @@ def test_late_bytes_of_a_question_that_was_taken_back_are_dropped(scene: Scene) 
     assert scene.complaints == []
 
 
-def test_the_next_question_does_not_wait_for_the_disk(scene: Scene) -> None:
+def test_the_next_question_does_not_wait_for_the_disk(scene: ExchangeLab) -> None:
     """Whoever has sent a piece is asked for another while that one is being hashed."""
     neighbour, *_ = (Neighbour(scene) for _ in range(3))
     neighbour.show(0, 1)
@@ -384,7 +224,7 @@ def test_the_next_question_does_not_wait_for_the_disk(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("code", [ErrorCode.BUSY, ErrorCode.GONE])
-def test_what_is_refused_is_asked_of_somebody_else(scene: Scene, code: ErrorCode) -> None:
+def test_what_is_refused_is_asked_of_somebody_else(scene: ExchangeLab, code: ErrorCode) -> None:
     """At once."""
     one, two = Neighbour(scene), Neighbour(scene)
     one.show(0)
@@ -396,7 +236,7 @@ def test_what_is_refused_is_asked_of_somebody_else(scene: Scene, code: ErrorCode
     assert other.asked == [0]
 
 
-def test_what_a_lost_neighbour_was_asked_for_is_asked_elsewhere(scene: Scene) -> None:
+def test_what_a_lost_neighbour_was_asked_for_is_asked_elsewhere(scene: ExchangeLab) -> None:
     """Half a piece of it is in memory; it is forgotten."""
     one = Neighbour(scene)
     one.show(0)
@@ -412,7 +252,7 @@ def test_what_a_lost_neighbour_was_asked_for_is_asked_elsewhere(scene: Scene) ->
     assert scene.changes == 3
 
 
-def test_a_neighbour_with_too_many_open_questions_is_not_asked_more(scene: Scene) -> None:
+def test_a_neighbour_with_too_many_open_questions_is_not_asked_more(scene: ExchangeLab) -> None:
     """The session would refuse; whoever answers nothing keeps its questions for ever."""
     mute = Neighbour(scene)
     for piece in range(100, 100 + MAX_REQUESTS):
@@ -426,7 +266,7 @@ def test_a_neighbour_with_too_many_open_questions_is_not_asked_more(scene: Scene
     assert other.asked == [0]
 
 
-def test_useful_is_who_has_what_is_missing(scene: Scene) -> None:
+def test_useful_is_who_has_what_is_missing(scene: ExchangeLab) -> None:
     """A seed may get it at any time."""
     assert not scene.exchange.useful()
     neighbour = Neighbour(scene)
@@ -439,10 +279,10 @@ def test_useful_is_who_has_what_is_missing(scene: Scene) -> None:
     assert scene.exchange.useful()
 
 
-# -- the seed --------------------------------------------------------------------------------------
+# -- the seed ------------------------------------------
 
 
-def _asked_any(tmp_path: Path, **options: Any) -> tuple[Scene, Neighbour]:
+def _asked_any(tmp_path: Path, **options: Any) -> tuple[ExchangeLab, Neighbour]:
     """A scene with a seed that was asked for any piece."""
     scene = ten(tmp_path, **options)
     seed = Neighbour(scene, seed=True)
@@ -476,7 +316,7 @@ def test_an_answer_of_another_length_than_was_signed_is_wrong_bytes(
     tmp_path: Path, sent: int
 ) -> None:
     """Only the content's length shows it; what was asked is asked of somebody else."""
-    scene = Scene(TaskLab(tmp_path))  # the last of the three pieces has 1000 bytes less
+    scene = ExchangeLab(TaskLab(tmp_path))  # the last of the three pieces has 1000 bytes less
     seed = Neighbour(scene, seed=True)
     seed.show(0, 1, 2)
     assert seed.session.answer_any(2, sent)
@@ -502,12 +342,12 @@ def test_what_a_seed_chooses_though_it_is_here_is_taken_back(tmp_path: Path) -> 
     scene.end()
 
 
-# -- digests ---------------------------------------------------------------------------------------
+# -- digests ------------------------------------------
 
 
 def test_digests_are_asked_of_who_must_have_them(tmp_path: Path) -> None:
     """A neighbour that shows a piece has verified it."""
-    scene = Scene(TaskLab(tmp_path), runs=False)
+    scene = ExchangeLab(TaskLab(tmp_path), runs=False)
     neighbour = Neighbour(scene)
     neighbour.show(1)
     assert neighbour.heard(GetDigestsReceived) == [GetDigestsReceived(0)]
@@ -519,7 +359,7 @@ def test_digests_are_asked_of_who_must_have_them(tmp_path: Path) -> None:
 
 def test_digests_that_nobody_sends_are_asked_for_again(tmp_path: Path) -> None:
     """Of somebody else, when the owner says that time has passed."""
-    scene = Scene(TaskLab(tmp_path), runs=False)
+    scene = ExchangeLab(TaskLab(tmp_path), runs=False)
     mute, other = Neighbour(scene), Neighbour(scene)
     mute.show(1)
     other.show(1)
@@ -530,7 +370,7 @@ def test_digests_that_nobody_sends_are_asked_for_again(tmp_path: Path) -> None:
     scene.end()
 
 
-def test_a_forged_run_ends_the_link(scene: Scene) -> None:
+def test_a_forged_run_ends_the_link(scene: ExchangeLab) -> None:
     """Nobody who serves bytes can vouch for them."""
     neighbour = Neighbour(scene)
     neighbour.session.send_digests(scene.lab.run(key=SigningKey.generate()))
@@ -539,7 +379,7 @@ def test_a_forged_run_ends_the_link(scene: Scene) -> None:
     assert neighbour.pair.left.closed
 
 
-def test_runs_are_passed_on(scene: Scene) -> None:
+def test_runs_are_passed_on(scene: ExchangeLab) -> None:
     """To who asks for them, from where it asks."""
     neighbour = Neighbour(scene)
     neighbour.session.send_get_digests(0)
@@ -548,7 +388,7 @@ def test_runs_are_passed_on(scene: Scene) -> None:
     assert neighbour.heard(DigestsReceived) == [DigestsReceived(scene.lab.run())]
 
 
-def test_digests_are_not_piled_up_for_who_does_not_read(scene: Scene) -> None:
+def test_digests_are_not_piled_up_for_who_does_not_read(scene: ExchangeLab) -> None:
     """The question stays unanswered; its sender will ask again."""
     neighbour = Neighbour(scene)
     neighbour.pair.right.peer.pauseProducing()
@@ -561,7 +401,7 @@ def test_digests_are_not_piled_up_for_who_does_not_read(scene: Scene) -> None:
     assert len(neighbour.heard(DigestsReceived)) == 1
 
 
-def test_a_goodbye_behind_questions_leaves_them_unanswered(scene: Scene) -> None:
+def test_a_goodbye_behind_questions_leaves_them_unanswered(scene: ExchangeLab) -> None:
     """Both came in one read; the news before it count, and nothing breaks."""
     scene.have(1)
     neighbour = Neighbour(scene)
@@ -577,7 +417,7 @@ def test_a_goodbye_behind_questions_leaves_them_unanswered(scene: Scene) -> None
     assert neighbour.pair.right.peer.closed
 
 
-def test_who_said_goodbye_at_once_is_shown_nothing(scene: Scene) -> None:
+def test_who_said_goodbye_at_once_is_shown_nothing(scene: ExchangeLab) -> None:
     """The handshake and the goodbye may come in one read."""
     scene.have(1)
     neighbour = Neighbour(scene)
@@ -588,10 +428,10 @@ def test_who_said_goodbye_at_once_is_shown_nothing(scene: Scene) -> None:
     assert len(neighbour.heard(BitfieldReceived)) == 1  # that of the first time
 
 
-# -- uploading -------------------------------------------------------------------------------------
+# -- uploading ------------------------------------------
 
 
-def test_a_piece_is_served_as_soon_as_it_is_verified(scene: Scene) -> None:
+def test_a_piece_is_served_as_soon_as_it_is_verified(scene: ExchangeLab) -> None:
     """The download goes on meanwhile."""
     scene.have(1)
     neighbour = Neighbour(scene)
@@ -604,7 +444,7 @@ def test_a_piece_is_served_as_soon_as_it_is_verified(scene: Scene) -> None:
 @pytest.mark.parametrize(
     ("piece", "begin", "length"), [(0, 0, 10), (2, PIECE - 1000, 1), (3, 0, 1)]
 )
-def test_what_is_not_here_is_gone(scene: Scene, piece: int, begin: int, length: int) -> None:
+def test_what_is_not_here_is_gone(scene: ExchangeLab, piece: int, begin: int, length: int) -> None:
     """A piece that is missing, bytes behind the end, a piece that does not exist."""
     scene.have(1, 2)
     neighbour = Neighbour(scene)
@@ -615,7 +455,7 @@ def test_what_is_not_here_is_gone(scene: Scene, piece: int, begin: int, length: 
 
 def test_bytes_that_nobody_signed_for_are_not_served(tmp_path: Path) -> None:
     """They are for the user only."""
-    scene = Scene(TaskLab(tmp_path), runs=False)
+    scene = ExchangeLab(TaskLab(tmp_path), runs=False)
     scene.content.adopt([0])
     neighbour = Neighbour(scene)
     scene.run()
@@ -626,7 +466,7 @@ def test_bytes_that_nobody_signed_for_are_not_served(tmp_path: Path) -> None:
     scene.end()
 
 
-def test_only_a_seed_chooses_for_others(scene: Scene) -> None:
+def test_only_a_seed_chooses_for_others(scene: ExchangeLab) -> None:
     """A peer that is asked for any piece says so."""
     neighbour = Neighbour(scene)
     neighbour.session.request_any([])
@@ -634,7 +474,7 @@ def test_only_a_seed_chooses_for_others(scene: Scene) -> None:
     assert neighbour.heard(RejectReceived) == [RejectReceived(ANY_PIECE, 0, ErrorCode.NOT_ALLOWED)]
 
 
-def test_a_cancelled_request_is_not_answered(scene: Scene) -> None:
+def test_a_cancelled_request_is_not_answered(scene: ExchangeLab) -> None:
     """Its slot is free."""
     scene.have(1)
     neighbour = Neighbour(scene)
@@ -645,7 +485,7 @@ def test_a_cancelled_request_is_not_answered(scene: Scene) -> None:
     assert scene.uploader.active == 0
 
 
-def test_what_a_lost_neighbour_asked_for_is_dropped(scene: Scene) -> None:
+def test_what_a_lost_neighbour_asked_for_is_dropped(scene: ExchangeLab) -> None:
     """Its slot is somebody else's at once."""
     scene.have(1)
     neighbour = Neighbour(scene)
@@ -656,7 +496,7 @@ def test_what_a_lost_neighbour_asked_for_is_dropped(scene: Scene) -> None:
     assert scene.uploader.active == 0
 
 
-# -- back-pressure -------------------------------------------------------------------------------
+# -- back-pressure ------------------------------------------
 
 
 def test_a_disk_that_is_behind_pauses_all_links_until_it_has_caught_up(tmp_path: Path) -> None:
@@ -682,9 +522,9 @@ def test_a_disk_that_is_behind_pauses_all_links_until_it_has_caught_up(tmp_path:
     scene.end()
 
 
-def test_a_rate_limit_pauses_the_link_that_brought_the_bytes(scene: Scene) -> None:
+def test_a_rate_limit_pauses_the_link_that_brought_the_bytes(scene: ExchangeLab) -> None:
     """For as long as the limit says."""
-    scene.pace = lambda length, now: 1.5  # noqa: ARG005
+    scene.pace = lambda length, now: 1.5
     neighbour, other = Neighbour(scene), Neighbour(scene)
     neighbour.show(0)
     neighbour.send(0)
@@ -694,7 +534,7 @@ def test_a_rate_limit_pauses_the_link_that_brought_the_bytes(scene: Scene) -> No
     assert not neighbour.link.peer.paused
 
 
-def test_slices_for_a_content_that_failed_are_dropped(scene: Scene) -> None:
+def test_slices_for_a_content_that_failed_are_dropped(scene: ExchangeLab) -> None:
     """The disk takes no more."""
     neighbour = Neighbour(scene)
     neighbour.show(0)
@@ -705,7 +545,7 @@ def test_slices_for_a_content_that_failed_are_dropped(scene: Scene) -> None:
     assert scene.complaints == []
 
 
-def test_a_stopped_exchange_asks_nobody(scene: Scene) -> None:
+def test_a_stopped_exchange_asks_nobody(scene: ExchangeLab) -> None:
     """And leaves no timer behind, whatever happens afterwards."""
     neighbour = Neighbour(scene)
     scene.exchange.stop()

@@ -43,7 +43,7 @@ class FakeDownload:
     request: FetchRequest
     task: bytes = b"T" * 32
     path: Path = Path("/store/data")
-    layout: Layout = Layout(32768, 100)
+    layout: Layout = attrs.field(factory=lambda: Layout(32768, 100))
     sources: dict[str, int] = attrs.field(factory=lambda: {"cdn": 0, "peers": 7})
     seconds: float = 1.23456
     reason: int = 3
@@ -70,7 +70,7 @@ class Client(Protocol):
         """Keep."""
         self.received += data
 
-    def connectionLost(self, reason: Any = None) -> None:  # noqa: ARG002
+    def connectionLost(self, reason: Any = None) -> None:
         """The peer hung up."""
         self.gone = True
 
@@ -145,7 +145,7 @@ def scene() -> Iterator[Scene]:
     assert scene.clock.getDelayedCalls() == []
 
 
-# -- requests ---------------------------------------------------------------------------------
+# -- requests ------------------------------------------
 
 
 def test_a_peer_says_who_it_is(scene: Scene) -> None:
@@ -276,7 +276,7 @@ def test_a_download_that_cannot_begin_is_answered(scene: Scene) -> None:
     assert scene.say(GET) == []
 
 
-# -- events ---------------------------------------------------------------------------------------
+# -- events ------------------------------------------
 
 
 def test_a_layout_tells_where_the_bytes_are(scene: Scene) -> None:
@@ -384,7 +384,7 @@ def test_the_end_reaches_a_client_that_does_not_read(scene: Scene) -> None:
     assert sum(len(event["ranges"]) for event in events[:-1]) == 100
 
 
-# -- the end of a conversation -----------------------------------------------------------------------
+# -- the end of a conversation ------------------------------------------
 
 
 def test_a_client_that_hangs_up_gives_up_its_request() -> None:

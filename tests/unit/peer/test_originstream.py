@@ -105,7 +105,7 @@ def never() -> bool:
     return False
 
 
-# -- pieces with digests ------------------------------------------------------------------------
+# -- pieces with digests ------------------------------------------
 
 
 def test_known_pieces_are_fetched_and_verified(scene: Scene) -> None:
@@ -175,7 +175,7 @@ def test_a_cut_leaves_what_was_whole(scene: Scene) -> None:
     assert sorted(scene.content.have) == [0]
 
 
-# -- everything, with digests or without -----------------------------------------------------------
+# -- everything, with digests or without ------------------------------------------
 
 
 def test_the_length_is_known_at_the_end(blind: Scene) -> None:
@@ -249,7 +249,7 @@ def test_a_content_that_failed_is_not_read_on(blind: Scene) -> None:
     assert blind.content.layout.length is None
 
 
-# -- back-pressure and ends ---------------------------------------------------------------------------
+# -- back-pressure and ends ------------------------------------------
 
 
 def test_a_slow_disk_pauses_the_origin(tmp_path: Path) -> None:

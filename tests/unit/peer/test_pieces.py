@@ -102,7 +102,7 @@ def wrong(data: bytes, at: int = 0) -> bytes:
     return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
 
 
-# -- small pieces ---------------------------------------------------------------------------
+# -- small pieces ------------------------------------------
 
 
 def test_a_piece_is_verified_written_and_journalled(scene: Scene) -> None:
@@ -213,7 +213,7 @@ def test_content_of_unknown_length_may_end_inside_a_piece(tmp_path: Path) -> Non
     scene.end()
 
 
-# -- large pieces -----------------------------------------------------------------------------
+# -- large pieces ------------------------------------------
 
 
 def test_a_large_piece_is_written_while_it_comes(large: Scene) -> None:
@@ -282,7 +282,7 @@ def test_a_source_that_gave_up_does_not_count_as_nobody(large: Scene) -> None:
     assert large.told.done == [(0, "good", Verdict.SPOILT)]
 
 
-# -- memory -----------------------------------------------------------------------------------
+# -- memory ------------------------------------------
 
 
 def _kept(scene: Scene) -> int:
@@ -342,7 +342,7 @@ def test_slices_that_fill_their_reads_are_not_copied(scene: Scene) -> None:
     assert assembly.chunks[0] is view
 
 
-# -- the end, and what goes wrong ----------------------------------------------------------------
+# -- the end, and what goes wrong ------------------------------------------
 
 
 def test_a_closed_intake_tells_nothing_more(scene: Scene) -> None:
@@ -394,7 +394,7 @@ def test_a_failure_after_the_end_is_told_to_nobody(scene: Scene) -> None:
     assert scene.told.errors == []
 
 
-# -- what was on disk ---------------------------------------------------------------------------
+# -- what was on disk ------------------------------------------
 
 
 def test_rechecking_gives_the_good_pieces_and_protects_them(scene: Scene) -> None:

@@ -46,7 +46,7 @@ def pair(clock: Clock) -> Iterator[PeerPair]:
     pair.abort()
 
 
-# -- opening ------------------------------------------------------------------------------
+# -- opening ------------------------------------------
 
 
 def test_a_handshake_opens_both_sides_and_tells_the_address(pair: PeerPair) -> None:
@@ -83,7 +83,7 @@ def test_garbage_is_answered_with_a_goodbye_that_names_it(clock: Clock) -> None:
     assert pair.right.opened == 0
 
 
-# -- writing ------------------------------------------------------------------------------
+# -- writing ------------------------------------------
 
 
 def test_what_a_listener_says_inside_one_read_is_one_write(pair: PeerPair) -> None:
@@ -157,7 +157,7 @@ def test_one_that_reads_slowly_is_not_dropped(pair: PeerPair) -> None:
     assert not pair.right.closed
 
 
-# -- reading ------------------------------------------------------------------------------
+# -- reading ------------------------------------------
 
 
 def test_slices_are_passed_on_as_they_come(pair: PeerPair) -> None:
@@ -240,7 +240,7 @@ def test_data_that_comes_after_a_pause_is_not_lost(clock: Clock) -> None:
     pair.abort()
 
 
-# -- liveness -----------------------------------------------------------------------------
+# -- liveness ------------------------------------------
 
 
 def test_an_idle_connection_is_kept_alive_by_pings(pair: PeerPair, clock: Clock) -> None:
@@ -285,7 +285,7 @@ def test_silence_counts_again_after_a_pause(clock: Clock) -> None:
     assert isinstance(pair.left.reasons[0], PeerTimedOut)
 
 
-# -- the end ------------------------------------------------------------------------------
+# -- the end ------------------------------------------
 
 
 def test_a_goodbye_ends_both_sides_cleanly(pair: PeerPair) -> None:
@@ -383,7 +383,7 @@ def test_a_transport_that_drains_while_closing_wakes_nobody(pair: PeerPair) -> N
     assert not told
 
 
-# -- the kernel's backlog -------------------------------------------------------------------
+# -- the kernel's backlog ------------------------------------------
 
 
 class _Transport:

@@ -8,53 +8,16 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import CancelledError
-from twisted.internet.interfaces import IConsumer
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from dragonfly.errors import StoreError
 from dragonfly.peer.reader import OrderedReader
 from dragonfly.peer.uploader import READ_BYTES
 from dragonfly.store.piecestore import TaskFile
+from tests.doubles.consumer import Consumer
 from tests.doubles.tasklab import PIECE, TaskLab
 
 MIB = 1024 * 1024
-
-
-@implementer(IConsumer)
-class Consumer:
-    """Takes bytes, and pauses when it has ``room`` bytes.
-
-    :ivar broken: raised by ``write``.
-    """
-
-    def __init__(self, room: int = 1 << 40) -> None:
-        self.taken = b""
-        self.room = room
-        self.producer: Any = None
-        self.broken: Exception | None = None
-        self.eager = False
-
-    def registerProducer(self, producer: Any, streaming: bool) -> None:
-        """One at a time."""
-        assert self.producer is None
-        assert streaming
-        self.producer = producer
-
-    def unregisterProducer(self) -> None:
-        """It has ended."""
-        assert self.producer is not None
-        self.producer = None
-
-    def write(self, data: bytes) -> None:
-        """Keep it; pause inside the call, as transports do."""
-        if self.broken is not None:
-            raise self.broken
-        self.taken += data
-        if len(self.taken) >= self.room:
-            self.producer.pauseProducing()
-        if self.eager:
-            self.producer.resumeProducing()
 
 
 class Scene:
@@ -80,7 +43,7 @@ class Scene:
         """All before ``upto``."""
         return max(begin, self.upto)
 
-    def reader_at(self, reader: OrderedReader, position: int | None) -> None:  # noqa: ARG002
+    def reader_at(self, reader: OrderedReader, position: int | None) -> None:
         """Keep."""
         self.positions.append(position)
 
@@ -176,7 +139,7 @@ def test_the_download_is_told_where_the_reader_is(scene: Scene) -> None:
     assert None not in scene.positions[:-1]
 
 
-# -- back-pressure -------------------------------------------------------------------------
+# -- back-pressure ------------------------------------------
 
 
 def test_a_paused_consumer_gets_nothing_and_one_block_is_kept(tmp_path: Path) -> None:
@@ -208,7 +171,7 @@ def test_a_consumer_that_resumes_inside_a_write_gets_every_byte_once(tmp_path: P
     scene.end()
 
 
-# -- the ends --------------------------------------------------------------------------------
+# -- the ends ------------------------------------------
 
 
 def test_a_consumer_that_goes_away_ends_it(scene: Scene) -> None:

@@ -59,7 +59,7 @@ class FakeLinks:
         dead, self.dead = self.dead, []
         return dead
 
-    def drop(self, key: bytes, code: int, text: str) -> None:  # noqa: ARG002
+    def drop(self, key: bytes, code: int, text: str) -> None:
         """Keep."""
         self.dropped.append(key)
 
@@ -159,7 +159,7 @@ def scene(tmp_path: Path) -> Scene:
     return Scene(tmp_path)
 
 
-# -- what is told ------------------------------------------------------------------------------
+# -- what is told ------------------------------------------
 
 
 def test_a_report_says_how_far_it_is(scene: Scene) -> None:
@@ -225,7 +225,7 @@ def test_what_is_held_has_the_form_of_a_bitfield(scene: Scene) -> None:
     assert Bitfield.from_bytes(holding.bits, holding.count) == Bitfield(0b101)
 
 
-# -- what is answered ----------------------------------------------------------------------------
+# -- what is answered ------------------------------------------
 
 
 def test_an_answer_is_obeyed(scene: Scene) -> None:
@@ -273,7 +273,7 @@ def test_another_failure_of_the_cdn_leaves_it_to_the_fallback(
     assert isinstance(scene.fallback.failed_with, NoSources)
 
 
-# -- registering again ------------------------------------------------------------------------------
+# -- registering again ------------------------------------------
 
 
 def test_who_was_forgotten_says_what_is_here(scene: Scene) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from dragonfly.errors import StoreError
 from dragonfly.peer.shelf import KEEP_UNFINISHED_S, Shelf
 from dragonfly.store.piecestore import PieceStore, TaskFile
 from tests.doubles.inline import InlineReactor, inline_disk, result_of
@@ -138,6 +139,22 @@ def test_what_is_not_to_be_kept_goes_at_once(cupboard: Cupboard) -> None:
     cupboard.shelf.give_back(file, file.recorded, keep=False)
     assert not file.path.exists()
     assert len(cupboard.shelf) == 0
+
+
+def test_one_unreadable_task_costs_only_itself(cupboard: Cupboard, tmp_path: Path) -> None:
+    """The index has the others."""
+    cupboard.stored(2)
+    other = Cupboard(tmp_path)
+    load, other.store.tasks = other.store.load, lambda: [b"u" * 32, TASK]  # type: ignore[method-assign]
+
+    def broken(task: bytes) -> TaskFile | None:
+        if task != TASK:
+            raise StoreError("Input/output error")
+        return load(task)
+
+    other.store.load = broken  # type: ignore[method-assign]
+    assert result_of(other.shelf.index()) == 1
+    assert other.shelf.get(TASK) is not None
 
 
 def test_downloads_begin_though_the_index_cannot_be_read(tmp_path: Path) -> None:

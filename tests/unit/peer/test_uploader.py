@@ -228,7 +228,7 @@ def test_answers_of_one_connection_come_one_after_another(scene: Scene) -> None:
     assert order == sorted(order, reverse=True)
 
 
-# -- cancelling -----------------------------------------------------------------------------
+# -- cancelling ------------------------------------------
 
 
 def test_a_cancelled_answer_stops_and_frees_its_slot(large: Scene) -> None:
@@ -306,7 +306,7 @@ def test_the_same_request_twice_is_one_answer(scene: Scene) -> None:
     assert scene.got(pair, 0) == scene.lab.piece(0)
 
 
-# -- what goes wrong ---------------------------------------------------------------------------
+# -- what goes wrong ------------------------------------------
 
 
 def test_a_lost_connection_frees_slots_for_others(large: Scene) -> None:
@@ -364,7 +364,7 @@ def test_a_transport_that_drains_inside_a_write_is_served_in_order(scene: Scene)
     assert scene.got(pair, 1) == scene.lab.piece(1)
 
 
-# -- rate limits ---------------------------------------------------------------------------------
+# -- rate limits ------------------------------------------
 
 
 def test_a_rate_limit_spaces_the_slices(tmp_path: Path) -> None:

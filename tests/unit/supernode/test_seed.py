@@ -180,10 +180,21 @@ def test_a_new_fetch_beside_the_old(scene: Scene) -> None:
     assert len(scene.join(content).pieces) == 5
 
 
+def test_one_that_has_everything_makes_room(tmp_path: Path) -> None:
+    """A host's connections for tasks that it has finished do not keep its next task out."""
+    scene = Scene(tmp_path, direct_disk(), callers=Callers(each=2, most=100))
+    content = scene.stock(PIECE)
+    first, second, third = (scene.join(content) for _ in range(3))
+    assert third.code is None
+    assert len(third.pieces) == 1
+    assert [first.code, second.code].count(ErrorCode.TOO_MANY_CONNECTIONS) == 1
+    scene.close()
+
+
 def test_connections_of_one_address(tmp_path: Path) -> None:
     """Some too many are told so, many too many are closed, and those that go make room."""
     scene = Scene(tmp_path, direct_disk(), callers=Callers(each=2, most=100))
-    content = scene.stock(PIECE)
+    content = scene.stock(2 * PIECE, held=1)
     first, second, third = (scene.join(content) for _ in range(3))
     assert third.code == ErrorCode.TOO_MANY_CONNECTIONS
     assert not first.closed

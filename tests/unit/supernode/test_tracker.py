@@ -16,6 +16,7 @@ from dragonfly.control.messages import (
 from dragonfly.errors import (
     BadControlMessage,
     ConfigError,
+    OriginError,
     OriginRefused,
     OriginUnreachable,
     TrackerError,
@@ -116,17 +117,42 @@ def test_changed_content_is_another_task() -> None:
     assert [each.seed for each in second.neighbours] == [True]
 
 
-def test_public_content_outlives_its_origin() -> None:
-    """What is complete here is given out when the origin does not answer."""
+@pytest.mark.parametrize(
+    "down",
+    [
+        OriginUnreachable("origin.example:80: refused"),
+        *(OriginRefused("a gateway's word", status) for status in (502, 503, 504)),
+    ],
+    ids=["silent", "502", "503", "504"],
+)
+def test_public_content_outlives_its_origin(down: OriginError) -> None:
+    """What is complete here is given out when the origin does not answer, also where a proxy
+    in front of it says so."""
     lab = TrackerLab()
     first = lab.register(lab.peer(1))
-    lab.origin.decide = lambda _: OriginUnreachable("origin.example:80: refused")
+    lab.origin.decide = lambda _: down
     lab.library.finish(lab.content(first))
     second = lab.register(lab.peer(2), headers=TOKEN)
     assert (second.task, second.state) == (first.task, "ready")
     assert len(second.neighbours) == 2
     lab.clock.advance(200.0)
     assert lab.announce(lab.peer(2), second).grant != b""
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 410, 500])
+def test_an_answer_of_the_origin_counts(status: int) -> None:
+    """Whatever is kept here: the origin itself has said no."""
+    lab = TrackerLab()
+    lab.library.finish(lab.content(lab.register(lab.peer(1))))
+    lab.origin.decide = lambda _: OriginRefused("no", status)
+    with pytest.raises(OriginRefused):
+        lab.register(lab.peer(2))
+
+
+def test_peers_are_told_how_many_pieces_to_ask_for() -> None:
+    """As the operator says."""
+    lab = TrackerLab(down_limit=3)
+    assert lab.register(lab.peer(1)).down_limit == 3
 
 
 def test_private_or_half_content_does_not() -> None:

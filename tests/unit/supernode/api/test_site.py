@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from twisted.logger import formatEvent, globalLogPublisher
 
-from dragonfly.supernode.api.site import BODY_MAX, IDLE_S
+from dragonfly.supernode.api.site import BODY_MAX, IDLE_S, make_site
 from tests.doubles.api import ApiLab
+from tests.doubles.http import HttpCall
 
 
 @pytest.fixture
@@ -77,6 +80,23 @@ def test_measured(lab: ApiLab) -> None:
     assert numbers[f"{name}_request_size_bytes_sum{{{leave}}}"] == 5
     assert numbers[f'{name}_response_size_bytes_sum{{handler="/_ping"}}'] == 2
     assert numbers[f'{name}_request_duration_seconds_count{{handler="/_ping"}}'] == 1
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_requests_are_logged_when_that_is_wanted(lab: ApiLab, verbose: bool) -> None:
+    """One line each, without the query; else none, however many come."""
+    lines: list[str] = []
+    site = make_site(lab.app.resource(), lab.cdn.metrics, lab.clock, verbose=verbose)
+
+    def observe(event: Any) -> None:
+        lines.append(formatEvent(event))
+
+    globalLogPublisher.addObserver(observe)
+    try:
+        HttpCall(site, "GET", "/_ping?token=secret").answer()
+    finally:
+        globalLogPublisher.removeObserver(observe)
+    assert [line.partition(": ")[2] for line in lines] == ["GET /_ping answered 200"] * verbose
 
 
 def test_idle_connections_are_closed(lab: ApiLab) -> None:

@@ -1,0 +1,598 @@
+"""One client's download: which way it goes, what it tells, how it ends."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from dragonfly.control.messages import Announced
+from dragonfly.errors import (
+    DigestMismatch,
+    NoSources,
+    OriginChanged,
+    OriginRefused,
+    OriginTruncated,
+    OriginUnreachable,
+    StoreError,
+    TaskError,
+    TrackerError,
+    TrackerUnreachable,
+    TrustError,
+    VersionUnknown,
+)
+from dragonfly.net.tasks import TaskSet
+from dragonfly.peer.content import ORIGIN, Content
+from dragonfly.peer.download import MAX_RESTARTS, SLOW_AFTER_S, Download
+from dragonfly.peer.equipment import Equipment
+from dragonfly.peer.pace import TotalLimit
+from dragonfly.peer.request import FetchRequest
+from dragonfly.peer.ways import Reason
+from dragonfly.task.digest import Digest
+from dragonfly.task.layout import Layout
+from tests.doubles.consumer import Consumer
+from tests.doubles.tasklab import PIECE, TASK, TaskLab
+
+URL = "http://o/f"
+
+
+@attrs.define(eq=False)
+class Heard:
+    """A listener that keeps what it hears, as words."""
+
+    words: list[str] = attrs.field(factory=list)
+    layouts: list[Layout] = attrs.field(factory=list)
+    ranges: list[tuple[int, int]] = attrs.field(factory=list)
+    notices: list[str] = attrs.field(factory=list)
+    error: Exception | None = None
+
+    def on_layout(self, layout: Layout) -> None:
+        """Keep."""
+        self.words.append("layout")
+        self.layouts.append(layout)
+
+    def on_ranges(self, ranges: list[tuple[int, int]]) -> None:
+        """Keep."""
+        self.words.append("ranges")
+        self.ranges += ranges
+
+    def on_notice(self, text: str) -> None:
+        """Keep."""
+        self.notices.append(text)
+
+    def on_restart(self) -> None:
+        """Nothing before holds."""
+        self.words.append("restart")
+        self.ranges.clear()
+
+    def on_done(self) -> None:
+        """Keep."""
+        self.words.append("done")
+
+    def on_failed(self, error: Exception) -> None:
+        """Keep."""
+        self.words.append("failed")
+        self.error = error
+
+
+@attrs.define(eq=False)
+class FakeJoin:
+    """A content in the making."""
+
+    content: Content
+    left: int = 0
+    reader_at: list[tuple[int | None, int]] = attrs.field(factory=list)
+
+    def join(self, client: Download) -> None:
+        """As a transfer does."""
+        self.content.watchers.append(client)
+
+    def leave(self, client: Any) -> None:
+        """As a transfer does."""
+        self.content.watchers.remove(client)
+        self.left += 1
+
+    def want_in_order(self, position: int | None, ahead: int) -> None:
+        """Keep."""
+        self.reader_at.append((position, ahead))
+
+
+class Scene:
+    """A download and the ways it may go; each way is taken from ``swarm`` or ``solo``: a
+    join, a text, an error, or a Deferred of one."""
+
+    def __init__(self, home: Path, **request: Any) -> None:
+        self.clock = Clock()
+        self.lab = TaskLab(home)
+        self.swarm: list[Any] = []
+        self.solo: list[Any] = []
+        self.private: list[bool] = []
+        self.tasks = TaskSet(Logger("test"))
+        none: Any = None
+        self.equipment = Equipment(
+            reactor=self.clock,
+            rng=random.Random(1),
+            key=self.lab.key,
+            disk=self.lab.disk,
+            store=none,
+            uploader=none,
+            supernodes=none,
+            origins=self,  # type: ignore[arg-type]
+            tasks=self.tasks,
+            dial=none,
+            announced=lambda: Announced(port=1),
+            total=TotalLimit(),
+        )
+        self.download = Download(FetchRequest(url=URL, **request), self.equipment, self)
+        self.heard = Heard()
+        self.download.add_listener(self.heard)
+        self.result: list[Any] = []
+        self.download.done.wait().addBoth(self.result.append)
+
+    def get(self, trust: Any) -> Any:
+        """Origins: the client is told by the trust it was made for."""
+        return trust
+
+    # -- Ways -----------------------------------------------------------------------------
+
+    async def through_swarm(self, download: Download, name: Any) -> Any:
+        """The next thing of ``swarm``."""
+        return await self._go(download, self.swarm.pop(0))
+
+    async def alone(self, download: Download, name: Any, *, private: bool) -> Any:
+        """The next thing of ``solo``."""
+        self.private.append(private)
+        return await self._go(download, self.solo.pop(0))
+
+    async def _go(self, download: Download, way: Any) -> Any:
+        if isinstance(way, Deferred):
+            way = await way
+        if isinstance(way, Exception):
+            raise way
+        if isinstance(way, FakeJoin):
+            way.join(download)
+        return way
+
+    # -- moving ---------------------------------------------------------------------------
+
+    def content(self, **options: Any) -> FakeJoin:
+        """One more content, to be joined."""
+        return FakeJoin(self.lab.content(**options))
+
+    def start(self, *swarm: Any) -> FakeJoin:
+        """Begin; what the swarm gives are ``swarm``, or one good content."""
+        self.swarm = list(swarm) or [self.content()]
+        first: Any = self.swarm[0]
+        self.download.start()
+        self.lab.threads.run()
+        return first  # type: ignore[no-any-return]
+
+    def come(self, join: FakeJoin, *pieces: int, source: str = "n") -> None:
+        """Bytes come."""
+        for piece in pieces or range(self.lab.count):
+            join.content.intake.add(source, piece, 0, self.lab.piece(piece))
+        self.lab.threads.run()
+
+    @property
+    def error(self) -> Any:
+        """What it failed with, as everybody was told."""
+        (result,) = self.result
+        assert isinstance(result, Failure)
+        assert result.value is self.download.error
+        return result.value
+
+    def end(self) -> None:
+        """Nothing runs on, and no timer is left."""
+        self.download.cancel()
+        self.lab.threads.run()
+        assert len(self.tasks) == 0
+        assert self.clock.getDelayedCalls() == []
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    """A plain download."""
+    scene = Scene(tmp_path)
+    yield scene
+    scene.end()
+
+
+# -- the good end ------------------------------------------
+
+
+def test_a_download_from_the_swarm(scene: Scene) -> None:
+    """Layout, ranges, the end; bytes by source and no reason to have read the origin."""
+    join = scene.start()
+    scene.clock.advance(2.0)
+    scene.come(join)
+    scene.clock.advance(5.0)
+    assert scene.heard.words == ["layout", "ranges", "ranges", "ranges", "done"]
+    assert sum(end - begin for begin, end in scene.heard.ranges) == len(scene.lab.body)
+    assert scene.result == [None]
+    download = scene.download
+    assert download.sources["peers"] == len(scene.lab.body)
+    assert (download.reason, download.seconds, download.ended) == (Reason.NONE, 2.0, True)
+    assert download.task == TASK
+    assert download.path.read_bytes() == scene.lab.body
+    assert not join.left
+
+
+def test_before_it_has_begun_there_is_nothing(scene: Scene) -> None:
+    """And it says so."""
+    assert scene.download.task == b""
+    assert scene.download.content is None
+    assert scene.download.ready_to(5) == 5
+    for what in ("layout", "file", "path"):
+        with pytest.raises(TaskError):
+            getattr(scene.download, what)
+
+
+def test_what_is_here_already_counts_as_cache(scene: Scene) -> None:
+    """Another client has brought it, or an earlier run."""
+    join = scene.content()
+    scene.come(join, 0, 1)
+    scene.start(join)
+    assert scene.heard.words == ["layout", "ranges"]
+    assert scene.download.sources["cache"] == 2 * PIECE
+    scene.come(join, 2)
+    assert scene.result == [None]
+
+
+def test_a_finished_content_is_done_at_once(scene: Scene) -> None:
+    """Nothing more comes."""
+    join = scene.content()
+    scene.come(join)
+    scene.start(join)
+    assert scene.heard.words == ["layout", "ranges", "done"]
+
+
+def test_a_late_listener_hears_what_there_is(scene: Scene) -> None:
+    """In the same order."""
+    join = scene.start()
+    scene.download.notice("hello")
+    scene.come(join, 0)
+    late = Heard()
+    scene.download.add_listener(late)
+    assert (late.words, late.notices) == (["layout", "ranges"], ["hello"])
+    scene.come(join, 1, 2)
+    later = Heard()
+    scene.download.add_listener(later)
+    assert later.words == ["layout", "ranges", "done"]
+
+
+def test_news_of_a_content_that_is_being_joined_waits(scene: Scene) -> None:
+    """The length comes between joining and the registry's answer: no error, told afterwards."""
+    join = scene.content(length_known=False, runs=False)
+    waiting: Deferred[Any] = Deferred()
+    scene.start(waiting)
+    join.join(scene.download)
+    join.content.add_run(scene.lab.run())
+    scene.come(join, 0)
+    join.content.watchers.clear()
+    waiting.callback(join)
+    assert scene.heard.words == ["layout", "ranges"]
+    assert scene.heard.layouts == [scene.lab.layout]
+    assert scene.download.sources["cache"] == PIECE
+
+
+# -- which way ------------------------------------------
+
+
+def test_the_origin_can_be_asked_for(tmp_path: Path) -> None:
+    """``-p source`` does not ask a supernode."""
+    scene = Scene(tmp_path, pattern="source")
+    join = scene.content()
+    scene.solo = [join]
+    scene.download.start()
+    scene.come(join, source=ORIGIN)
+    assert scene.result == [None]
+    assert scene.private == [False]
+    assert scene.download.reason == Reason.USER_ASKED
+    scene.end()
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (TrackerUnreachable("nobody"), Reason.NO_SUPERNODE),
+        (TrustError("another certificate"), Reason.NO_SUPERNODE),
+        (TrackerError("broken", 500), Reason.REGISTER_FAILED),
+        (OriginUnreachable("the supernode cannot"), Reason.SOURCE_ERROR),
+    ],
+)
+def test_without_a_swarm_the_origin_is_read_and_the_user_told(
+    scene: Scene, error: Exception, reason: int
+) -> None:
+    """An impostor is named loudly."""
+    join = scene.content()
+    scene.solo = [join]
+    scene.start(error)
+    scene.come(join)
+    assert scene.result == [None]
+    assert scene.download.reason == reason
+    assert str(error) in scene.heard.notices[-1]
+    assert any("WARNING" in text for text in scene.heard.notices) == isinstance(error, TrustError)
+
+
+def test_notbs_forbids_the_origin(tmp_path: Path) -> None:
+    """The supernode's error is the result."""
+    scene = Scene(tmp_path, notbs=True)
+    error = TrackerUnreachable("nobody")
+    scene.start(error)
+    assert scene.error is error
+    assert scene.download.origin_source() is None
+    scene.end()
+
+
+def test_what_must_not_be_shared_is_fetched_privately(scene: Scene) -> None:
+    """And the user is told why."""
+    join = scene.content()
+    scene.solo = [join]
+    scene.start("Cache-Control: private")
+    scene.come(join)
+    assert scene.private == [True]
+    assert "private" in scene.heard.notices[0]
+
+
+def test_what_must_not_be_shared_is_not_had_with_notbs(tmp_path: Path) -> None:
+    """Nobody else gives it."""
+    scene = Scene(tmp_path, notbs=True)
+    scene.start("Cache-Control: private")
+    assert isinstance(scene.error, NoSources)
+    scene.end()
+
+
+def test_the_origins_refusal_is_final(scene: Scene) -> None:
+    """It would refuse us as well."""
+    scene.start(OriginRefused("no", 403))
+    assert scene.error.status == 403
+    assert scene.heard.words == ["failed"]
+
+
+def test_a_bug_fails_the_download_and_is_logged(
+    scene: Scene, no_silent_failures: list[Any]
+) -> None:
+    """Nobody waits for ever."""
+    scene.start(ZeroDivisionError())
+    assert isinstance(scene.error, ZeroDivisionError)
+    assert len(no_silent_failures) == 1
+    no_silent_failures.clear()
+
+
+def test_the_reason_of_falling_back_is_kept(scene: Scene) -> None:
+    """The first one counts."""
+    scene.start()
+    scene.download.fell_back("by leave")
+    assert scene.download.reason == Reason.DOWNLOAD_FAILED
+    assert scene.heard.notices == ["reading from the origin by leave"]
+    scene.download.reason = Reason.NO_SUPERNODE
+    scene.download.fell_back("again")
+    assert scene.download.reason == Reason.NO_SUPERNODE
+
+
+def test_how_the_origin_is_read(tmp_path: Path) -> None:
+    """With the user's trust and headers."""
+    scene = Scene(tmp_path, headers=(("A", "b"),), insecure=True)
+    source = scene.download.source()
+    assert (source.url, source.headers) == (URL, (("A", "b"),))
+    client: Any = source.client
+    assert client.insecure
+    scene.end()
+
+
+# -- beginning again ------------------------------------------
+
+
+def test_a_content_that_changed_is_begun_again(scene: Scene) -> None:
+    """Bytes told of are taken back, and counted anew."""
+    second = scene.content()
+    join = scene.start(scene.content(), second)
+    scene.come(join, 0)
+    join.content.fail(OriginChanged("other bytes"))
+    scene.come(second)
+    assert scene.heard.words[:4] == ["layout", "ranges", "restart", "layout"]
+    assert scene.heard.words[-1] == "done"
+    assert join.left == 1
+    assert sum(scene.download.sources.values()) == len(scene.lab.body)
+
+
+def test_a_content_that_changes_all_the_time_is_given_up(scene: Scene) -> None:
+    """After so many attempts."""
+    scene.start(*[OriginChanged("again") for _ in range(MAX_RESTARTS + 1)])
+    assert isinstance(scene.error, OriginChanged)
+    assert scene.swarm == []
+
+
+def test_a_cut_that_cannot_be_continued_is_begun_again_once(scene: Scene) -> None:
+    """Not more often."""
+    scene.start(OriginTruncated("cut"), OriginTruncated("cut"))
+    assert isinstance(scene.error, OriginTruncated)
+
+
+def test_a_version_that_nobody_can_tell_is_read_alone_then(scene: Scene) -> None:
+    """The swarm has failed at it."""
+    join = scene.content()
+    scene.solo = [join]
+    scene.start(VersionUnknown("no validator"))
+    scene.come(join)
+    assert scene.result == [None]
+
+
+def test_a_content_that_failed_while_it_was_joined_fails(scene: Scene) -> None:
+    """It is not waited for."""
+    join = scene.content()
+    error = StoreError("full")
+    join.content.fail(error)
+    scene.start(join)
+    assert scene.error is error
+
+
+# -- the digest of the whole ------------------------------------------
+
+
+def _digest(body: bytes) -> Digest:
+    import hashlib  # noqa: PLC0415
+
+    return Digest("sha256", hashlib.sha256(body).digest())
+
+
+def test_a_digest_of_the_whole_is_compared_before_the_end(tmp_path: Path) -> None:
+    """It is hashed meanwhile."""
+    lab = TaskLab(tmp_path / "other")
+    scene = Scene(tmp_path, digest=_digest(lab.body))
+    scene.come(scene.start())
+    assert scene.result == [None]
+    scene.end()
+
+
+def test_a_wrong_whole_fails_the_download(tmp_path: Path) -> None:
+    """Though every piece was right."""
+    scene = Scene(tmp_path, digest=_digest(b"other"))
+    scene.come(scene.start())
+    assert isinstance(scene.error, DigestMismatch)
+    assert "done" not in scene.heard.words
+    scene.end()
+
+
+# -- readers ------------------------------------------
+
+
+def _reader(scene: Scene, *args: int) -> tuple[Consumer, list[Any]]:
+    consumer, ended = Consumer(), []
+    scene.download.reader(consumer, *args).done.addBoth(ended.append)
+    return consumer, ended
+
+
+def test_a_reader_gets_the_bytes_in_order(scene: Scene) -> None:
+    """While they come in another one; the content hears where it is."""
+    join = scene.start()
+    consumer, ended = _reader(scene)
+    scene.come(join, 2, 0)
+    assert consumer.taken == scene.lab.body[:PIECE]
+    assert join.reader_at[-1] == (PIECE, 0)
+    scene.come(join, 1)
+    assert consumer.taken == scene.lab.body
+    assert ended == [len(scene.lab.body)]
+
+
+def test_a_reader_of_a_range_behind_the_end_ends_there(scene: Scene) -> None:
+    """It does not wait for what never comes."""
+    join = scene.start()
+    consumer, ended = _reader(scene, 2 * PIECE, 100 * PIECE)
+    scene.come(join)
+    assert consumer.taken == scene.lab.body[2 * PIECE :]
+    assert ended == [len(scene.lab.body) - 2 * PIECE]
+
+
+def test_a_reader_learns_the_length_with_the_content(scene: Scene) -> None:
+    """It ends with it."""
+    join = scene.start(scene.content(length_known=False, runs=False))
+    _, ended = _reader(scene)
+    join.content.add_run(scene.lab.run())
+    scene.come(join)
+    assert ended == [len(scene.lab.body)]
+
+
+@pytest.mark.parametrize("how", ["changed", "failed", "cancelled", "late"])
+def test_readers_end_when_the_download_does_not_go_on(scene: Scene, how: str) -> None:
+    """Nobody waits for ever, no two versions are mixed, and nobody reads in order then."""
+    join = scene.start(scene.content(), scene.content())
+    consumer, ended = _reader(scene)
+    consumer.room = 0
+    scene.come(join, 0)
+    taken = consumer.taken
+    if how == "changed":
+        join.content.fail(OriginChanged("other bytes"))
+    elif how == "failed":
+        join.content.fail(StoreError("full"))
+    elif how == "cancelled":
+        scene.download.cancel()
+    else:
+        scene.come(join, 1, 2)
+        scene.download.content_failed(NoSources("gone"))
+    scene.lab.threads.run()
+    assert isinstance(ended[0], Failure)
+    assert consumer.taken == taken
+    assert join.reader_at[-1] == (None, 0)
+
+
+# -- time and the end ------------------------------------------
+
+
+def test_a_time_limit_ends_it(tmp_path: Path) -> None:
+    """Whatever it waits for."""
+    scene = Scene(tmp_path, timeout_s=10.0)
+    join = scene.start()
+    scene.clock.advance(9.9)
+    assert not scene.result
+    scene.clock.advance(0.1)
+    assert isinstance(scene.error, NoSources)
+    assert "10 s" in str(scene.error)
+    assert join.left == 1
+    scene.end()
+
+
+def test_a_time_limit_that_was_kept_leaves_no_timer(tmp_path: Path) -> None:
+    """Nor does a download that failed."""
+    scene = Scene(tmp_path, timeout_s=10.0)
+    scene.come(scene.start())
+    assert scene.clock.getDelayedCalls() == []
+    scene.end()
+
+
+def test_impatience_is_about_the_users_limits(tmp_path: Path) -> None:
+    """A rate after a while, a finish that will come too late; neither without a limit."""
+    plain = Scene(tmp_path / "a")
+    assert not plain.download.impatient(None, 0.0, 1e6)
+    slow = Scene(tmp_path / "b", min_rate=1000)
+    assert not slow.download.impatient(None, 1.0, SLOW_AFTER_S)
+    assert slow.download.impatient(None, 999.0, SLOW_AFTER_S + 0.1)
+    assert not slow.download.impatient(None, 1000.0, SLOW_AFTER_S + 0.1)
+    late = Scene(tmp_path / "c", timeout_s=40.0)
+    assert not late.download.impatient(None, 1.0, 9.0)
+    assert late.download.impatient(None, 1.0, 10.0)
+    assert late.download.impatient(31.0, 1.0, 10.0)
+    assert not late.download.impatient(29.0, 1.0, 10.0)
+
+
+@pytest.mark.parametrize("when", ["before", "asking", "coming", "done"])
+def test_cancelling_lets_everything_go(scene: Scene, when: str) -> None:
+    """Listeners hear nothing more; the content is left once, what waits is cancelled."""
+    join: Any = scene.content()
+    asking: Deferred[Any] = Deferred()
+    if when == "asking":
+        scene.start(asking)
+    elif when != "before":
+        scene.start(join)
+    if when == "done":
+        scene.come(join)
+    words = list(scene.heard.words)
+    scene.download.cancel()
+    scene.download.cancel()
+    if when == "coming":
+        scene.come(join, 0)
+    assert scene.heard.words == words
+    assert join.left == (when in {"coming", "done"})
+    if when == "done":
+        assert scene.result == [None]
+    else:
+        assert isinstance(scene.result[0].value, CancelledError)
+    assert asking.called == (when == "asking")
+
+
+def test_a_download_that_ends_stays_with_its_content(scene: Scene) -> None:
+    """Its client copies the file still; cancelling lets it go."""
+    join = scene.start()
+    scene.come(join)
+    assert scene.download.file is join.content.file
+    scene.download.cancel()
+    with pytest.raises(TaskError):
+        scene.download.file  # noqa: B018
