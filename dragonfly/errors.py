@@ -34,6 +34,7 @@ __all__ = [
     "OriginError",
     "OriginRefused",
     "OriginTruncated",
+    "OriginUndecided",
     "OriginUnreachable",
     "OriginUntrusted",
     "OutputError",
@@ -275,6 +276,12 @@ class OriginUnreachable(OriginError):
 
 class OriginUntrusted(OriginUnreachable):
     """The origin's certificate is not one that this caller believes."""
+
+
+class OriginUndecided(OriginError):
+    """The origin refuses strangers, and says neither yes nor no to these credentials."""
+
+    retryable = True
 
 
 class OriginRefused(OriginError):

@@ -30,6 +30,7 @@ from dragonfly.errors import (
 )
 from dragonfly.net.addresses import CheckedEndpoints, FetchPolicy
 from dragonfly.net.deadline import deadline
+from dragonfly.net.doubts import Doubts
 from dragonfly.net.drain import discard
 from dragonfly.net.reasons import cause, innermost, untrusted
 from dragonfly.net.redirects import REDIRECTS, Walk
@@ -43,6 +44,8 @@ USER_AGENT = f"dragonfly/{dragonfly.__version__}"
 # Requests to one origin that wait for their headers at the same time.  Agents
 # open a connection for each request without limit; this is the limit.
 MAX_WAITING = 16
+# Some servers never answer a HEAD; a GET is tried while the caller still waits.
+HEAD_S = 10.0
 
 _Pairs = Iterable[tuple[str, str]]
 
@@ -130,25 +133,24 @@ class OriginClient:
         self._single = Agent.usingEndpointFactory(reactor, endpoints, once)
         self._turns: WeakValueDictionary[tuple[str, str, int], DeferredSemaphore]
         self._turns = WeakValueDictionary()
+        self._doubts = Doubts()
 
     async def probe(self, url: str, headers: _Pairs, *, follow: bool = True) -> OriginReply:
         """Return what a GET would be answered, without its body.
 
-        A HEAD, and where the origin refuses that, a GET for one byte, whose
-        answer counts: some servers allow no HEAD, others allow it to fewer.
+        A HEAD, and where that tells nothing, a GET for one byte, whose answer
+        counts: some servers allow no HEAD, others allow it to fewer, do not
+        answer it, answer that there are 0 bytes, or tell something else than
+        in the answer to the GET that follows, which is remembered.
 
         :param follow: with ``False`` a redirect is an answer too (status 3xx).
         """
         headers = tuple(headers)
-        try:
-            response, walk = await self._walk(b"HEAD", url, headers, (), follow=follow)
-            reply = _accept(response, walk)
-        except OriginRefused as exc:
-            if exc.status < 400:
-                raise
-            return await self._probe_by_get(url, headers, follow=follow)
-        discard(response, self._reactor)
-        return reply
+        if url not in self._doubts:
+            reply = await self._probe_by_head(url, headers, follow=follow)
+            if reply is not None:
+                return reply
+        return await self._probe_by_get(url, headers, follow=follow)
 
     async def get(
         self,
@@ -183,7 +185,9 @@ class OriginClient:
                 _check_start(reply, start)
             if reply.status == 416:  # nothing is left: an empty body that begins where asked
                 reply = attrs.evolve(reply, start=start)
-        except OriginError:
+        except OriginError as error:
+            if isinstance(error, OriginChanged) and not start:
+                self._doubts.add(url)  # perhaps it is as it was, and HEAD said something else
             discard(response, self._reactor)
             raise
         if reply.status == 206 and reply.length is None:
@@ -197,6 +201,25 @@ class OriginClient:
         """Close the idle connections; fires when they are gone."""
         closing: Deferred[None] = self._pool.closeCachedConnections()
         return closing
+
+    async def _probe_by_head(
+        self, url: str, headers: _Pairs, *, follow: bool
+    ) -> OriginReply | None:
+        """The answer to a HEAD; ``None``: it says nothing about a GET."""
+        try:
+            response, walk = await self._walk(b"HEAD", url, headers, (), follow=follow)
+            reply = _accept(response, walk)
+        except OriginUntrusted:
+            raise
+        except OriginUnreachable:
+            self._doubts.add(url)  # the next caller need not wait for the same
+            return None
+        except OriginRefused as exc:
+            if exc.status < 400:
+                raise
+            return None
+        discard(response, self._reactor)
+        return None if reply.length == 0 and reply.status not in REDIRECTS else reply
 
     async def _probe_by_get(self, url: str, headers: _Pairs, *, follow: bool) -> OriginReply:
         one_byte = (("Range", "bytes=0-0"),)
@@ -232,7 +255,8 @@ class OriginClient:
         headers = _to_headers((*walk.headers, *extra))
         turn = self._turns.setdefault(walk.target.origin, DeferredSemaphore(MAX_WAITING))
         async with turn:
-            sent = deadline(agent.request(method, url, headers), self._answer_s, self._reactor)
+            limit_s = min(HEAD_S, self._answer_s) if method == b"HEAD" else self._answer_s
+            sent = deadline(agent.request(method, url, headers), limit_s, self._reactor)
             return await sent.addErrback(_unreachable, walk)
 
 

@@ -135,16 +135,14 @@ class OriginReply:
 def read_reply(response: IResponse, url: str) -> OriginReply:
     """Turn a Twisted response into a reply; ``length`` and ``start`` from its headers.
 
-    :raises OriginRefused: a range that makes no sense, or an encoding other
-        than identity: its bytes would not be those that digests and ranges are
-        about.
+    A ``Content-Encoding`` is left as it is: who sends one although identity was
+    asked for has stored it so (``.tar.gz`` files are often served like that), and
+    any other client would get these bytes, too.
+
+    :raises OriginRefused: a range that makes no sense.
     """
     headers = tuple(_texts(response))
     reply = OriginReply(status=response.code, headers=headers, url=url)
-    encodings = {each.strip().lower() for each in reply.headers_all("content-encoding")}
-    if response.code < 300 and encodings - {"identity", ""}:
-        text = f"{reply.shown_url}: the origin sends Content-Encoding {', '.join(encodings)}"
-        raise OriginRefused(f"{text} although identity was asked for", response.code)
     if response.code in (206, 416):
         return _ranged(reply)
     return attrs.evolve(reply, length=_length(response, reply))

@@ -41,6 +41,10 @@ __all__ = ["MAX_RESTARTS", "Download"]
 MAX_RESTARTS = 5
 """A content that changes more often during one download is not going to be had."""
 
+CHANGES_IN_SWARM = 3
+"""So many times the swarm may find the content changed: an origin that tells each request
+another version can only be read in one go, and alone."""
+
 MAX_CUTS = 1
 """A transfer that was cut and cannot be continued is begun again, but not again and again."""
 
@@ -286,6 +290,8 @@ class Download:
                 changes += 1
                 if changes > MAX_RESTARTS:
                     raise
+                if changes >= CHANGES_IN_SWARM and not self.request.notbs:
+                    self._search.no_swarm()
                 self._begin_again(error)
             except OriginTruncated as error:  # and nothing told how to continue it
                 cuts += 1

@@ -12,21 +12,24 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Protocol
+from weakref import WeakValueDictionary
 
 import attrs
 from blake3 import blake3
 from twisted.internet.defer import CancelledError, DeferredSemaphore
 from twisted.internet.interfaces import IReactorTime
 
-from dragonfly.errors import OriginError, OriginRefused, OriginUnreachable
+from dragonfly.errors import OriginError, OriginRefused, OriginUndecided, OriginUnreachable
 from dragonfly.net.fanout import OneShot
-from dragonfly.net.reply import OriginReply
+from dragonfly.net.reply import OriginReply, strong
 from dragonfly.net.tasks import TaskSet
+from dragonfly.task.identity import origin_of
 
 __all__ = [
     "ADMISSION_S",
     "FAILURES_MAX",
     "HARMLESS",
+    "PROBES_EACH",
     "PROBES_MAX",
     "Access",
     "Admission",
@@ -37,14 +40,17 @@ __all__ = [
 ADMISSION_S = 300.0
 """How long a yes holds for content named by its digest: the life of a grant."""
 
-PROBES_MAX = 64
+PROBES_MAX = 256
 """Questions to origins under way at once; more callers than that wait their turn."""
+
+PROBES_EACH = 16
+"""Of them to one origin, so that one that never answers keeps nobody from the others."""
 
 ADMITTED_MAX = 4096
 """Answers kept; an answer has a few KiB of headers, so this stays near 10 MiB."""
 
 FAILURES_MAX = 1024
-"""Unreachable URLs remembered."""
+"""Failures to reach a URL that are remembered."""
 
 FAILURE_GROWTH = 2.0
 FAILURE_LONGEST_S = 60.0
@@ -149,8 +155,9 @@ class Admission:
         self._secret = secret
         self._failure_s = failure_s
         self._turns = DeferredSemaphore(PROBES_MAX)
+        self._origins: WeakValueDictionary[str, DeferredSemaphore] = WeakValueDictionary()
         self._lines: dict[bytes, _Line] = {}
-        self._outages: OrderedDict[str, _Outage] = OrderedDict()
+        self._outages: OrderedDict[bytes, _Outage] = OrderedDict()
         self._admitted: OrderedDict[tuple[bytes, bytes], tuple[float, Admitted]] = OrderedDict()
 
     def access(
@@ -166,6 +173,8 @@ class Admission:
 
     async def check(self, access: Access, name: bytes, *, immutable: bool = False) -> Admitted:
         """Ask the origin whether ``access`` is admitted, first without its credentials.
+
+        Where strangers are given the same version, the content is public.
 
         :param name: id of the content's name.
         :param immutable: the name contains the digest: a yes is good for
@@ -187,23 +196,36 @@ class Admission:
         return admitted
 
     async def _ask(self, access: Access, anonymous: Access) -> Admitted:
-        if anonymous is not access:
-            try:
-                reply = await self._fresh(anonymous)
-            except OriginRefused:
-                pass  # not public: the caller's own credentials decide
-            else:
-                if not self._varies_by_credential(reply, access):
-                    return Admitted(
-                        reply=reply,
-                        access=anonymous,
-                        public=True,
-                        audience=self._variant(reply, anonymous),
-                    )
-        reply = await self._fresh(access)
         if anonymous is access:
-            variant = self._variant(reply, access)
-            return Admitted(reply=reply, access=access, public=True, audience=variant)
+            return self._public(await self._fresh(access), access)
+        try:
+            public = await self._fresh(anonymous)
+        except OriginRefused as refusal:  # the caller's own credentials decide
+            return self._private(await self._decided(access, refusal), access)
+        own = await self._fresh(access)
+        if self._varies_by_credential(public, access) or not _same_version(public, own):
+            # Strangers get something else, perhaps a page where to log in.
+            return self._private(own, access)
+        return self._public(public, anonymous)
+
+    async def _decided(self, access: Access, refusal: OriginRefused) -> OriginReply:
+        """The answer to credentials where strangers are refused.
+
+        What an outage lets through must not be had by sending what causes one.
+        """
+        try:
+            return await self._fresh(access)
+        except OriginError as error:
+            silent = isinstance(error, OriginUnreachable) or error.status >= 500
+            if not silent or refusal.status >= 500:
+                raise
+            raise OriginUndecided(str(error), error.status) from None
+
+    def _public(self, reply: OriginReply, access: Access) -> Admitted:
+        variant = self._variant(reply, access)
+        return Admitted(reply=reply, access=access, public=True, audience=variant)
+
+    def _private(self, reply: OriginReply, access: Access) -> Admitted:
         return Admitted(reply=reply, access=access, public=False, audience=access.key.hex())
 
     # -- who may share -------------------------------------------------------------
@@ -232,7 +254,7 @@ class Admission:
 
     async def _fresh(self, access: Access) -> OriginReply:
         """The answer to a question that is put from now on."""
-        outage = self._outages.get(access.url)
+        outage = self._outages.get(access.key)
         if outage is not None and self._clock.seconds() < outage.until:
             # A new one each time: an exception that is raised again keeps every traceback.
             raise OriginUnreachable(outage.text, outage.status)
@@ -247,13 +269,11 @@ class Admission:
 
     async def _serve(self, access: Access, line: _Line) -> None:
         """Put questions until nobody waits for one."""
+        each = self._origins.setdefault(origin_of(access.url), DeferredSemaphore(PROBES_EACH))
         try:
             while line.waiting is not None:
-                await self._turns.acquire()
-                try:
+                async with each, self._turns:
                     await self._question(access, line)
-                finally:
-                    self._turns.release()
         finally:
             line.running = False
             self._lines.pop(access.key, None)
@@ -268,26 +288,26 @@ class Admission:
         try:
             reply = await self._prober(access.loopback).probe(access.url, access.headers)
         except OriginError as error:
-            self._note_outage(access.url, error)
+            self._note_outage(access, error)
             shot.fail(error)
         except BaseException as error:
             shot.fail(error)
             raise
         else:
-            self._outages.pop(access.url, None)
+            self._outages.pop(access.key, None)
             shot.fire(reply)
 
     # -- memory ------------------------------------------------------------------------
 
-    def _note_outage(self, url: str, error: OriginError) -> None:
+    def _note_outage(self, access: Access, error: OriginError) -> None:
+        """By access, not by URL: one caller's headers may be what the origin dislikes."""
+        before = self._outages.pop(access.key, None)
         if not isinstance(error, OriginUnreachable):
-            self._outages.pop(url, None)
             return
-        before = self._outages.pop(url, None)
         wait_s = self._failure_s
         if before is not None:
             wait_s = min(before.wait_s * FAILURE_GROWTH, max(FAILURE_LONGEST_S, self._failure_s))
-        self._outages[url] = _Outage(
+        self._outages[access.key] = _Outage(
             self._clock.seconds() + wait_s, wait_s, str(error), error.status
         )
         if len(self._outages) > FAILURES_MAX:
@@ -305,7 +325,17 @@ class Admission:
             self._admitted.popitem(last=False)
 
 
+def _same_version(one: OriginReply, other: OriginReply) -> bool:
+    """Whether two answers are certainly about the same bytes."""
+    tags = strong(one.etag), strong(other.etag)
+    if tags != (None, None):
+        return tags[0] == tags[1]
+    dated = one.last_modified is not None and one.length is not None
+    return dated and (one.last_modified, one.length) == (other.last_modified, other.length)
+
+
 def _varied(reply: OriginReply) -> set[str]:
     """Names of request headers that the answer depends on; the encoding is always ours."""
-    names = {part.strip().lower() for part in (reply.header("vary") or "").split(",")}
+    lists = reply.headers_all("vary")  # often several, one for each layer of a server
+    names = {part.strip().lower() for each in lists for part in each.split(",")}
     return names - {"", "*", "accept-encoding", "origin"}

@@ -7,7 +7,8 @@ from typing import Protocol
 import attrs
 from twisted.internet.interfaces import IReactorTime
 
-from dragonfly.errors import OriginError, OriginUnreachable
+from dragonfly.errors import OriginError, OriginUndecided, OriginUnreachable
+from dragonfly.net.reply import strong
 from dragonfly.supernode.admission import Admission, Admitted
 from dragonfly.supernode.cdn import Wanted
 from dragonfly.supernode.content import Content, State
@@ -58,7 +59,8 @@ class Finder:
         """Give the content as it is at the origin now; ``None``: it is not to be shared.
 
         Where the origin does not answer, what was fetched earlier is given out if it was
-        public then: nobody can be asked about anything else.
+        public then: nobody can be asked about anything else. Not to who has credentials or
+        parameters of his own, which may be what silences it.
 
         :param loopback: the caller is on this host, and may be given what only that serves.
         :raises OriginError: the origin refuses this caller, or does not answer.
@@ -69,21 +71,28 @@ class Finder:
         try:
             admitted = await self._admission.check(access, name.id, immutable=immutable)
         except OriginError as error:
-            if not (isinstance(error, OriginUnreachable) or error.status in GATEWAY):
+            silent = isinstance(error, OriginUnreachable) or error.status in GATEWAY
+            if wish.keyed or isinstance(error, OriginUndecided) or not silent:
                 raise
             kept = await self._kept(name.id)
             if kept is None:
                 raise
             return Found(kept, None)
+        version_name = name
         if wish.keyed:
-            admitted = attrs.evolve(admitted, public=False)
-        task = self._versions.task(name, admitted, self._clock.seconds())
+            admitted = _only_this_way(admitted)
+            version_name = attrs.evolve(name, digest=None)
+        task = self._versions.task(version_name, admitted, self._clock.seconds())
         if task is None:
             return None
         wanted = Wanted(
             task=task, name=name, admitted=admitted, digest=name.digest, identifier=identifier
         )
-        return Found(await self._library.obtain(wanted), admitted)
+        content = await self._library.obtain(wanted)
+        lengths = {content.length, admitted.reply.length} - {None}
+        if immutable and len(lengths) > 1:
+            return None  # the origin said yes to something else than this
+        return Found(content, admitted)
 
     async def _kept(self, name: bytes) -> Content | None:
         task, public = self._library.latest(name) or (b"", False)
@@ -92,3 +101,15 @@ class Finder:
     def _under_way(self, task: bytes) -> bool:
         content = self._library.get(task)
         return content is not None and content.state is State.FETCHING
+
+
+def _only_this_way(admitted: Admitted) -> Admitted:
+    """A yes to a URL with parameters that are not in the name.
+
+    They may be what admits this caller, or what makes the origin show him something else
+    that everybody may see; so only the origin's validators tell that it is the same content.
+    """
+    reply = admitted.reply
+    certain = strong(reply.etag) or (reply.last_modified and reply.length is not None)
+    audience = admitted.audience if certain else admitted.access.key.hex()
+    return attrs.evolve(admitted, public=False, audience=audience)

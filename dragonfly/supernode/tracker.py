@@ -52,7 +52,7 @@ BLAMERS_NEEDED = 2
 
 _DIRECT = (
     "the origin does not let this content be shared "
-    "(Cache-Control private or no-store, Set-Cookie, or Vary: *)"
+    "(Cache-Control private or no-store, Set-Cookie, Vary: *, or lengths that differ)"
 )
 
 

@@ -35,7 +35,8 @@ __all__ = [
 ]
 
 _PORTS = {"http": 80, "https": 443}
-_BLOB = re.compile(r"/blobs/(sha256:[0-9a-f]{64})$")
+_BLOB = re.compile(r"/v2/.+/blobs/(sha256:[0-9a-f]{64})$")
+"""The path of a registry's API: elsewhere anybody may have put a file of such a name."""
 _NOT_IN_HOSTS = frozenset(' "%<>\\^`{|}')  # IDNA can make a space of an accent
 _ESCAPE = re.compile("%([0-9A-Fa-f]{2})?")
 _UNRESERVED = frozenset(f"{ascii_letters}{digits}-._~")

@@ -57,6 +57,10 @@ class Page:
     head: bool = True
     """``False``: answer HEAD with ``head_status``."""
     head_status: int = 405
+    head_length: int | None = None
+    """Content-Length in answers to HEAD, true or not."""
+    head_hangs_up: bool = False
+    """Close the connection instead of answering HEAD."""
     ranges: bool = True
     """``False``: ignore Range and announce none."""
     range_total: bool = True
@@ -228,6 +232,9 @@ class _Answer:
 
     def begin(self) -> None:
         page, request = self._page, self._request
+        if page.head_hangs_up and self._entry.method == "HEAD":
+            request.channel.forceAbortClient()
+            return
         for name, value in page.headers.items():
             request.setHeader(name, value)
         refusal = self._refusal()
@@ -287,6 +294,8 @@ class _Answer:
             request.setHeader("Connection", "close")
         elif not page.chunked:
             length = len(self._body) if page.announce is None else page.announce
+            if self._entry.method == "HEAD" and page.head_length is not None:
+                length = page.head_length
             request.setHeader("Content-Length", str(length))
         if self._entry.method == "HEAD":
             self._entry.finished = True

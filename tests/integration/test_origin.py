@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from typing import Any
 
 import attrs
@@ -90,6 +91,39 @@ async def test_probe_of_an_empty_file(origin: FakeOrigin, origin_client: OriginC
     for path in ("/f", "/g"):
         reply = await origin_client.probe(origin.url(path), ())
         assert (reply.status, reply.length) == (200, 0)
+
+
+@ensureDeferred
+async def test_probe_where_head_tells_no_length(
+    origin: FakeOrigin, origin_client: OriginClient
+) -> None:
+    """Many programs answer every HEAD with a length of 0: the GET is believed."""
+    origin.put("/f", CONTENT, head_length=0)
+    assert (await origin_client.probe(origin.url("/f"), ())).length == len(CONTENT)
+
+
+@ensureDeferred
+async def test_head_that_told_something_else_is_asked_no_more(
+    origin: FakeOrigin, origin_client: OriginClient
+) -> None:
+    """The GET contradicts it: from then on one byte by GET is what tells."""
+    origin.put("/f", CONTENT, head_length=5)
+    told = await origin_client.probe(origin.url("/f"), ())
+    assert told.length == 5
+    with pytest.raises(OriginChanged):
+        await origin_client.get(origin.url("/f"), (), validator=told)
+    assert (await origin_client.probe(origin.url("/f"), ())).length == len(CONTENT)
+    assert [entry.method for entry in origin.requests("/f")] == ["HEAD", "GET", "GET"]
+
+
+@ensureDeferred
+async def test_head_that_is_not_answered(origin: FakeOrigin, origin_client: OriginClient) -> None:
+    """The connection ends without a word: a GET is tried, and HEAD is tried no more."""
+    origin.put("/f", CONTENT, head_hangs_up=True)
+    for _ in range(2):
+        assert (await origin_client.probe(origin.url("/f"), ())).length == len(CONTENT)
+    assert [entry.method for entry in origin.requests("/f")][-2:] == ["GET", "GET"]
+    assert len(origin.requests("/f", "HEAD")) == 1
 
 
 @ensureDeferred
@@ -307,11 +341,13 @@ async def test_change_during_the_transfer(origin: FakeOrigin, origin_client: Ori
 
 @ensureDeferred
 async def test_encoded_content(origin: FakeOrigin, origin_client: OriginClient) -> None:
-    """Digests and ranges are about the stored bytes: gzip on the way is refused."""
+    """Identity is asked for; an encoding that comes all the same is part of what is stored."""
     origin.put("/f", CONTENT, gzip=True)
-    for ask in (origin_client.probe, origin_client.get):
-        with pytest.raises(OriginRefused, match="Content-Encoding gzip"):
-            await ask(origin.url("/f"), ())
+    got = bytearray()
+    body = await origin_client.get(origin.url("/f"), ())
+    await body.deliver(BodySink(got.extend, clock=reactor))
+    assert gzip.decompress(bytes(got)) == CONTENT
+    assert (await origin_client.probe(origin.url("/f"), ())).length == len(got)
     assert origin.requests("/f")[0].headers["accept-encoding"] == "identity"
 
 

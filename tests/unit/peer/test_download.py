@@ -31,7 +31,7 @@ from dragonfly.errors import (
 )
 from dragonfly.net.tasks import TaskSet
 from dragonfly.peer.content import ORIGIN, Content
-from dragonfly.peer.download import MAX_RESTARTS, SLOW_AFTER_S, Download
+from dragonfly.peer.download import CHANGES_IN_SWARM, MAX_RESTARTS, SLOW_AFTER_S, Download
 from dragonfly.peer.equipment import Equipment
 from dragonfly.peer.pace import TotalLimit
 from dragonfly.peer.request import FetchRequest
@@ -404,10 +404,22 @@ def test_a_content_that_changed_is_begun_again(scene: Scene) -> None:
     assert sum(scene.download.sources.values()) == len(scene.lab.body)
 
 
-def test_a_content_that_changes_all_the_time_is_given_up(scene: Scene) -> None:
+def test_a_content_that_changes_all_the_time_is_given_up(tmp_path: Path) -> None:
     """After so many attempts."""
+    scene = Scene(tmp_path, notbs=True)
     scene.start(*[OriginChanged("again") for _ in range(MAX_RESTARTS + 1)])
     assert isinstance(scene.error, OriginChanged)
+    assert scene.swarm == []
+    scene.end()
+
+
+def test_what_the_swarm_finds_changed_each_time_is_read_alone(scene: Scene) -> None:
+    """An origin that tells each request another version can be read in one go."""
+    join = scene.content()
+    scene.solo = [join]
+    scene.start(*[OriginChanged("again") for _ in range(CHANGES_IN_SWARM)])
+    scene.come(join)
+    assert scene.result == [None]
     assert scene.swarm == []
 
 

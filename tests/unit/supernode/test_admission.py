@@ -11,10 +11,23 @@ from twisted.internet.task import Clock
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from dragonfly.errors import DragonflyError, OriginRefused, OriginUnreachable
+from dragonfly.errors import (
+    DragonflyError,
+    OriginError,
+    OriginRefused,
+    OriginUndecided,
+    OriginUnreachable,
+)
 from dragonfly.net.reply import OriginReply
 from dragonfly.net.tasks import TaskSet
-from dragonfly.supernode.admission import ADMISSION_S, PROBES_MAX, Access, Admission, Admitted
+from dragonfly.supernode.admission import (
+    ADMISSION_S,
+    PROBES_EACH,
+    PROBES_MAX,
+    Access,
+    Admission,
+    Admitted,
+)
 from tests.doubles.reader import make_reply
 
 URL = "http://origin.example/private"
@@ -37,7 +50,7 @@ class Prober:
 
     async def probe(self, url: str, headers: Sequence[tuple[str, str]]) -> OriginReply:
         """Note the question; answer it now or at :meth:`round_trip`."""
-        assert url.startswith("http://origin.example/")
+        assert url.startswith("http://origin.example")
         self.asked.append(tuple(headers))
         if self.hold:
             waiting: Deferred[None] = Deferred()
@@ -142,12 +155,41 @@ def test_a_digest_holds_for_a_grants_life() -> None:
 
 
 def test_public_content_is_fetched_without_credentials() -> None:
-    """Where everybody gets it, the caller's password is neither needed nor kept."""
+    """Where everybody gets the same, the caller's password is neither needed nor kept."""
     lab = Lab(public)
     admitted = lab.check(RIGHT)
     assert (admitted.public, admitted.audience) == (True, "")
     assert admitted.access.headers == ()
-    assert lab.prober.asked == [()]
+    assert lab.prober.asked == [(), (RIGHT,)]
+
+
+DATE = "Wed, 01 Jan 2020 00:00:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("page", "file", "same"),
+    [
+        ({"etag": '"v1"'}, {"etag": '"v1"'}, True),
+        ({"etag": '"v1"'}, {"etag": '"v2"'}, False),
+        ({}, {"etag": '"v2"'}, False),
+        ({"etag": 'W/"v1"'}, {"etag": 'W/"v1"'}, False),
+        ({"last_modified": DATE}, {"last_modified": DATE}, True),
+        ({"last_modified": DATE}, {}, False),
+        ({}, {}, False),
+    ],
+)
+def test_strangers_may_be_given_another_page(
+    page: dict[str, str], file: dict[str, str], same: bool
+) -> None:
+    """Many sites show those who are not logged in a page with status 200: that is not it."""
+
+    def decide(headers: Headers) -> OriginReply:
+        return make_reply(length=5, **(file if RIGHT in headers else page))
+
+    admitted = Lab(decide).check(RIGHT)
+    assert admitted.public is same
+    assert admitted.access.headers == (() if same else (RIGHT,))
+    assert bool(admitted.audience) is not same
 
 
 def test_public_and_asked_by_a_stranger() -> None:
@@ -155,7 +197,35 @@ def test_public_and_asked_by_a_stranger() -> None:
     lab = Lab(public)
     first = lab.check(RIGHT, immutable=True)
     assert lab.check(WRONG, immutable=True) is first
-    assert len(lab.prober.asked) == 1
+    assert len(lab.prober.asked) == 2
+
+
+def test_a_refused_password_is_refused_though_strangers_are_not() -> None:
+    """Asked directly, the origin would say the same."""
+    lab = Lab(lambda headers: OriginRefused("no", 403) if WRONG in headers else public(headers))
+    with pytest.raises(OriginRefused):
+        lab.check(WRONG)
+
+
+@pytest.mark.parametrize("answer", [OriginUnreachable("gone"), OriginRefused("down", 503)])
+def test_credentials_that_get_no_answer(answer: OriginError) -> None:
+    """Strangers are refused, so it is no outage in which what was public is given out."""
+
+    def decide(headers: Headers) -> OriginReply | DragonflyError:
+        return answer if WRONG in headers else private(headers)
+
+    with pytest.raises(OriginUndecided) as caught:
+        Lab(decide).check(WRONG)
+    assert caught.value.status == answer.status
+    assert caught.value.retryable
+
+
+def test_an_outage_for_everybody_is_one() -> None:
+    """Whoever asks, a proxy says that the origin is down."""
+    lab = Lab(lambda _: OriginRefused("down", 503))
+    with pytest.raises(OriginRefused) as caught:
+        lab.check(RIGHT)
+    assert caught.value.status == 503
 
 
 def test_content_that_depends_on_who_asks() -> None:
@@ -170,6 +240,13 @@ def test_content_that_depends_on_who_asks() -> None:
     assert mine.audience
     assert mine.audience != others.audience
     assert mine.audience == lab.check(RIGHT).audience
+
+
+def test_content_that_depends_on_who_asks_in_another_layer() -> None:
+    """A proxy that compresses adds a Vary of its own to that of the program behind it."""
+    two = (("vary", "Authorization"), ("vary", "Accept-Encoding"), ("etag", '"v1"'))
+    lab = Lab(lambda _: OriginReply(status=200, headers=two, url=URL, length=5))
+    assert lab.check(RIGHT).public is False
 
 
 def test_content_that_depends_on_a_harmless_header() -> None:
@@ -270,15 +347,28 @@ def test_one_who_leaves() -> None:
 
 
 def test_origins_are_asked_a_bounded_number_of_questions_at_once() -> None:
-    """Ten thousand different URLs do not open ten thousand connections."""
+    """Ten thousand different origins do not get ten thousand connections."""
     lab = Lab(public)
     lab.prober.hold = True
-    answers = [lab.ask(url=f"http://origin.example/{n}") for n in range(PROBES_MAX + 10)]
+    answers = [lab.ask(url=f"http://origin.example:{n}/") for n in range(1, PROBES_MAX + 10)]
     assert len(lab.prober.asked) == PROBES_MAX
     lab.prober.round_trip()
     lab.prober.round_trip()
     assert all(answer.called for answer in answers)
     assert lab.prober.most == PROBES_MAX
+
+
+def test_one_origin_does_not_take_all_turns() -> None:
+    """However many of its URLs are asked for: other origins are asked meanwhile."""
+    lab = Lab(public)
+    lab.prober.hold = True
+    answers = [lab.ask(url=f"http://origin.example/{n}") for n in range(2 * PROBES_EACH)]
+    assert len(lab.prober.asked) == PROBES_EACH
+    answers.append(lab.ask(url="http://origin.example:81/"))
+    assert len(lab.prober.asked) == PROBES_EACH + 1
+    lab.prober.round_trip()
+    lab.prober.round_trip()
+    assert all(answer.called for answer in answers)
 
 
 # -- outages ----------------------------------------------------------------------------------
@@ -304,6 +394,14 @@ def test_an_unreachable_origin_rests() -> None:
     lab.prober.decide = public
     assert lab.check().public
     assert lab.check().public
+
+
+def test_an_outage_is_the_callers_own() -> None:
+    """One whose headers make the origin hang up does not keep others from it."""
+    lab = Lab(lambda headers: gone(headers) if WRONG in headers else private(headers))
+    with pytest.raises(OriginUndecided):
+        lab.check(WRONG)
+    assert lab.check(RIGHT).public is False
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 503])

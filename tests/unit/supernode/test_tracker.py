@@ -182,6 +182,45 @@ def test_signed_urls_are_private_whatever_their_headers() -> None:
         lab.register(lab.peer(2), f"{URL}?sig=forged", filters=["sig"])
 
 
+DIGEST = "sha256:" + "5" * 64
+DATE = "Wed, 01 Jan 2020 00:00:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("shown", "shared"),
+    [
+        ({"etag": '"v1"'}, True),
+        ({"last_modified": DATE}, True),
+        ({}, False),
+    ],
+)
+def test_filters_open_no_door(shown: dict[str, str], shared: bool) -> None:
+    """With parameters that filters take out of the name the origin may show something else,
+    to everybody: what it says of that is no yes to content that has the same name, not even
+    together with the right digest. Its validators can tell that it is the same."""
+    lab = TrackerLab()
+    lab.origin.decide = lambda _: make_reply(length=5, **shown)
+    url = f"{URL}?file=secret"
+    for digest in (DIGEST, None):
+        plain = lab.register(lab.peer(1), url, digest=digest)
+        sly = lab.register(lab.peer(2), f"{url}&preview=1", filters=["preview"], digest=digest)
+        slyer = lab.register(lab.peer(3), f"{url}&preview=2", filters=["preview"], digest=digest)
+        assert (sly.task == slyer.task) is shared
+        assert (sly.task == plain.task) is (shared and digest is None)
+
+
+def test_a_yes_to_another_length_is_about_another_content() -> None:
+    """A name with a digest leaves the rest of the path out; what the origin has there may be
+    a page that everybody is shown."""
+    lab = TrackerLab()
+    first = lab.register(lab.peer(1), f"http://origin.example/v2/a/blobs/{DIGEST}")
+    same = lab.register(lab.peer(2), f"http://origin.example/v2/b/blobs/{DIGEST}")
+    assert first.task == same.task
+    lab.origin.decide = lambda _: make_reply(length=99)
+    answer = result_of(lab.registering(lab.peer(3), f"http://origin.example/v2/c/blobs/{DIGEST}"))
+    assert isinstance(answer, DirectAnswer)
+
+
 def test_few_runs_come_inside_the_answer_and_many_do_not() -> None:
     """Thousands may ask at once, so an answer stays small."""
     lab = TrackerLab()

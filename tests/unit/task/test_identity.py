@@ -74,10 +74,13 @@ def test_equal_urls(one: str, other: str) -> None:
         ("http://host/%%32F", "http://host/%252F"),
         ("http://host/%%32F", "http://host/%%2F"),
         ("http://host/%zz", "http://host/%25zz"),
-        (f"http://host/blobs/sha256:{HEX}", f"http://other/blobs/sha256:{HEX}"),
-        (f"http://host/blobs/sha256:{HEX}", f"https://host/blobs/sha256:{HEX}"),
-        (f"http://host/blobs/sha256:{HEX}", f"http://host/blobs/sha256:{OTHER_HEX}"),
-        (f"http://host/blobs/sha256:{HEX}", f"http://host/blobs/sha256:{HEX}/x"),
+        (f"http://host/v2/x/blobs/sha256:{HEX}", f"http://other/v2/x/blobs/sha256:{HEX}"),
+        (f"http://host/v2/x/blobs/sha256:{HEX}", f"https://host/v2/x/blobs/sha256:{HEX}"),
+        (f"http://host/v2/x/blobs/sha256:{HEX}", f"http://host/v2/x/blobs/sha256:{OTHER_HEX}"),
+        (f"http://host/v2/x/blobs/sha256:{HEX}", f"http://host/v2/x/blobs/sha256:{HEX}/x"),
+        # Not a registry's API: anybody may have put it there.
+        (f"http://host/v2/x/blobs/sha256:{HEX}", f"http://host/y/blobs/sha256:{HEX}"),
+        (f"http://host/x/blobs/sha256:{HEX}", f"http://host/y/blobs/sha256:{HEX}"),
     ],
 )
 def test_different_urls(one: str, other: str) -> None:
