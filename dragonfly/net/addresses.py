@@ -55,7 +55,9 @@ _METADATA = tuple(
     )
 )
 # Prefixes whose addresses contain an IPv4 address that a gateway may unpack.
-_NAT64 = IPv6Network("64:ff9b::/96")
+_TRANSLATED = tuple(
+    IPv6Network(text) for text in ("64:ff9b::/96", "64:ff9b:1::/48", "::ffff:0:0:0/96")
+)
 _COMPATIBLE = IPv6Network("::/96")
 
 
@@ -64,7 +66,8 @@ def _inner(address: _Address) -> _Address:
     if isinstance(address, IPv4Address):
         return address
     inner = address.ipv4_mapped or address.sixtofour
-    if inner is None and (address in _NAT64 or (address in _COMPATIBLE and int(address) > 0xFFFF)):
+    translated = any(address in network for network in _TRANSLATED)
+    if inner is None and (translated or (address in _COMPATIBLE and int(address) > 0xFFFF)):
         inner = IPv4Address(int(address) & 0xFFFFFFFF)
     return address if inner is None else inner
 

@@ -38,6 +38,8 @@ def test_fetched(host: str) -> None:
         ("169.254.169.254", "link-local"),
         ("::ffff:169.254.169.254", "link-local"),
         ("64:ff9b::169.254.169.254", "link-local"),
+        ("64:ff9b:1::169.254.169.254", "link-local"),
+        ("::ffff:0:169.254.169.254", "link-local"),
         ("2002:a9fe:a9fe::1", "link-local"),
         ("::169.254.169.254", "link-local"),
         ("fe80::1", "link-local"),
