@@ -10,6 +10,7 @@ from dragonfly.wire.constants import (
     FLOOD_WINDOW_S,
     GET_DIGESTS_PER_WINDOW,
     HANDSHAKE_LIMIT_S,
+    HAVES_PER_WINDOW,
     PING_AFTER_S,
     PINGS_PER_WINDOW,
     PONG_LIMIT_S,
@@ -83,6 +84,7 @@ class FloodGate:
         Kind.PING: PINGS_PER_WINDOW,
         Kind.BITFIELD: BITFIELDS_PER_WINDOW,
         Kind.GET_DIGESTS: GET_DIGESTS_PER_WINDOW,
+        Kind.HAVE: HAVES_PER_WINDOW,
     }
 
     def __init__(self) -> None:

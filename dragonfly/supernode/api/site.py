@@ -7,16 +7,18 @@ import re
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from twisted.web import http
 from twisted.web.http import HTTPChannel
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
 from dragonfly.metrics import SupernodeMetrics
+from dragonfly.net.addresses import plain_address
 
-__all__ = ["BODY_MAX", "IDLE_S", "make_site"]
+__all__ = ["BODY_MAX", "IDLE_S", "REQUEST_S", "make_site"]
 
 BODY_MAX = 2 * 1024 * 1024
 """The largest honest body is an announce with the holdings of 2^21 pieces: 350 KiB of
@@ -27,6 +29,10 @@ _DISCARD_MAX = 8 * BODY_MAX
 
 IDLE_S = 60.0
 """A connection without a request is closed after this."""
+
+REQUEST_S = 60.0
+"""A request that has not come in whole by then is cut off: a byte now and then keeps a
+connection from being idle. The largest body needs 35 KB/s."""
 
 _VERSIONED = re.compile(rb"^/v[0-9.]+(/.*)$")
 
@@ -43,6 +49,7 @@ class MeasuredRequest(Request):
         self._seen = 0
         self._dropped = 0
         self._began = 0.0
+        self._coming: IDelayedCall | None = self.clock.callLater(REQUEST_S, self._too_slow)
 
     @property
     def _too_large(self) -> bool:
@@ -67,6 +74,7 @@ class MeasuredRequest(Request):
 
     def process(self) -> None:
         """Answer; at once where the routes need not be asked."""
+        self._stop_waiting()
         self._began = self.clock.seconds()
         self.notifyFinish().addBoth(self._measure)
         if self._too_large:
@@ -78,6 +86,20 @@ class MeasuredRequest(Request):
             if versioned is not None:
                 self.path = versioned.group(1)
             super().process()  # type: ignore[no-untyped-call]
+
+    def connectionLost(self, reason: Failure) -> None:
+        """It will not come any more."""
+        self._stop_waiting()
+        super().connectionLost(reason)  # type: ignore[no-untyped-call]
+
+    def _too_slow(self) -> None:
+        self._coming = None
+        self.channel.forceAbortClient()
+
+    def _stop_waiting(self) -> None:
+        coming, self._coming = self._coming, None
+        if coming is not None and coming.active():
+            coming.cancel()
 
     def _refuse(self, code: int, message: str) -> None:
         data = json.dumps({"code": code, "message": message}).encode() + b"\n"
@@ -110,7 +132,7 @@ class QuietSite(Site):
         if self.verbose:
             self._log.debug(
                 "{address}: {method} {path} answered {code}",
-                address=request.getClientAddress().host,
+                address=plain_address(request.getClientAddress().host),
                 method=request.method.decode("latin-1"),
                 path=request.path.decode("latin-1"),
                 code=request.code,

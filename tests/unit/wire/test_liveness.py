@@ -67,7 +67,8 @@ def test_a_pong_without_its_ping(pulse: Pulse, pinged: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "allowed"), [(Kind.PING, 8), (Kind.BITFIELD, 8), (Kind.GET_DIGESTS, 1024)]
+    ("kind", "allowed"),
+    [(Kind.PING, 8), (Kind.BITFIELD, 8), (Kind.GET_DIGESTS, 1024), (Kind.HAVE, 1024)],
 )
 def test_floods(kind: Kind, allowed: int) -> None:
     """So many in a window and not one more; the next window allows as many again."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from twisted.logger import formatEvent, globalLogPublisher
 
-from dragonfly.supernode.api.site import BODY_MAX, IDLE_S, make_site
+from dragonfly.supernode.api.site import BODY_MAX, IDLE_S, REQUEST_S, make_site
 from tests.doubles.api import ApiLab
 from tests.doubles.http import HttpCall
 
@@ -107,3 +107,38 @@ def test_idle_connections_are_closed(lab: ApiLab) -> None:
     call.pump()
     lab.clock.advance(16)
     assert call.cut
+
+
+def test_a_request_that_never_ends_is_cut_off(lab: ApiLab) -> None:
+    """A byte now and then keeps a connection from being idle, but not for ever."""
+    call = lab.call("GET", "/_ping")
+    call.client.write(b"GET /_ping HTTP/1.1\r\nHost: ")
+    for seconds in (REQUEST_S / 2, REQUEST_S / 2 - 1):
+        call.pump()
+        lab.clock.advance(seconds)
+        call.client.write(b"x")
+    call.pump()
+    assert not call.cut
+    lab.clock.advance(1)
+    assert call.cut
+
+
+def test_a_request_that_came_in_time_is_not_cut_off(lab: ApiLab) -> None:
+    """Nor is one whose client left."""
+    slow = lab.call("GET", "/_ping")
+    slow.client.write(b"POST /swarm/v1/leave HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{")
+    slow.pump()
+    lab.clock.advance(REQUEST_S - 1)
+    slow.client.write(b"}")
+    slow.pump()
+    lab.clock.advance(2)
+    slow.pump()
+    assert slow.received.count(b"HTTP/1.1") == 2
+    assert not slow.cut
+    gone = lab.call("GET", "/_ping")
+    gone.client.write(b"GET /_ping HTTP/1.1\r\n")
+    gone.pump()
+    gone.hang_up()
+    slow.hang_up()
+    gone.pump()
+    assert lab.clock.getDelayedCalls() == []
