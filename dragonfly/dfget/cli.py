@@ -18,7 +18,7 @@ from dragonfly.dfget.options import CONFIG_FILE, Options, parse
 from dragonfly.dfget.output import Output, StreamOutput, open_output
 from dragonfly.dfget.progress import Console, Progress
 from dragonfly.dfget.spawn import Background
-from dragonfly.errors import DragonflyError, HomeUnusable
+from dragonfly.errors import DragonflyError, HomeUnusable, PeerGone
 
 __all__ = ["Stopped", "main"]
 
@@ -97,13 +97,14 @@ class _Command:
             progress.end()
 
     def _with_peer(self, fetch: Fetch) -> Result:
-        """Use the home's peer process; where none can be, be one for this download."""
+        """Use the home's peer process; where none can be, or it hangs, be one for this
+        download."""
         background = Background(self._options, self._console)
         if self._options.alivetime <= 0:
             return self._alone(fetch, self._options)
         try:
             return fetch.run(background)
-        except HomeUnusable as error:
+        except (HomeUnusable, PeerGone) as error:
             self._console.notice(f"{error}; using a temporary home for this download")
             return self._alone(fetch, None)
 

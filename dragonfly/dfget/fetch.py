@@ -108,10 +108,12 @@ class Fetch:
         :raises StoreError: the output cannot be written.
         """
         barren = 0
+        self.sources.again()
         while True:
             before = self.sources.total
+            talk = talker.talk()
             try:
-                result = self._once(talker)
+                result = self._once(talk)
             except PeerGone as error:
                 barren = 0 if self.sources.total > before else barren + 1
                 if not talker.again or barren > MAX_BARREN:
@@ -122,8 +124,7 @@ class Fetch:
                 self.sources.update(result.sources)
                 return Result(result.length, self.sources.all(), result.reason)
 
-    def _once(self, talker: Talker) -> Result:
-        talk = talker.talk()
+    def _once(self, talk: Conversation) -> Result:
         request, deadline = self._request, None
         if self._timeout_s is not None:
             left = self._timeout_s - (self._clock() - self._began)

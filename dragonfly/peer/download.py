@@ -24,6 +24,7 @@ from dragonfly.errors import (
 from dragonfly.net.fanout import OneShot
 from dragonfly.net.tasks import Task
 from dragonfly.net.trust import Trust
+from dragonfly.peer.audience import Audience
 from dragonfly.peer.content import Content
 from dragonfly.peer.equipment import Equipment
 from dragonfly.peer.originstream import OriginSource
@@ -72,8 +73,7 @@ class Download:
         self._clock = equipment.reactor
         self._began = self._clock.seconds()
         self._ended_at: float | None = None
-        self._listeners: list[DownloadListener] = []
-        self._notices: list[str] = []
+        self._audience = Audience()
         self._joined: Joinable | None = None
         self._finish: Deferred[None] | None = None
         self._check: WholeCheck | None = None
@@ -139,9 +139,7 @@ class Download:
 
     def add_listener(self, listener: DownloadListener) -> None:
         """Tell ``listener`` what has happened so far, and what happens from now on."""
-        self._listeners.append(listener)
-        for text in self._notices:
-            listener.on_notice(text)
+        self._audience.add(listener)
         if self.content is not None:
             listener.on_layout(self.layout)
             ranges = self.content.ranges()
@@ -155,7 +153,7 @@ class Download:
     def cancel(self) -> None:
         """Want it no more: before the end this gives it up (it can be continued later),
         after the end it lets the file go. Listeners hear nothing more; readers fail."""
-        self._listeners.clear()
+        self._audience.clear()
         if not self.ended:
             self._end(CancelledError())
             self.done.fail(CancelledError())
@@ -230,9 +228,7 @@ class Download:
 
     def notice(self, text: str) -> None:
         """Tell the user."""
-        self._notices.append(text)
-        for listener in list(self._listeners):
-            listener.on_notice(text)
+        self._audience.on_notice(text)
 
     def content_layout(self) -> None:
         """The length is known."""
@@ -240,8 +236,7 @@ class Download:
             return  # whoever joins is told when it has joined
         for reader in list(self._readers):
             reader.advance(self.layout.length)
-        for listener in list(self._listeners):
-            listener.on_layout(self.layout)
+        self._audience.on_layout(self.layout)
 
     def content_ranges(self, ranges: list[tuple[int, int]], kind: str) -> None:
         """More bytes are there."""
@@ -252,8 +247,7 @@ class Download:
             self._check.advance()
         for reader in list(self._readers):
             reader.advance()
-        for listener in list(self._listeners):
-            listener.on_ranges(ranges)
+        self._audience.on_ranges(ranges)
 
     def content_finished(self) -> None:
         """All bytes are there."""
@@ -355,15 +349,13 @@ class Download:
         for kind in self.sources:
             self.sources[kind] = 0
         self.notice(f"beginning again: {error}")
-        for listener in list(self._listeners):
-            listener.on_restart()
+        self._audience.on_restart()
 
     # -- ends ---------------------------------------------------------------------------------
 
     def _succeed(self) -> None:
         self._end(None)
-        for listener in list(self._listeners):
-            listener.on_done()
+        self._audience.on_done()
         self.done.fire(None)
 
     def _fail(self, error: Exception) -> None:
@@ -371,8 +363,7 @@ class Download:
             return
         self._end(error)
         self._stop_readers(error)
-        for listener in list(self._listeners):
-            listener.on_failed(error)
+        self._audience.on_failed(error)
         self.done.fail(error)
 
     def _end(self, error: Exception | None) -> None:

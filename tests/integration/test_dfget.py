@@ -210,6 +210,19 @@ async def test_a_home_that_cannot_be(origin: FakeOrigin, tmp_path: Path) -> None
 
 
 @ensureDeferred
+async def test_a_peer_that_cannot_be_talked_to(origin: FakeOrigin, place: Place) -> None:
+    """The home has a socket that is of no use: the download does without that home."""
+    origin.put("/file", BODY)
+    place.home.mkdir()
+    socket_path(place.home).symlink_to(socket_path(place.home))
+    run = place.dfget(origin.url("/file"))
+    assert await run.ended == 0
+    assert place.output.read_bytes() == BODY
+    assert "using a temporary home for this download" in run.err
+    socket_path(place.home).unlink()
+
+
+@ensureDeferred
 async def test_several_at_once_start_one_peer(origin: FakeOrigin, place: Place) -> None:
     """The lock elects one; all are served by it."""
     origin.put("/file", BODY)

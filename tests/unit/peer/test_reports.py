@@ -248,6 +248,16 @@ def test_a_finished_content_needs_no_ticket_and_cannot_fail(scene: Scene) -> Non
     assert scene.fallback.failed_with is None
 
 
+def test_who_has_everything_dials_no_seed(scene: Scene) -> None:
+    """It has nothing for us then, and its places are for others."""
+    seed = attrs.evolve(OTHER, key=b"s" * 32, seed=True)
+    scene.announced(neighbours=[seed])
+    assert scene.links.dialled == [seed]
+    scene.have(0, 1, 2)
+    scene.announced(neighbours=[seed, OTHER])
+    assert scene.links.dialled == [seed, OTHER]
+
+
 def test_the_origins_final_no_ends_it(scene: Scene) -> None:
     """Asking it ourselves would bring the same."""
     scene.announced(state="failed", error=ErrorBody(code=502, message="gone", origin_status=404))

@@ -261,6 +261,16 @@ def test_a_task_that_was_fetched_anew_is_begun_anew(scene: Scene) -> None:
     assert scene.supernodes.supernode.left == []
 
 
+@pytest.mark.parametrize(("said", "wanted", "out"), [(3, None, 3), (3, 5, 5), (0, None, 1)])
+def test_how_many_pieces_are_asked_for_at_once(
+    scene: Scene, said: int, wanted: int | None, out: int
+) -> None:
+    """As the user says, else as the supernode says, and one in any case."""
+    client = FakeDownload(FetchRequest(url=URL, client_queue=wanted))
+    transfer = scene.join(attrs.evolve(answer(), down_limit=said), client)
+    assert transfer._picker._out == out
+
+
 def test_a_failed_transfer_is_not_joined(scene: Scene) -> None:
     """The next download tries anew, with what is on disk."""
     old = scene.join(answer())
