@@ -14,7 +14,7 @@ from dragonfly.net.urls import Target, parse_target, redact
 
 __all__ = ["MAX_REDIRECTS", "REDIRECTS", "Walk"]
 
-REDIRECTS = frozenset({301, 302, 303, 307, 308})
+REDIRECTS = frozenset({300, 301, 302, 303, 307, 308})
 MAX_REDIRECTS = 10
 
 # What may follow a redirect to another origin: it says nothing of who asks.

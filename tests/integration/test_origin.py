@@ -146,6 +146,15 @@ async def test_refusals_keep_their_status(
         assert caught.value.status == status
 
 
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308])
+@ensureDeferred
+async def test_redirects(origin: FakeOrigin, origin_client: OriginClient, status: int) -> None:
+    """Every status that comes with a place to go to leads there."""
+    origin.put("/f", CONTENT)
+    origin.put("/r", redirect="/f", status=status)
+    assert await read(origin_client, origin.url("/r")) == CONTENT
+
+
 @ensureDeferred
 async def test_probe_need_not_follow(origin: FakeOrigin, origin_client: OriginClient) -> None:
     """For an access check the redirect itself is the answer."""
