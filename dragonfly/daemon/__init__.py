@@ -1,0 +1,1 @@
+"""dfdaemon: the proxy between a container engine and its registry."""

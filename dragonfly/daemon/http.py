@@ -1,0 +1,135 @@
+"""What the front and those who answer say to each other: HTTP as values and interfaces.
+
+The *front* knows connections: it reads requests, frames answers, and pushes back. Whoever
+*answers* gets a :class:`Responder` for each request and knows nothing of connections.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import attrs
+from twisted.internet.interfaces import IPullProducer, IPushProducer
+
+__all__ = [
+    "Answer",
+    "BodyReceiver",
+    "Headers",
+    "RequestBody",
+    "RequestHead",
+    "Responder",
+    "find",
+    "find_all",
+]
+
+Headers = tuple[tuple[bytes, bytes], ...]
+"""Names and values as they came: order, case and repeated lines are kept."""
+
+
+def find_all(headers: Headers, name: bytes) -> list[bytes]:
+    """All values of a header, whatever the case of its name; ``name`` is lower-case."""
+    return [value for key, value in headers if key.lower() == name]
+
+
+def find(headers: Headers, name: bytes) -> bytes | None:
+    """The last value of a header; ``None`` if it was not sent. ``name`` is lower-case."""
+    values = find_all(headers, name)
+    return values[-1] if values else None
+
+
+@attrs.frozen(kw_only=True)
+class RequestHead:
+    """A request without its body.
+
+    :ivar target: as it stands in the request line.
+    :ivar version: ``b"1.0"`` or ``b"1.1"``.
+    :ivar headers: may hold credentials, so they are not shown.
+    :ivar client: the address that the request came from.
+    """
+
+    method: bytes
+    target: bytes = attrs.field(repr=False)
+    version: bytes
+    headers: Headers = attrs.field(repr=False)
+    client: str = ""
+
+
+class BodyReceiver(Protocol):
+    """Who takes the body of a request; exactly one of the last two comes, once."""
+
+    def body_data(self, data: bytes) -> None:
+        """The next bytes."""
+
+    def body_ended(self) -> None:
+        """That was all of it."""
+
+    def body_lost(self, error: Exception) -> None:
+        """The rest will never come: the client hung up, fell silent or broke the framing."""
+
+
+class RequestBody(Protocol):
+    """The body of a request; nothing of it is read before somebody takes it."""
+
+    @property
+    def length(self) -> int | None:
+        """How long it is; 0: there is none; ``None``: it is chunked."""
+
+    def deliver(self, receiver: BodyReceiver) -> None:
+        """Let it flow, once. A client that waits for ``100 Continue`` is told to go on."""
+
+    def pause(self) -> None:
+        """Stop reading; what was read already may still come."""
+
+    def resume(self) -> None:
+        """Go on reading."""
+
+
+class Responder(Protocol):
+    """The way back for one request; an ``IConsumer`` between start and finish.
+
+    :ivar sent: bytes of the body given to the connection so far.
+    :ivar status: of the answer that was started; 0 before.
+    :ivar over: whether it was finished or aborted, or its client is gone.
+    """
+
+    head: RequestHead
+    body: RequestBody
+    sent: int
+    status: int
+    over: bool
+
+    def on_gone(self, call: Callable[[], None]) -> None:
+        """Call that (once, at once if so already) when the client is gone before the end."""
+
+    def start(self, status: int, headers: Headers, *, reason: bytes = b"") -> None:
+        """Send status line and headers; those of the connection are the front's own.
+
+        With a ``Content-Length`` exactly so many bytes must follow; without one the body is
+        chunked, or for HTTP/1.0 ended by closing. Answers to HEAD, and 204 and 304, have no
+        body whatever they announce.
+
+        :raises OriginError: a line of it cannot be sent as HTTP.
+        """
+
+    def write(self, data: bytes) -> None:
+        """The next bytes of the body; without effect once it is :attr:`over`."""
+
+    def registerProducer(  # noqa: N802 - IConsumer
+        self, producer: IPushProducer | IPullProducer, streaming: bool
+    ) -> None:
+        """Who writes hears when the client does not read."""
+
+    def unregisterProducer(self) -> None:  # noqa: N802 - IConsumer
+        """Nobody writes any more."""
+
+    def finish(self) -> None:
+        """The body is complete. If fewer bytes were written than announced: :meth:`abort`."""
+
+    def abort(self) -> None:
+        """Cut the connection: a body that cannot be completed must not look complete."""
+
+
+Answer = Callable[[Responder], Awaitable[None]]
+"""Answers one request. It returns when the answer was finished or aborted; if it raises before
+the start, the front answers 502 or 500; after it, the front aborts."""
