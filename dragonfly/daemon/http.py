@@ -115,12 +115,12 @@ class Responder(Protocol):
     def write(self, data: bytes) -> None:
         """The next bytes of the body; without effect once it is :attr:`over`."""
 
-    def registerProducer(  # noqa: N802 - IConsumer
+    def registerProducer(
         self, producer: IPushProducer | IPullProducer, streaming: bool
     ) -> None:
         """Who writes hears when the client does not read."""
 
-    def unregisterProducer(self) -> None:  # noqa: N802 - IConsumer
+    def unregisterProducer(self) -> None:
         """Nobody writes any more."""
 
     def finish(self) -> None:
