@@ -216,7 +216,7 @@ class SupernodeConfig:
     home_dir: str | None = None
     advertise_ip: str | None = None
     up_limit: int = 8
-    down_limit: int = 8
+    down_limit: int = 12
     max_bandwidth: int | None = None
     system_bandwidth: int = 0
     fail_access_interval_s: float = 5.0

@@ -117,7 +117,7 @@ class RegisterAnswer:
     runs: list[bytes] = attrs.field(factory=list, repr=False, metadata=_LONG)
     neighbours: list[Neighbour] = attrs.field(factory=list)
     content_type: str | None = None
-    down_limit: int = 8
+    down_limit: int = 12
 
 
 @attrs.frozen(kw_only=True)

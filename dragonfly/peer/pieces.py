@@ -23,7 +23,7 @@ from dragonfly.task.digest import PieceHasher
 __all__ = ["PART_BYTES", "WHOLE_BYTES", "Buffer", "PieceIntake", "PieceListener", "Verdict"]
 
 WHOLE_BYTES = 1024 * 1024
-"""Largest piece that waits in memory: 8 requests out make that 8 MiB at most."""
+"""Largest piece that waits in memory: 12 requests out make that 12 MiB at most."""
 
 PART_BYTES = 1024 * 1024
 """How much of a larger piece goes to the disk pool in one job."""

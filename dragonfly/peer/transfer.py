@@ -25,7 +25,7 @@ from dragonfly.peer.pace import Pace
 from dragonfly.peer.protocol import PeerProtocol
 from dragonfly.peer.reports import Reports, Tally
 from dragonfly.peer.supernodes import Supernode
-from dragonfly.sched.picker import Picker
+from dragonfly.sched.picker import OUT, Picker
 from dragonfly.store.piecestore import TaskFile
 from dragonfly.task.manifest import Manifest
 from dragonfly.wire.constants import NONCE_BYTES
@@ -70,7 +70,7 @@ class Transfer:
         answer: RegisterAnswer,
         request: RegisterRequest,
         *,
-        out: int = 8,
+        out: int = OUT,
     ) -> None:
         clock, key = equipment.reactor, equipment.key
         self.clients: list[Client] = []

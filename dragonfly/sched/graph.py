@@ -23,6 +23,7 @@ from dragonfly.sched.cycle import Cycle
 from dragonfly.sched.guests import squeeze_in
 from dragonfly.sched.nodes import Node, Nodes
 from dragonfly.sched.peers import Labels
+from dragonfly.sched.sampling import SampleSet
 
 __all__ = ["CYCLES", "DEGREE", "DEGREE_MAX", "Graph"]
 
@@ -58,6 +59,7 @@ class Graph:
         self._rng = rng
         self._cycles = [Cycle(seed) for _ in range(CYCLES)]
         self._nodes = Nodes(self._cycles)
+        self._short: SampleSet[bytes] = SampleSet()
         self._nodes.all[seed] = Node(Labels())
         self._nodes.set_core(seed, True)
 
@@ -86,6 +88,7 @@ class Graph:
             self._exit(key)
         for other in list(node.chords):
             self._nodes.unlink(key, other)
+        self._short.discard(key)
         del self._nodes.all[key]
 
     def set_reachable(self, key: bytes, reachable: bool) -> None:
@@ -136,8 +139,9 @@ class Graph:
     def top_up(self, key: bytes) -> None:
         """Give ``key`` neighbours up to :data:`DEGREE`, as far as others have room.
 
-        Who lacks several may take others beyond their :data:`DEGREE`; a guest for whom
-        nobody has room gets a place of a guest who has several.
+        Who lacks several, or one for the second time, may take others beyond their
+        :data:`DEGREE`; a guest for whom nobody has room gets a place of a guest who has
+        several.
         """
         if key not in self:
             return
@@ -145,12 +149,14 @@ class Graph:
         links = nodes.links(key)
         for other in self._candidates(key):
             if len(links) >= DEGREE:
-                return
-            needy = not node.core or len(links) < DEGREE - 1
+                break
+            needy = not node.core or len(links) < DEGREE - 1 or key in self._short
             room = DEGREE_MAX if needy else DEGREE
             if other not in links and nodes.suits(node, other) and nodes.degree(other) < room:
                 nodes.link(key, other)
                 links[other] = None
+                self._note_short(other, nodes.all[other].core and nodes.degree(other) < DEGREE)
+        self._note_short(key, node.core and len(links) < DEGREE)
         if not node.core:
             squeeze_in(nodes, key, nodes.sample(self._rng, CANDIDATES))
 
@@ -188,6 +194,7 @@ class Graph:
 
     def _exit(self, key: bytes) -> None:
         """One of the core becomes a guest, for now with its chords only."""
+        self._short.discard(key)
         for cycle in self._cycles:
             self._remove(cycle, key)
         self._nodes.set_core(key, False)
@@ -239,11 +246,22 @@ class Graph:
     # -- chords ------------------------------------------------------------------------------
 
     def _candidates(self, key: bytes) -> list[bytes]:
-        """Some of the core, near ones first."""
+        """Those that lack one, too, then some of the core; near ones first."""
         idc = self._nodes.all[key].labels.idc
+        short = self._short.sample(self._rng, CANDIDATES)
         found = dict.fromkeys(self._nodes.sample(self._rng, CANDIDATES, idc=idc))
-        found.pop(key, None)
-        return sorted(found, key=lambda other: self._nodes.distance(key, other))
+        near = sorted(found, key=lambda other: self._nodes.distance(key, other))
+        near = sorted(short, key=lambda other: self._nodes.distance(key, other)) + near
+        return [other for other in dict.fromkeys(near) if other != key]
+
+    def _note_short(self, key: bytes, lacks: bool) -> None:
+        """Keep those in mind that have fewer neighbours than the others: who is found first
+        by whom does not matter, but that nobody stays so. Alone among hosts with nine
+        neighbours, one with eight is late by a tenth (simulated)."""
+        if lacks:
+            self._short.add(key)
+        else:
+            self._short.discard(key)
 
     def _trim(self, key: bytes) -> None:
         """Give up chords, to the busiest first, until the degree is allowed again."""

@@ -173,11 +173,14 @@ class Swarm:
         key, graph = member.key, self.graph
         if not member.in_graph:
             return [graph.seed]
+        known = key in graph
         graph.join(key, member.peer.labels, reachable=bool(member.peer.reachable))
         for other in graph.neighbours(key):
             if other != graph.seed and self.members[other].overdue(now):
                 self.lose(self.members[other])
-        graph.top_up(key)
+                known = True
+        if known:  # else it was done just now, and those who come next may lack one, too
+            graph.top_up(key)
         if member.complete:
             graph.set_done(key)
         return graph.neighbours(key)

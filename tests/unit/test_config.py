@@ -140,7 +140,7 @@ def test_supernode_defaults() -> None:
     config = load_supernode_config(None, {})
     assert config == SupernodeConfig()
     assert (config.port, config.download_port) == (8002, 8001)
-    assert (config.up_limit, config.down_limit, config.origin_rate) == (8, 8, None)
+    assert (config.up_limit, config.down_limit, config.origin_rate) == (8, 12, None)
 
 
 def test_a_v1_supernode_yml_works(tmp_path: Path) -> None:
