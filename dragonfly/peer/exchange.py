@@ -41,7 +41,10 @@ __all__ = ["HAVE_EVERY_S", "Exchange", "Supervisor"]
 _QUESTIONS = (RequestReceived, RequestAnyReceived, GetDigestsReceived)
 
 HAVE_EVERY_S = 0.15
-"""HAVEs ride on requests and slices; this timer serves pairs that say nothing else."""
+"""HAVEs ride on requests and slices; this timer serves pairs that say nothing else. A neighbour
+that was told and asked nothing for so long is told at once: when a swarm begins nothing is said
+that HAVEs could ride on, and the timer would cost its time at every hop (200 peers, 512 pieces:
+1.18 of the bound instead of 1.16, simulated)."""
 
 
 class Supervisor(Protocol):
@@ -177,6 +180,8 @@ class Exchange:
                 self._cancel(cancel.peer, cancel.piece)
         for link in self.links:
             self._offer(link, pieces)
+            if now - link.told_at >= HAVE_EVERY_S and not self._over:
+                self._tell(link)
         if self._have_timer is None and self.links and not self._over:
             self._have_timer = self._clock.callLater(HAVE_EVERY_S, self._flush_haves)
         self.ask_soon()
@@ -215,6 +220,7 @@ class Exchange:
                 link.peer.session.request(ask.piece, 0, length)
             touched.add(link)
         for link in touched:
+            link.told_at = now
             link.peer.flush()
         self._watch_deadline(now)
 
@@ -392,6 +398,11 @@ class Exchange:
     def _flush_haves(self) -> None:
         self._have_timer = None
         for link in list(self.links):
-            if link.peer.is_open and link.peer.session.pending_haves:
-                link.peer.session.flush_have()
-                link.peer.flush()
+            self._tell(link)
+
+    def _tell(self, link: Link) -> None:
+        """Send the HAVEs that wait, if there are any."""
+        if link.peer.is_open and link.peer.session.pending_haves:
+            link.told_at = self._clock.seconds()
+            link.peer.session.flush_have()
+            link.peer.flush()

@@ -28,7 +28,10 @@ Dialler = Callable[[str, int, PeerProtocol], "Deferred[object]"]
 
 @attrs.define(eq=False)
 class Link:
-    """One open connection, and what its neighbour has shown."""
+    """One open connection, and what its neighbour has shown.
+
+    :ivar told_at: when it was last told what is here, or asked for something, which tells it.
+    """
 
     peer: PeerProtocol
     key: bytes
@@ -40,6 +43,7 @@ class Link:
     asked: set[int] = attrs.field(factory=set)
     received_bytes: int = 0
     sent_bytes: int = 0
+    told_at: float = float("-inf")
 
     @property
     def name(self) -> str:

@@ -143,15 +143,18 @@ def test_a_short_last_piece_is_asked_for_in_its_length(scene: ExchangeLab) -> No
 
 
 def test_haves_wait_for_something_to_ride_on_but_not_long(scene: ExchangeLab) -> None:
-    """A pair that says nothing else hears of pieces within the interval."""
+    """A pair that says nothing else hears of pieces within the interval, and of the first one
+    at once: at the beginning nothing is said that it could ride on."""
     idle, busy = Neighbour(scene), Neighbour(scene)
+    scene.have(2)
+    assert idle.heard(HaveReceived) == busy.heard(HaveReceived) == [HaveReceived((2,))]
     scene.have(0)
     busy.show(1)  # the request that follows takes the HAVE along
-    assert busy.heard(HaveReceived) == [HaveReceived((0,))]
-    assert idle.heard(HaveReceived) == []
+    assert busy.heard(HaveReceived) == [HaveReceived((2,)), HaveReceived((0,))]
+    assert idle.heard(HaveReceived) == [HaveReceived((2,))]
     scene.wait(HAVE_EVERY_S + 0.05)
-    assert idle.heard(HaveReceived) == [HaveReceived((0,))]
-    assert busy.heard(HaveReceived) == [HaveReceived((0,))]
+    assert idle.heard(HaveReceived) == [HaveReceived((2,)), HaveReceived((0,))]
+    assert busy.heard(HaveReceived) == [HaveReceived((2,)), HaveReceived((0,))]
 
 
 def test_who_has_a_piece_is_not_told_of_it_unless_a_seed(scene: ExchangeLab) -> None:
