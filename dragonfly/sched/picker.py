@@ -27,7 +27,7 @@ OUT = 12
 """Requests by name under way at once: more than there are neighbours, so one at each. On their
 way behind pieces that go to the same neighbour a quarter of them is idle; with 8 at nine
 neighbours six brought something, and the median peer needed 1.11 times the bound, with 12 it
-needs 1.06 (simulated, 64 hosts)."""
+needs 1.07 (simulated, 64 hosts)."""
 
 
 @attrs.frozen
