@@ -16,6 +16,7 @@ __all__ = [
     "BadMagic",
     "BadMessage",
     "BadRun",
+    "ClientGone",
     "ConfigError",
     "DigestMismatch",
     "DiskFull",
@@ -358,3 +359,12 @@ class DownloadFailed(DragonflyError):
         self.kind = kind
         self.status = status
         self.reason = reason
+
+
+# -- dfdaemon -----------------------------------------------------------------
+
+
+class ClientGone(DragonflyError):
+    """The client of the proxy hung up, fell silent, or broke the framing of its request."""
+
+    fault = Fault.USER
