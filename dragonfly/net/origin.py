@@ -14,7 +14,7 @@ import attrs
 from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
-from twisted.web.client import Agent, HTTPConnectionPool
+from twisted.web.client import Agent
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
 
@@ -32,6 +32,7 @@ from dragonfly.net.addresses import CheckedEndpoints, FetchPolicy
 from dragonfly.net.deadline import deadline
 from dragonfly.net.doubts import Doubts
 from dragonfly.net.drain import discard
+from dragonfly.net.pool import quiet_pool
 from dragonfly.net.reasons import cause, innermost, untrusted
 from dragonfly.net.redirects import REDIRECTS, Walk
 from dragonfly.net.reply import OriginReply, Validating, read_reply, strong
@@ -122,13 +123,13 @@ class OriginClient:
             trust=(trust or Trust()).policy(),
             timeout_s=connect_s,
         )
-        self._pool = HTTPConnectionPool(reactor, persistent=True)
+        self._pool = quiet_pool(reactor, persistent=True)
         self._pool.maxPersistentPerHost = 4
         self._pool.cachedConnectionTimeout = 30
         # A connection is used again only for probes that tell nothing of who
         # asks: some servers tie a login to the connection, and bytes sent
         # beyond the end of one body would pass for the next answer.
-        once = HTTPConnectionPool(reactor, persistent=False)
+        once = quiet_pool(reactor, persistent=False)
         self._shared = Agent.usingEndpointFactory(reactor, endpoints, self._pool)
         self._single = Agent.usingEndpointFactory(reactor, endpoints, once)
         self._turns: WeakValueDictionary[tuple[str, str, int], DeferredSemaphore]
