@@ -77,6 +77,7 @@ class Content:
     :ivar have: verified pieces, which may be given to others.
     :ivar in_order: somebody reads from the front while it comes.
     :ivar extra: pieces that only the origin vouches for: for the user, never for others.
+    :ivar spoilt: all is here, and it is not what its name says: nobody is to have it.
     """
 
     _log = Logger()
@@ -102,6 +103,7 @@ class Content:
         self._to_check: list[int] = []
         self._checking = False
         self.wrong_from_origin = False
+        self.spoilt = False
 
     # -- facts --------------------------------------------------------------------
 

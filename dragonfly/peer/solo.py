@@ -7,7 +7,7 @@ the version that is here. Nobody signed for these bytes, so they are never given
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Hashable
 from typing import Any
 
 from twisted.internet.defer import CancelledError
@@ -98,7 +98,7 @@ class Solo:
             self.stop()
             self._unused(self)
 
-    def want_in_order(self, position: int | None, ahead: int) -> None:
+    def want_in_order(self, reader: Hashable, position: int | None, ahead: int) -> None:
         """The origin is read in order anyway."""
 
     def stop(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Hashable
 from typing import Protocol
 
 from twisted.internet.task import LoopingCall
@@ -97,6 +98,7 @@ class Transfer:
         self._announcer = Announcer(
             supernode, self.reports, clock, equipment.rng, first_s=answer.announce_after
         )
+        self._readers: dict[Hashable, tuple[int, int]] = {}
         self._announcing: Task | None = None
         self._ticking = LoopingCall(self._tick)
         self._ticking.clock = clock
@@ -205,11 +207,21 @@ class Transfer:
 
     # -- for downloads -----------------------------------------------------------------------
 
-    def want_in_order(self, position: int | None, ahead: int) -> None:
-        """Somebody reads at byte ``position`` and has ``ahead`` bytes before it waits."""
-        self.content.in_order = position is not None
-        piece = None if position is None else position // self.content.file.piece_size
-        self._picker.want_in_order(piece, ahead)
+    def want_in_order(self, reader: Hashable, position: int | None, ahead: int) -> None:
+        """``reader`` is at byte ``position`` and has ``ahead`` bytes before it waits.
+
+        Of several the one that will wait first is looked after.
+        """
+        if position is None:
+            self._readers.pop(reader, None)
+        else:
+            self._readers[reader] = ahead, position
+        self.content.in_order = bool(self._readers)
+        if not self._readers:
+            self._picker.want_in_order(None, 0)
+            return
+        ahead, position = min(self._readers.values())
+        self._picker.want_in_order(position // self.content.file.piece_size, ahead)
 
     # -- Watcher: a transfer counts its own bytes -------------------------------------------
 

@@ -14,13 +14,13 @@ from dragonfly.store.piecestore import TaskFile
 from dragonfly.task.digest import Digest, Hasher, new_hasher
 from dragonfly.wire.constants import SLICE_BYTES
 
-__all__ = ["STEP_BYTES", "WholeCheck"]
+__all__ = ["STEP_BYTES", "WholeCheck", "hash_part"]
 
 STEP_BYTES = 8 * 1024 * 1024
 """Hashed in one job: 5 ms of a thread for SHA-256, 10 for MD5, and a stop is not far."""
 
 
-def _hash_part(file: TaskFile, hasher: Hasher, begin: int, end: int) -> None:
+def hash_part(file: TaskFile, hasher: Hasher, begin: int, end: int) -> None:
     """Feed bytes of the file to ``hasher``; runs on the disk pool."""
     for at in range(begin, end, SLICE_BYTES):
         hasher.update(file.read(at, min(SLICE_BYTES, end - at)))
@@ -81,7 +81,7 @@ class WholeCheck:
             self._position = end
             self.advance()
 
-        job = self._disk.run(("whole", self), _hash_part, file, self._hasher, begin, end)
+        job = self._disk.run(("whole", self), hash_part, file, self._hasher, begin, end)
         job.addBoth(done)
 
     def _compare(self) -> None:

@@ -413,12 +413,23 @@ def test_a_failure_reaches_the_clients_and_ends_the_watching(world: World) -> No
 def test_in_order_reading_reaches_picker_and_fallback(world: World) -> None:
     """The piece that the position is in; nobody any more when it ends."""
     transfer = world.peer().transfer
-    transfer.want_in_order(2 * PIECE + 5, 100)
+    transfer.want_in_order("one", 2 * PIECE + 5, 100)
     assert transfer.content.in_order
     assert (transfer._picker._reader.piece, transfer._picker._reader.ahead_bytes) == (2, 100)
-    transfer.want_in_order(None, 0)
+    transfer.want_in_order("one", None, 0)
     assert not transfer.content.in_order
     assert transfer._picker._reader.piece is None
+
+
+def test_of_several_readers_the_hungriest_is_looked_after(world: World) -> None:
+    """Whoever reports last does not take the place of one that waits."""
+    transfer = world.peer().transfer
+    transfer.want_in_order("waiting", 3 * PIECE, 0)
+    transfer.want_in_order("fed", 0, 2 * PIECE)
+    assert transfer._picker._reader.piece == 3
+    transfer.want_in_order("waiting", None, 0)
+    assert (transfer._picker._reader.piece, transfer._picker._reader.ahead_bytes) == (0, 2 * PIECE)
+    assert transfer.content.in_order
 
 
 # -- the origin ------------------------------------------
