@@ -10,7 +10,7 @@ from dragonfly.daemon.framing import text_headers
 from dragonfly.daemon.http import Answer, Responder
 from dragonfly.errors import ClientGone, DragonflyError, Fault
 
-__all__ = ["answer_in_text", "have_answered"]
+__all__ = ["answer_in_text", "have_answered", "status_of"]
 
 _log = Logger()
 
@@ -32,7 +32,7 @@ async def _answered(answer: Answer, responder: Responder) -> None:
     except DragonflyError as exc:
         if responder.status and not responder.over:
             _log.warn("answer cut after {sent} bytes: {error}", sent=responder.sent, error=str(exc))
-        _settle(responder, _status(exc), str(exc))
+        _settle(responder, status_of(exc), str(exc))
     except Exception:  # noqa: BLE001 - a bug in one answer ends that answer only
         _log.failure("answering a request failed", failure=Failure())
         _settle(responder, 500, "internal error")
@@ -42,7 +42,8 @@ async def _answered(answer: Answer, responder: Responder) -> None:
         _settle(responder, 500, "internal error")
 
 
-def _status(error: DragonflyError) -> int:
+def status_of(error: DragonflyError) -> int:
+    """The status of an answer that says that."""
     if isinstance(error, ClientGone):
         return 400
     return 502 if error.fault is Fault.ORIGIN else 500

@@ -142,11 +142,17 @@ class Outflow:
         self._await_progress()
 
     def _await_progress(self) -> None:
-        self._backlog = socket_backlog(self._transport)
+        self._backlog = socket_backlog(_below_tls(self._transport))
         self._stall.within(self._stall_s)
 
     def _stalled(self) -> None:
-        if socket_backlog(self._transport) < self._backlog:
+        if socket_backlog(_below_tls(self._transport)) < self._backlog:
             self._await_progress()  # slow, but it reads
         else:
             self.abort()
+
+
+def _below_tls(transport: Any) -> Any:
+    """What has the socket."""
+    tls = INegotiated.providedBy(transport)
+    return getattr(transport, "transport", transport) if tls else transport

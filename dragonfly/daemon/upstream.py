@@ -131,6 +131,7 @@ class Upstream:
             raise OriginUnreachable(f"{registry}: it is not asked any more, we are stopping")
         endpoint = self._endpoints.endpoint(registry)
         factory = Factory.forProtocol(lambda: self._link(registry))
+        factory.noisy = False
         dialling = Deferred.fromCoroutine(_connect(endpoint, factory))
         limited = deadline(dialling, self._limits.dial_s, self._clock)
         return await limited.addErrback(_unreachable, registry)
