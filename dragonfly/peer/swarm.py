@@ -37,6 +37,9 @@ from dragonfly.task.identity import Name
 
 __all__ = ["GOODBYE_S", "LINGER_S", "Swarm"]
 
+FRESH_S = 30.0
+"""Credentials count as valid for so long: tokens of registries live for 60 s at least."""
+
 LINGER_S = 5.0
 """An unfinished transfer without clients lives so long: dfget may be back in a moment."""
 
@@ -92,13 +95,21 @@ class Swarm:
     async def at_hand(self, download: Download, name: Name) -> Transfer | None:
         """Have ``download`` join the transfer that runs under ``name``, without registering.
 
-        For names that hold a digest, and callers who need not be admitted.
+        For names that hold a digest, and callers who need not be admitted. What still lacks
+        bytes is registered for now and then all the same, so that the supernode has
+        credentials which are valid.
         """
         await self._ready()
         transfer = self.running(name)
-        if transfer is not None:
-            transfer.join(download)
+        if transfer is None or self._needs_registering(transfer):
+            return None
+        transfer.join(download)
         return transfer
+
+    def _needs_registering(self, transfer: Transfer) -> bool:
+        age_s = self._clock.seconds() - transfer.membership.registered_at
+        needless = transfer.content.finished or transfer.supernode_lost()
+        return not needless and age_s >= FRESH_S
 
     async def through_swarm(self, download: Download, name: Name) -> Transfer | str:
         """Register, and have ``download`` join the transfer of the task that comes back.

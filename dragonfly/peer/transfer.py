@@ -99,6 +99,7 @@ class Transfer:
             supernode, self.reports, clock, equipment.rng, first_s=answer.announce_after
         )
         self._readers: dict[Hashable, tuple[int, int]] = {}
+        self._refused: set[OriginSource] = set()
         self._announcing: Task | None = None
         self._ticking = LoopingCall(self._tick)
         self._ticking.clock = clock
@@ -309,15 +310,29 @@ class Transfer:
     def _limits_changed(self) -> None:
         self._pace.limit(client.local_limit for client in self.clients)
 
+    def another_source(self, refused: OriginSource) -> bool:
+        """Whether a client is left whose credentials the origin has not refused yet.
+
+        When all were refused, all may try again: the supernode may bring it meanwhile.
+        """
+        self._refused.add(refused)
+        if any(source not in self._refused for source in self._sources()):
+            return True
+        self._refused.clear()
+        return False
+
+    def _sources(self) -> list[OriginSource]:
+        """How the clients read the origin, those that may."""
+        found = (client.origin_source() for client in self.clients)
+        return [source for source in found if source is not None]
+
     def _origin_stream(self) -> OriginStream | None:
-        equipment = self._equipment
-        for client in self.clients:
-            source = client.origin_source()
-            if source is not None:
-                return OriginStream(
-                    self.content, source, equipment.disk, self._clock, pace=self._pace.take
-                )
-        return None
+        sources = self._sources()
+        if not sources:
+            return None
+        source = next((each for each in sources if each not in self._refused), sources[0])
+        disk, pace = self._equipment.disk, self._pace.take
+        return OriginStream(self.content, source, disk, self._clock, pace=pace)
 
     def _make_protocol(self, links: Links) -> PeerProtocol:
         def session(now: float) -> PeerSession:

@@ -28,7 +28,7 @@ from dragonfly.peer.equipment import Equipment
 from dragonfly.peer.pace import TotalLimit
 from dragonfly.peer.request import FetchRequest
 from dragonfly.peer.shelf import Shelf
-from dragonfly.peer.swarm import LINGER_S, Swarm
+from dragonfly.peer.swarm import FRESH_S, LINGER_S, Swarm
 from dragonfly.peer.uploader import Uploader
 from dragonfly.sched.slots import UploadSlots
 from dragonfly.signatures import SigningKey
@@ -228,6 +228,22 @@ def test_what_is_at_hand_is_joined_without_a_supernode(scene: Scene) -> None:
     scene.fill(transfer)
     assert scene.swarm.running(NAME) is transfer
     assert len(scene.supernodes.requests) == 1
+
+
+def test_what_lacks_bytes_is_registered_for_now_and_then(scene: Scene) -> None:
+    """The supernode may need credentials that are still valid; what is finished needs none."""
+    transfer = scene.join(answer())
+    asked: Any = FakeDownload()
+    membership = transfer.membership
+    membership.registered_at -= FRESH_S - 1
+    assert result_of(scene.swarm.at_hand(asked, NAME)) is transfer
+    membership.registered_at -= 1
+    assert result_of(scene.swarm.at_hand(asked, NAME)) is None
+    assert scene.join(answer()) is transfer
+    assert result_of(scene.swarm.at_hand(asked, NAME)) is transfer
+    scene.fill(transfer)
+    membership.registered_at -= FRESH_S
+    assert result_of(scene.swarm.at_hand(asked, NAME)) is transfer
 
 
 def test_what_failed_is_not_at_hand(scene: Scene) -> None:
