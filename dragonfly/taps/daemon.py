@@ -10,6 +10,7 @@ from twisted.python import usage
 
 from dragonfly.config import DaemonConfig, load_daemon_config
 from dragonfly.errors import DragonflyError
+from dragonfly.net.allocator import keep_buffers
 from dragonfly.net.openfiles import allow_open_files
 
 __all__ = ["DEFAULT_FILE", "Options", "makeService"]
@@ -95,6 +96,7 @@ def makeService(options: Options, reactor: Any = None) -> IService:
     from dragonfly.daemon.service import make_daemon  # noqa: PLC0415 - imports much
 
     allow_open_files()
+    keep_buffers()
     if reactor is None:
         from twisted.internet import reactor  # noqa: PLC0415 - installs it
     try:

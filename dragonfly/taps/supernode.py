@@ -10,6 +10,7 @@ from twisted.python import usage
 
 from dragonfly.config import SupernodeConfig, load_supernode_config
 from dragonfly.errors import DragonflyError
+from dragonfly.net.allocator import keep_buffers
 from dragonfly.net.openfiles import allow_open_files
 
 __all__ = ["DEFAULT_FILE", "Options", "makeService"]
@@ -71,6 +72,7 @@ def makeService(options: Options, reactor: Any = None) -> IService:
     from dragonfly.supernode.service import make_supernode  # noqa: PLC0415 - imports klein
 
     allow_open_files()
+    keep_buffers()
     if reactor is None:
         from twisted.internet import reactor  # noqa: PLC0415 - installs it
     try:
