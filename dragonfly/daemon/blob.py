@@ -187,8 +187,9 @@ class Blobs:
         """Ask the registry whether this caller may have it, while the download begins."""
         try:
             headers = (*source.headers, *via_headers(responder.head.headers, self._via))
-            asking = Deferred.fromCoroutine(source.client.probe(source.url, headers))
-            reply = await vigil.wait(asking)
+            # What is refused here is asked for once more, straight on: no need to ask twice.
+            asking = source.client.probe(source.url, headers, brief=True)
+            reply = await vigil.wait(Deferred.fromCoroutine(asking))
         except (OriginError, ConfigError) as error:
             note.because(f"the registry's check: {error}")
             return False

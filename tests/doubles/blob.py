@@ -236,8 +236,11 @@ class FakeRegistry(ScriptedReader):
     reply: Any = None
     probed: list[tuple[str, Sequence[tuple[str, str]]]]
 
-    async def probe(self, url: str, headers: Sequence[tuple[str, str]]) -> OriginReply:
+    async def probe(
+        self, url: str, headers: Sequence[tuple[str, str]], *, brief: bool
+    ) -> OriginReply:
         """Say whether this caller may have it."""
+        assert brief, "who is refused asks again anyway"
         self.probed = [*getattr(self, "probed", []), (url, headers)]
         found = self.reply
         if isinstance(found, Deferred):
