@@ -45,6 +45,7 @@ __all__ = [
     "ProtocolError",
     "RemoteProtocolError",
     "StoreError",
+    "StoreUnusable",
     "TaskError",
     "TrackerError",
     "TrackerLost",
@@ -230,6 +231,16 @@ class UnknownTask(TaskError):
 
 class StoreError(DragonflyError):
     """The store on disk cannot do what was asked."""
+
+
+class StoreUnusable(StoreError, SystemExit):
+    """The store cannot be opened; ends a process that does not catch it, as ListenError does."""
+
+    fault = Fault.USER
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.code = text
 
 
 class DiskFull(StoreError):

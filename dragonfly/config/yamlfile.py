@@ -68,6 +68,8 @@ def _compose(text: str, source: str) -> yaml.Node | None:
         raise ConfigError(f"{source}{line}: not YAML: {error.problem}") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{source}: not YAML: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{source}: nested too deeply") from None
 
 
 def entries(node: yaml.Node | None, source: str, what: str) -> Iterator[Entry]:

@@ -31,11 +31,9 @@ from dragonfly.errors import ConfigError, DragonflyError, NoSources, OriginError
 from dragonfly.net.origin import OriginClient
 from dragonfly.net.ranges import ByteRange, Unsatisfiable
 from dragonfly.net.trust import Trust
-from dragonfly.net.urls import parse_target
 from dragonfly.peer.originstream import no_limit
 from dragonfly.peer.request import FetchRequest
 from dragonfly.peer.ways import Reason
-from dragonfly.task.digest import new_hasher
 from dragonfly.task.identity import Name, name_of
 from dragonfly.task.layout import Layout
 
@@ -195,9 +193,9 @@ class Blobs:
             return False
         source.length = reply.length
         if reply.length is None:
-            if reply.url != parse_target(source.url).url:
-                # A storage tells it; a page to log in at, where others end up, may not.
-                note.because("the registry's check: a redirect to what tells no length")
+            if reply.header("docker-content-digest") != str(source.digest):
+                # It may be a page to log in at, made on the fly for those who may not have it.
+                note.because("the registry's check: it tells neither a length nor the digest")
                 return False
             source.length = await self._length(download, vigil)
         if not self._fits(source, download, note):
@@ -209,9 +207,6 @@ class Blobs:
             responder.finish()
             return True
         _start(responder, blob_answer(reply, source.length, wanted))
-        if source.length == 0:
-            responder.finish()
-            return True
         outlet = self._outlet(responder, source, wanted)
         delivery = Delivery(
             download,
@@ -252,9 +247,7 @@ class Blobs:
         if None not in (known, source.length) and known != source.length:
             note.because(f"{known} bytes are known here, the registry announces {source.length}")
             return False
-        if source.length == 0 and new_hasher(source.digest.algorithm).digest() != (
-            source.digest.value
-        ):
+        if source.length == 0:
             note.because("the registry announces no bytes")
             return False
         if download.error is not None:

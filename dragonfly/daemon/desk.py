@@ -117,7 +117,7 @@ def _gone(note: Note) -> None:
 
 def _apologise(responder: Responder, note: Note, error: DragonflyError | CancelledError) -> bool:
     """Say what went wrong, if the client can still be told."""
-    note.because(str(error) or "the request was given up")
+    note.then(str(error) or "the request was given up")
     if responder.over:
         return True
     if responder.status or isinstance(error, CancelledError):

@@ -56,6 +56,7 @@ _TRACES = frozenset(
 _PASSED = (
     "Docker-Distribution-Api-Version",
     "Docker-Content-Digest",
+    "Cache-Control",
     "Content-Type",
     "Content-Encoding",
     "ETag",

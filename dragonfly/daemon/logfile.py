@@ -32,7 +32,7 @@ class LogFile(Service):
     def privilegedStartService(self) -> None:
         """Open the file.
 
-        :raises ConfigError: it cannot be written.
+        :raises ConfigError: it cannot be written; who does not catch it ends with that text.
         """
         super().privilegedStartService()  # type: ignore[no-untyped-call]
         self._open()
@@ -56,6 +56,14 @@ class LogFile(Service):
         try:
             self._file = open(self._path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115
         except OSError as error:
-            raise ConfigError(f"logConfig path {self._path}: {error.strerror}") from None
+            raise _CannotWrite(f"logConfig path {self._path}: {error.strerror}") from None
         self._observer = observer(self._file, self._level)
         self._publisher.addObserver(self._observer)
+
+
+class _CannotWrite(ConfigError, SystemExit):
+    """Ends a process that is starting; its text is all the user needs."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.code = text

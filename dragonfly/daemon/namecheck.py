@@ -38,7 +38,7 @@ class NameCheck:
         await self._answer(cast("Responder", checked), registry, note)  # its facts are only read
         if checked.wrong:
             note.ending = "aborted"
-            note.why = f"{note.why}; then: {checked.wrong}" if note.why else checked.wrong
+            note.then(checked.wrong)
 
 
 def _named(responder: Responder, registry: Registry) -> Digest | None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dragonfly.config import DaemonConfig
-from dragonfly.errors import HomeBusy
+from dragonfly.errors import HomeBusy, HomeUnusable
 from dragonfly.peer.home import Home
 from dragonfly.store.files import atomic_write
 
@@ -20,14 +20,15 @@ class Place:
     """What ``workHome`` and ``localrepo`` say.
 
     :ivar home: the directory of the peer; its lock is the peer's business.
+    :raises HomeUnusable: one begins with ``~`` and nobody knows where that is.
     """
 
     def __init__(self, config: DaemonConfig) -> None:
-        self._peer = Home(Path(config.work_home).expanduser())
+        self._peer = Home(_expanded(config.work_home))
         self.home = self._peer.root
         self._repo: Home | None = None
         if config.local_repo is not None:
-            repo = Home(Path(config.local_repo).expanduser())
+            repo = Home(_expanded(config.local_repo))
             self._repo = repo if repo.root != self.home else None
 
     @property
@@ -66,3 +67,10 @@ class Place:
         """
         text = json.dumps(ports, indent=2) + "\n"
         atomic_write(self.home / PORTS_FILE, text.encode(), 0o644)
+
+
+def _expanded(text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise HomeUnusable(f"home {text} cannot be used: the user has no home directory") from None

@@ -69,7 +69,7 @@ class Relay:
     def body_lost(self, error: Exception) -> None:
         """Cut: a body that is not complete must not look so."""
         if not self._over:
-            self._note.because(str(error))
+            self._note.then(str(error))
             self._responder.unregisterProducer()
             self._responder.abort()
             self._end("aborted")

@@ -33,7 +33,7 @@ from dragonfly.daemon.rules import Rules
 from dragonfly.daemon.status import make_status_site
 from dragonfly.daemon.takeover import DAEMON_ROLE, take_home
 from dragonfly.daemon.upstream import Upstream
-from dragonfly.errors import ConfigError
+from dragonfly.errors import ConfigError, StoreError
 from dragonfly.metrics import DaemonMetrics
 from dragonfly.net.build import build_info
 from dragonfly.net.deadline import deadline
@@ -287,4 +287,7 @@ class DaemonService(MultiService):
             **self._ports(),
             registry=str(self.registry),
         )
-        self._place.write_ports({**self._ports(), "pid": os.getpid()})
+        try:
+            self._place.write_ports({**self._ports(), "pid": os.getpid()})
+        except StoreError as error:  # a full disk: pulls go on all the same
+            _log.warn("scripts are not told of the ports: {error}", error=str(error))

@@ -176,14 +176,19 @@ async def test_parts_that_are_none(world: World) -> None:
 @ensureDeferred
 async def test_no_length(world: World) -> None:
     """The swarm is used all the same; while it does not know the end either, in chunks."""
-    world.origin.put(PATH, BODY, chunked=True, stall_after=1_500_000)
+    page = world.origin.put(PATH, BODY, chunked=True, stall_after=1_500_000)
+    page.headers["Docker-Content-Digest"] = PATH.rpartition("/")[2]
     visitor = await world.mirror.visit(PATH)
     await until(lambda: visitor.answer.status)
     assert "content-length" not in visitor.answer.headers
     visitor.hang_up()
     other = BODY[:-1]
-    world.origin.put(path_of(other), other, chunked=True)
-    assert is_whole(await world.mirror.get(path_of(other)), other)
+    for told in (True, False):
+        page = world.origin.put(path_of(other), other, chunked=True)
+        if told:
+            page.headers["Docker-Content-Digest"] = path_of(other).rpartition("/")[2]
+        assert is_whole(await world.mirror.get(path_of(other)), other)
+        assert (world.mirror.notes[-1].route == "swarm") is told
 
 
 @ensureDeferred

@@ -84,6 +84,16 @@ async def test_it_passes_requests_on_and_counts_them(origin: FakeOrigin, daemon:
 
 
 @ensureDeferred
+async def test_it_serves_where_its_ports_cannot_be_written(
+    tmp_path: Path, origin: FakeOrigin, start: Start
+) -> None:
+    """As on a full disk: pulls go on."""
+    (tmp_path / "home" / "dfdaemon-ports.json").mkdir(parents=True)
+    origin.put("/v2/", b"{}")
+    assert (await (await start()).get("/v2/")).status == 200
+
+
+@ensureDeferred
 async def test_without_supernodes_blobs_come_from_the_registry(
     origin: FakeOrigin, daemon: Daemon
 ) -> None:

@@ -44,6 +44,7 @@ def test_an_empty_dfget_yml_says_nothing(text: str) -> None:
         ("a: b: c\n", [":1", "not YAML"]),
         ("? [a]\n: 1\n", [":1", "not a word"]),
         ("\x00", ["not YAML"]),
+        ("a: " + "[" * 5000, ["too deeply"]),
     ],
 )
 def test_an_error_names_line_key_and_value(text: str, parts: list[str]) -> None:

@@ -263,6 +263,16 @@ def test_a_redirect_to_a_page(scene: BlobScene) -> None:
     assert asked.received == b""
 
 
+def test_a_page_of_no_length(scene: BlobScene) -> None:
+    """It may be made on the fly for who has no rights; what the swarm knows is not for him."""
+    scene.registry.reply = make_reply(length=None)
+    asked = scene.ask()
+    scene.download.know()
+    scene.download.finish()
+    assert scene.straight == [asked.responder]
+    assert asked.received == b""
+
+
 def test_a_part_of_a_page(scene: BlobScene) -> None:
     """Nor is it one for a part that such a page has, too."""
     scene.registry.reply = make_reply(length=2000, url="https://login.example/")
@@ -334,11 +344,10 @@ def test_a_length_that_nobody_knows(scene: BlobScene, swarm: bool) -> None:
 
 
 def test_no_bytes_at_all() -> None:
-    """Complete with its head; the digest of nothing is known."""
+    """There is nothing to share, and the registry's own head is the best."""
     scene = BlobScene(b"")
     asked = scene.ask()
-    assert asked.headers[b"Content-Length"] == b"0"
-    assert complete(asked)
+    assert scene.straight == [asked.responder]
 
 
 def test_no_bytes_where_there_should_be(scene: BlobScene) -> None:

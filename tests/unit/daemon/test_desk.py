@@ -37,11 +37,13 @@ class Answering:
     def __init__(self) -> None:
         self.asked: list[bytes] = []
         self.deed: Deed = fine
+        self.why = ""
 
     async def answer(self, responder: Responder, registry: Registry, note: Note) -> None:
         """Do what the test says."""
         assert registry is PLACE
         self.asked.append(responder.head.target)
+        note.because(self.why)
         await self.deed(responder)
 
 
@@ -167,6 +169,17 @@ def test_errors_before_the_answer(scene: Scene, error: DragonflyError, status: i
     assert str(error).encode() in responder.received
     assert (scene.note.status, scene.note.why) == (status, str(error))
     assert scene.result == [None]
+
+
+def test_what_led_to_an_error(scene: Scene) -> None:
+    """Not only why it was asked straight on, but also why that failed."""
+
+    async def fail(_: Responder) -> None:
+        raise OriginUnreachable("connection refused")
+
+    scene.blobs.why, scene.blobs.deed = "no supernode is configured", fail
+    assert scene.ask(BLOB).status == 502
+    assert scene.note.why == "no supernode is configured; then: connection refused"
 
 
 def test_errors_within_the_answer(scene: Scene) -> None:

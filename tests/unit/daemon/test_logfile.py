@@ -50,5 +50,7 @@ def test_without_a_file_there_is_none() -> None:
 
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     """Before anything else starts."""
-    with pytest.raises(ConfigError, match=r"logConfig path .*absent"):
+    with pytest.raises(ConfigError, match=r"logConfig path .*absent") as raised:
         LogFile(str(tmp_path / "absent" / "log"), verbose=False).privilegedStartService()
+    assert isinstance(raised.value, SystemExit)  # ends twistd with that text, not a traceback
+    assert raised.value.code == str(raised.value)

@@ -188,12 +188,14 @@ class EndingTests(PassthroughTestCase):
     def test_cut(self) -> None:
         """A body that cannot be completed ends in a cut, and it is said why."""
         responder, answering = self.forward()
+        self.note.because("no supernode is configured")
         self.visit.say(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe")
         self.visit.close()
         self.successResultOf(answering)
         assert (bytes(responder.received), responder.ending) == (b"he", "aborted")
         assert responder.producer is None
         assert (self.note.ending, self.note.sent, self.note.status) == ("aborted", 2, 200)
+        assert self.note.why.startswith("no supernode is configured; then: ")
         assert "the body ended after 2 of 5 bytes" in self.note.why
 
     def test_gone_on_the_way(self) -> None:

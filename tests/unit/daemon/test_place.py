@@ -9,7 +9,7 @@ import pytest
 
 from dragonfly.config import DaemonConfig
 from dragonfly.daemon.place import PORTS_FILE, Place
-from dragonfly.errors import HomeBusy
+from dragonfly.errors import HomeBusy, HomeUnusable
 
 
 def place(tmp_path: Path, repo: str | None = None) -> Place:
@@ -27,6 +27,13 @@ def test_the_users_home_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     """The default begins with a tilde."""
     monkeypatch.setenv("HOME", str(tmp_path))
     assert Place(DaemonConfig()).home == tmp_path / ".small-dragonfly"
+
+
+def test_nobody_knows_where_a_tilde_leads() -> None:
+    """A user that is not there."""
+    for config in (DaemonConfig(work_home="~nobody-here/x"), DaemonConfig(local_repo="~no-one/y")):
+        with pytest.raises(HomeUnusable, match="~no"):
+            Place(config)
 
 
 def test_one_process_keeps_layers_in_a_directory(tmp_path: Path) -> None:
