@@ -41,11 +41,15 @@ def main() -> None:
         wheel = next(path for path in built if path.endswith(".whl"))
         run(python, "-m", "pip", "install", "--quiet", wheel, cwd=tmp)
         plugins = run(str(tmp / "venv" / "bin" / "twistd"), "--help", cwd=tmp)
-        require("supernode", plugins, "twistd --help")
+        for role in ("supernode", "dfdaemon"):
+            require(role, plugins, "twistd --help")
         version = run(python, "-m", "dragonfly.dfget", "--version", cwd=tmp)
         script = run(str(tmp / "venv" / "bin" / "dfget"), "--version", cwd=tmp)
         if not version.strip() or version != script:
             sys.exit(f"dfget --version: {version!r} by module, {script!r} by script")
+        number = version.split()[-1]
+        daemon = run(str(tmp / "venv" / "bin" / "dfdaemon"), "version", cwd=tmp)
+        require(f"dfdaemon {number}", daemon, "dfdaemon version")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,16 @@ ROOT = str(Path(__file__).resolve().parents[1])
 # A source tree that is not installed will do, too.
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (ROOT, os.environ.get("PYTHONPATH"))))
 MIB = 1 << 20
+children: list[subprocess.Popen[bytes]] = []
+"""All servers that were started, also those that did not become ready."""
+
+
+def end_children() -> None:
+    """End the servers that still run."""
+    for child in children:
+        child.terminate()
+        child.wait()
+    children.clear()
 
 
 def free_port() -> int:
@@ -128,6 +138,7 @@ class Supernode:
                 stderr=log,
                 cwd=home,
             )
+        children.append(self.process)
         wait_until(ports.exists, "the supernode")
         self.port = int(json.loads(ports.read_text())["http"])
 

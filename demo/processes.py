@@ -61,38 +61,17 @@ class Supernode:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.log = home / "twistd.log"
-        home.mkdir(parents=True)
-        twistd = Path(sysconfig.get_path("scripts")) / "twistd"
-        command = [str(twistd), "--nodaemon", "--pidfile=", f"--logfile={self.log}"]
-        command += ["supernode", f"--home-dir={home}", "--port=0", "--download-port=0"]
-        self.process = subprocess.Popen(
-            [*command, f"--advertise-ip={LOOPBACK}"],
-            cwd=home,
-            env=environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        flags = [f"--home-dir={home}", "--port=0", "--download-port=0"]
+        self.process = twistd(home, "supernode", *flags, f"--advertise-ip={LOOPBACK}")
 
     def wait(self) -> None:
         """Wait until it serves.
 
         :raises DemoError: it does not.
         """
-        ports = self._ports()
-        self.node = f"{LOOPBACK}:{ports['http']}"
-        self.pieces = f"{LOOPBACK}:{ports['pieces']}"
-
-    def _ports(self) -> dict[str, Any]:
-        end = time.monotonic() + START_S
-        while time.monotonic() < end:
-            with suppress(OSError, ValueError):
-                return dict(json.loads((self.home / "ports.json").read_text()))
-            if self.process.poll() is not None:
-                break
-            time.sleep(0.02)
-        raise DemoError(f"the supernode did not start:\n{tail(self.log)}")
+        found = ports(self.home / "ports.json", self.process, self.log)
+        self.node = f"{LOOPBACK}:{found['http']}"
+        self.pieces = f"{LOOPBACK}:{found['pieces']}"
 
     def fetched(self) -> int:
         """Bytes that its CDN read from origins."""
@@ -140,6 +119,37 @@ class Download:
         if self.process.poll() is None:
             self.process.terminate()
             self.process.communicate()
+
+
+def twistd(home: Path, role: str, *flags: str) -> subprocess.Popen[bytes]:
+    """Start a role with a new home, in which it logs to ``twistd.log``."""
+    home.mkdir(parents=True)
+    program = Path(sysconfig.get_path("scripts")) / "twistd"
+    with (home / "twistd.log").open("wb") as log:
+        return subprocess.Popen(
+            [str(program), "--nodaemon", "--pidfile=", role, *flags],
+            cwd=home,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+
+
+def ports(file: Path, process: subprocess.Popen[bytes], log: Path) -> dict[str, Any]:
+    """Wait for the file in which a role writes its ports when it serves; read it.
+
+    :raises DemoError: it does not come.
+    """
+    end = time.monotonic() + START_S
+    while time.monotonic() < end:
+        with suppress(OSError, ValueError):
+            return dict(json.loads(file.read_text()))
+        if process.poll() is not None:
+            break
+        time.sleep(0.02)
+    raise DemoError(f"{file.parent.name} did not start:\n{tail(log)}")
 
 
 def environment() -> dict[str, str]:

@@ -16,6 +16,7 @@ __all__ = [
     "BadMagic",
     "BadMessage",
     "BadRun",
+    "ClientGone",
     "ConfigError",
     "DigestMismatch",
     "DiskFull",
@@ -44,6 +45,7 @@ __all__ = [
     "ProtocolError",
     "RemoteProtocolError",
     "StoreError",
+    "StoreUnusable",
     "TaskError",
     "TrackerError",
     "TrackerLost",
@@ -231,6 +233,16 @@ class StoreError(DragonflyError):
     """The store on disk cannot do what was asked."""
 
 
+class StoreUnusable(StoreError, SystemExit):
+    """The store cannot be opened; ends a process that does not catch it, as ListenError does."""
+
+    fault = Fault.USER
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.code = text
+
+
 class DiskFull(StoreError):
     """No space: the text names the directory, the bytes wanted and the bytes free."""
 
@@ -358,3 +370,12 @@ class DownloadFailed(DragonflyError):
         self.kind = kind
         self.status = status
         self.reason = reason
+
+
+# -- dfdaemon -----------------------------------------------------------------
+
+
+class ClientGone(DragonflyError):
+    """The client of the proxy hung up, fell silent, or broke the framing of its request."""
+
+    fault = Fault.USER

@@ -76,7 +76,12 @@ class RequestBody(Protocol):
         """How long it is; 0: there is none; ``None``: it is chunked."""
 
     def deliver(self, receiver: BodyReceiver) -> None:
-        """Let it flow, once. A client that waits for ``100 Continue`` is told to go on."""
+        """Let it flow, once; what is here already comes inside this call.
+
+        A client that waits for ``100 Continue`` is told to go on, unless the answer has begun.
+
+        :raises RuntimeError: it was taken before.
+        """
 
     def pause(self) -> None:
         """Stop reading; what was read already may still come."""
@@ -100,31 +105,41 @@ class Responder(Protocol):
     over: bool
 
     def on_gone(self, call: Callable[[], None]) -> None:
-        """Call that (once, at once if so already) when the client is gone before the end."""
+        """Call that (once, at once if so already) when the client is gone before the end.
+
+        A client that closes its sending side is gone. It is not called after :meth:`finish`
+        or :meth:`abort`, but it is when :meth:`write` was given more than was announced.
+        """
 
     def start(self, status: int, headers: Headers, *, reason: bytes = b"") -> None:
         """Send status line and headers; those of the connection are the front's own.
 
         With a ``Content-Length`` exactly so many bytes must follow; without one the body is
         chunked, or for HTTP/1.0 ended by closing. Answers to HEAD, and 204 and 304, have no
-        body whatever they announce.
+        body whatever they announce. Without effect once it is :attr:`over`.
 
-        :raises OriginError: a line of it cannot be sent as HTTP.
+        :raises OriginError: a line of it cannot be sent as HTTP, or it is an interim answer
+            (1xx); nothing was sent, and another answer may be started.
+        :raises RuntimeError: it was started before.
         """
 
     def write(self, data: bytes) -> None:
-        """The next bytes of the body; without effect once it is :attr:`over`."""
+        """The next bytes of the body; without effect once it is :attr:`over`.
 
-    def registerProducer(
-        self, producer: IPushProducer | IPullProducer, streaming: bool
-    ) -> None:
-        """Who writes hears when the client does not read."""
+        More than was announced is not sent: the connection is aborted.
+        """
+
+    def registerProducer(self, producer: IPushProducer | IPullProducer, streaming: bool) -> None:
+        """Who writes hears when the client does not read; it is stopped if that is gone."""
 
     def unregisterProducer(self) -> None:
         """Nobody writes any more."""
 
     def finish(self) -> None:
-        """The body is complete. If fewer bytes were written than announced: :meth:`abort`."""
+        """The body is complete. If fewer bytes were written than announced: :meth:`abort`.
+
+        A producer that is still registered is forgotten.
+        """
 
     def abort(self) -> None:
         """Cut the connection: a body that cannot be completed must not look complete."""

@@ -42,3 +42,8 @@ class Note:
         """Give a reason, if none was given yet: the first one explains the rest."""
         if not self.why:
             self.why = why
+
+    def then(self, why: str) -> None:
+        """Give the reason for a bad end, behind what led to it."""
+        if why not in self.why:
+            self.why = f"{self.why}; then: {why}" if self.why else why

@@ -19,12 +19,12 @@ from twisted.python.failure import Failure
 
 from dragonfly.dfget.client import Conversation, Result, connect
 from dragonfly.dfget.fetch import Fetch
-from dragonfly.dfget.logs import log_to
 from dragonfly.dfget.options import Options
 from dragonfly.dfget.progress import Console
 from dragonfly.dfget.server import settings_of
 from dragonfly.dfget.spawn import Background
 from dragonfly.errors import DragonflyError, HomeBusy, PeerGone, StoreError
+from dragonfly.net.logs import log_to
 from dragonfly.peer.equipment import Runtime
 from dragonfly.peer.service import PeerService, make_peer
 from dragonfly.peer.sockpath import socket_path

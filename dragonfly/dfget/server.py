@@ -16,10 +16,11 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from dragonfly.dfget.logs import log_to
 from dragonfly.dfget.options import ServerOptions, parse_server
 from dragonfly.dfget.report import EXIT_OK, exit_code
 from dragonfly.errors import DragonflyError, HomeBusy
+from dragonfly.net.allocator import keep_buffers
+from dragonfly.net.logs import log_to
 from dragonfly.net.openfiles import allow_open_files
 from dragonfly.peer.equipment import Runtime
 from dragonfly.peer.service import PeerService, PeerSettings, make_peer
@@ -38,6 +39,7 @@ def main(argv: Sequence[str]) -> int:
     word = Word(options.ready_fd)
     log_to(sys.stderr, verbose=options.verbose)
     allow_open_files()
+    keep_buffers()
     from twisted.internet import reactor  # noqa: PLC0415 - the command decides when
 
     def make() -> PeerService:

@@ -28,6 +28,7 @@ from dragonfly.errors import (
     TrustError,
 )
 from dragonfly.net.deadline import deadline
+from dragonfly.net.pool import quiet_pool
 from dragonfly.net.reasons import cause, innermost
 from dragonfly.net.sink import BodySink
 from dragonfly.net.urls import Target, parse_target
@@ -160,7 +161,7 @@ def make_client(reactor: Any, trust: IPolicyForHTTPS, *, connect_s: float = 5.0)
     :param trust: usually a :class:`~dragonfly.net.tls.PinnedPolicy`.
     :param connect_s: seconds for each address that is tried.
     """
-    pool = HTTPConnectionPool(reactor, persistent=True)
+    pool = quiet_pool(reactor, persistent=True)
     pool.cachedConnectionTimeout = 30
     # A call that died with its connection may have been carried out: the caller
     # decides about repeating it.

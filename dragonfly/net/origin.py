@@ -14,7 +14,7 @@ import attrs
 from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
-from twisted.web.client import Agent, HTTPConnectionPool
+from twisted.web.client import Agent
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
 
@@ -32,6 +32,7 @@ from dragonfly.net.addresses import CheckedEndpoints, FetchPolicy
 from dragonfly.net.deadline import deadline
 from dragonfly.net.doubts import Doubts
 from dragonfly.net.drain import discard
+from dragonfly.net.pool import quiet_pool
 from dragonfly.net.reasons import cause, innermost, untrusted
 from dragonfly.net.redirects import REDIRECTS, Walk
 from dragonfly.net.reply import OriginReply, Validating, read_reply, strong
@@ -46,6 +47,8 @@ USER_AGENT = f"dragonfly/{dragonfly.__version__}"
 MAX_WAITING = 16
 # Some servers never answer a HEAD; a GET is tried while the caller still waits.
 HEAD_S = 10.0
+# What servers that allow HEAD to fewer than GET do not answer: those say 403 or 405.
+_BELIEVED = frozenset({401, 404})
 
 _Pairs = Iterable[tuple[str, str]]
 
@@ -122,20 +125,22 @@ class OriginClient:
             trust=(trust or Trust()).policy(),
             timeout_s=connect_s,
         )
-        self._pool = HTTPConnectionPool(reactor, persistent=True)
+        self._pool = quiet_pool(reactor, persistent=True)
         self._pool.maxPersistentPerHost = 4
         self._pool.cachedConnectionTimeout = 30
         # A connection is used again only for probes that tell nothing of who
         # asks: some servers tie a login to the connection, and bytes sent
         # beyond the end of one body would pass for the next answer.
-        once = HTTPConnectionPool(reactor, persistent=False)
+        once = quiet_pool(reactor, persistent=False)
         self._shared = Agent.usingEndpointFactory(reactor, endpoints, self._pool)
         self._single = Agent.usingEndpointFactory(reactor, endpoints, once)
         self._turns: WeakValueDictionary[tuple[str, str, int], DeferredSemaphore]
         self._turns = WeakValueDictionary()
         self._doubts = Doubts()
 
-    async def probe(self, url: str, headers: _Pairs, *, follow: bool = True) -> OriginReply:
+    async def probe(
+        self, url: str, headers: _Pairs, *, follow: bool = True, brief: bool = False
+    ) -> OriginReply:
         """Return what a GET would be answered, without its body.
 
         A HEAD, and where that tells nothing, a GET for one byte, whose answer
@@ -144,10 +149,12 @@ class OriginClient:
         in the answer to the GET that follows, which is remembered.
 
         :param follow: with ``False`` a redirect is an answer too (status 3xx).
+        :param brief: no answer to HEAD, 401 and 404 are final: for callers who ask for the
+            content itself then, and need not wait for the same twice.
         """
         headers = tuple(headers)
         if url not in self._doubts:
-            reply = await self._probe_by_head(url, headers, follow=follow)
+            reply = await self._probe_by_head(url, headers, follow=follow, brief=brief)
             if reply is not None:
                 return reply
         return await self._probe_by_get(url, headers, follow=follow)
@@ -203,7 +210,7 @@ class OriginClient:
         return closing
 
     async def _probe_by_head(
-        self, url: str, headers: _Pairs, *, follow: bool
+        self, url: str, headers: _Pairs, *, follow: bool, brief: bool
     ) -> OriginReply | None:
         """The answer to a HEAD; ``None``: it says nothing about a GET."""
         try:
@@ -213,9 +220,11 @@ class OriginClient:
             raise
         except OriginUnreachable:
             self._doubts.add(url)  # the next caller need not wait for the same
+            if brief:
+                raise
             return None
         except OriginRefused as exc:
-            if exc.status < 400:
+            if exc.status < 400 or (brief and exc.status in _BELIEVED):
                 raise
             return None
         discard(response, self._reactor)

@@ -19,6 +19,7 @@ from dragonfly.peer.pieces import PieceIntake, Verdict
 from dragonfly.signatures import KeyRing
 from dragonfly.store.piecestore import TaskFile
 from dragonfly.task.bitfield import Bitfield
+from dragonfly.task.digest import Digest
 from dragonfly.task.layout import Layout
 from dragonfly.task.manifest import Manifest, parse_run
 
@@ -77,6 +78,8 @@ class Content:
     :ivar have: verified pieces, which may be given to others.
     :ivar in_order: somebody reads from the front while it comes.
     :ivar extra: pieces that only the origin vouches for: for the user, never for others.
+    :ivar spoilt: all is here, and it is not what its name says: nobody is to have it.
+    :ivar vouched: digests of the whole that were compared, and the file's stamp then.
     """
 
     _log = Logger()
@@ -102,6 +105,8 @@ class Content:
         self._to_check: list[int] = []
         self._checking = False
         self.wrong_from_origin = False
+        self.spoilt = False
+        self.vouched: dict[Digest, tuple[int, int, int]] = {}
 
     # -- facts --------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IConsumer, IDelayedCall
 from twisted.logger import Logger
 
 from dragonfly.errors import (
+    DigestMismatch,
     DragonflyError,
     NoSources,
     OriginChanged,
@@ -28,6 +29,7 @@ from dragonfly.peer.audience import Audience
 from dragonfly.peer.content import Content
 from dragonfly.peer.equipment import Equipment
 from dragonfly.peer.originstream import OriginSource
+from dragonfly.peer.prefix import Prefix
 from dragonfly.peer.reader import OrderedReader
 from dragonfly.peer.request import FetchRequest
 from dragonfly.peer.search import Search
@@ -175,6 +177,13 @@ class Download:
         reader.advance(self.layout.length)
         return reader
 
+    def prefix(self) -> Prefix:
+        """The front of the file as it is now, to be released by the caller.
+
+        :raises TaskError: the download has not begun.
+        """
+        return Prefix(self.file, self._equipment.disk)
+
     # -- Ready (for readers) -----------------------------------------------------------------
 
     def ready_to(self, begin: int) -> int:
@@ -185,10 +194,12 @@ class Download:
         """A reader moved on, or ended."""
         if position is None and reader in self._readers:
             self._readers.remove(reader)
-        if self._joined is None or self.ended:
+        if self._joined is None:
             return
-        ahead = self.ready_to(position) - position if position is not None else 0
-        self._joined.want_in_order(position, ahead)
+        if position is None or self.ended:
+            self._joined.want_in_order(reader, None, 0)
+        else:
+            self._joined.want_in_order(reader, position, self.ready_to(position) - position)
 
     # -- Client of a transfer -----------------------------------------------------------------
 
@@ -323,7 +334,12 @@ class Download:
         await finish
         if self._check is not None:
             self._check.advance()
-            await self._check.result()
+            try:
+                await self._check.result()
+            except DigestMismatch:
+                # One that is not in the name may be this caller's mistake.
+                content.spoilt = content.spoilt or digest == name.digest
+                raise
 
     def _introduce(self, content: Content) -> None:
         """Tell of the layout and of what is here already."""
@@ -374,8 +390,6 @@ class Download:
             timeout.cancel()
 
     def _stop_readers(self, error: Exception) -> None:
-        if self._readers and self._joined is not None:
-            self._joined.want_in_order(None, 0)
         for reader in list(self._readers):
             reader.fail(error)
 

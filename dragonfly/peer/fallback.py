@@ -19,13 +19,14 @@ from dragonfly.errors import (
     NoSources,
     OriginChanged,
     OriginError,
+    OriginRefused,
     VersionUnknown,
 )
 from dragonfly.net.reply import Validating, strong
 from dragonfly.net.tasks import Task, TaskSet
 from dragonfly.peer.content import Content
 from dragonfly.peer.hunger import Hunger
-from dragonfly.peer.originstream import OriginStream
+from dragonfly.peer.originstream import OriginSource, OriginStream
 
 __all__ = ["ALONE_S", "LOST_S", "PATIENCE_S", "STUCK_S", "TRIES", "Fallback", "Situation"]
 
@@ -74,6 +75,9 @@ class Situation(Protocol):
 
     def reading_origin(self, how: str) -> None:
         """The origin is being read from now on; ``how``: for the user."""
+
+    def another_source(self, refused: OriginSource) -> bool:
+        """The origin refused that one: whether another client has one to try."""
 
 
 class Fallback:
@@ -202,6 +206,10 @@ class Fallback:
             raise
         except OriginChanged as error:
             self._content.fail(error)
+        except OriginRefused as error:
+            if not self._situation.another_source(stream.source):
+                self._not_before = self._clock.seconds() + RETRY_S
+                self._failed(error)
         except DragonflyError as error:
             self._not_before = self._clock.seconds() + RETRY_S
             self._failed(error)

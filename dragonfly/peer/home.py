@@ -94,7 +94,8 @@ class Home:
                 raise HomeBusy(f"another process serves the home {self.root}") from error
             raise HomeUnusable(f"cannot lock {self.root}: {error.strerror}") from error
         os.truncate(fd, 0)
-        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        with suppress(OSError):  # for people only; a full disk must not keep us out of the home
+            os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
         self._lock_fd = fd
 
     def unlock(self) -> None:

@@ -16,7 +16,10 @@ ORPHAN_S = 600.0
 
 
 class Membership:
-    """What a register answer gave, kept fresh by announces; the gate of its connections."""
+    """What a register answer gave, kept fresh by announces; the gate of its connections.
+
+    :ivar registered_at: when a client's credentials last came to the supernode.
+    """
 
     def __init__(self, answer: RegisterAnswer, now: float) -> None:
         self.task = answer.task
@@ -26,6 +29,7 @@ class Membership:
         self.grant = answer.grant
         self.port = 0
         self.heard_at = now
+        self.registered_at = now
         self._offset = answer.now - now
 
     def supernode_time(self, now: float) -> float:
@@ -43,6 +47,7 @@ class Membership:
         """Another registration in the same version of the task."""
         for key in answer.keys:
             self.keys.add(key)
+        self.registered_at = now
         self.renew(answer.grant, answer.now, now)
 
     def orphaned(self, now: float) -> bool:

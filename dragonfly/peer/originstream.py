@@ -40,6 +40,7 @@ class OriginStream:
     """One reader of the origin for one content.
 
     :param pace: seconds to wait after that many bytes (rate limits).
+    :ivar source: the caller's way to it.
     """
 
     def __init__(
@@ -51,8 +52,8 @@ class OriginStream:
         *,
         pace: Callable[[int, float], float] = no_limit,
     ) -> None:
+        self.source = source
         self._content = content
-        self._source = source
         self._disk = disk
         self._clock = clock
         self._pace = pace
@@ -106,7 +107,7 @@ class OriginStream:
             content.set_length(feed.position)
 
     async def _get(self, first: int, validator: Validating | None) -> OriginBody:
-        source = self._source
+        source = self.source
         start = first * self._content.file.piece_size
         return await source.client.get(source.url, source.headers, start=start, validator=validator)
 

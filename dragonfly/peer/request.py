@@ -15,6 +15,10 @@ class FetchRequest:
     """One download as its client wants it. Rates are bytes per second, times seconds.
 
     ``headers`` and ``url`` may hold credentials, so they are not shown by ``repr``.
+
+    :ivar admitted: the caller asks the origin himself, and gives nothing out before it said
+        yes: what is in work here under the name of its digest is joined without asking the
+        supernode, which may be slow, or down.
     """
 
     url: str = attrs.field(repr=False)
@@ -33,3 +37,4 @@ class FetchRequest:
     cacerts: str | None = None
     insecure: bool = False
     callsystem: str = ""
+    admitted: bool = False

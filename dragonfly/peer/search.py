@@ -45,6 +45,9 @@ class Search:
             return await self._ways.alone(download, name, private=False)
         if self._swarm_gave_up:
             return await self._ways.alone(download, name, private=False)
+        at_hand = await self._at_hand(name)
+        if at_hand is not None:
+            return at_hand
         try:
             found = await self._ways.through_swarm(download, name)
         except OriginRefused:
@@ -52,6 +55,12 @@ class Search:
         except (TrackerError, OriginUnreachable) as error:
             return await self._without_swarm(name, error)
         return await self._directly(name, found) if isinstance(found, str) else found
+
+    async def _at_hand(self, name: Name) -> Joinable | None:
+        """What cannot be another version, for a caller whose rights need no asking."""
+        if not self._download.request.admitted or name.digest is None:
+            return None
+        return await self._ways.at_hand(self._download, name)
 
     async def _directly(self, name: Name, why: str) -> Joinable:
         """The content is not to be shared: fetch it for this user only."""

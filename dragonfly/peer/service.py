@@ -36,12 +36,14 @@ from dragonfly.peer.local import LocalFactory, LocalServer
 from dragonfly.peer.localport import LocalPort
 from dragonfly.peer.pace import TotalLimit
 from dragonfly.peer.request import FetchRequest
+from dragonfly.peer.room import Room
 from dragonfly.peer.shelf import Shelf
 from dragonfly.peer.supernodes import Supernodes
 from dragonfly.peer.swarm import Swarm
 from dragonfly.peer.uploader import Uploader
 from dragonfly.sched.slots import UploadSlots
 from dragonfly.store.piecestore import PieceStore
+from dragonfly.task.identity import Name
 
 __all__ = ["CLOSE_S", "SLOTS", "WATCH_S", "PeerService", "PeerSettings", "make_peer"]
 
@@ -64,6 +66,12 @@ class PeerSettings:
         supernode sees.
     :ivar alive_s: idle for so long, the service is ended; ``None``: never.
     :ivar expire_s: a finished content that nobody used for so long is deleted.
+    :ivar share_s: after so long without use it leaves the swarm, if it is not deleted then.
+    :ivar keep_free: whether finished contents leave earlier where the disk is short of
+        space, see :mod:`dragonfly.peer.room`.
+    :ivar store: where contents are kept, which nobody else uses; ``None``: in the home.
+    :ivar total_limit: bytes for each second of all downloads together.
+    :ivar role: how this process calls itself to whoever asks on the home's socket.
     """
 
     home: Path
@@ -71,6 +79,11 @@ class PeerSettings:
     address: str = ""
     alive_s: float | None = None
     expire_s: float = 180.0
+    share_s: float = float("inf")
+    keep_free: bool = False
+    store: Path | None = None
+    total_limit: int | None = None
+    role: str = "peer"
 
 
 def make_peer(settings: PeerSettings, runtime: Runtime) -> PeerService:
@@ -94,6 +107,9 @@ class PeerService(MultiService):
     :ivar pieces: the port for other peers.
     :ivar swarm: its tasks.
     :ivar key: its identity.
+    :ivar origins: its clients for origins; they end with it.
+    :ivar total: the limit of all its downloads together.
+    :ivar served_bytes: sent to other peers so far.
     :ivar finished: fires with the reason when there is no more to do here: the peer was
         idle for long, or asked to stop. Whoever runs the service stops it then.
     """
@@ -101,6 +117,7 @@ class PeerService(MultiService):
     def __init__(self, settings: PeerSettings, runtime: Runtime, home: Home) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.finished: OneShot[str] = OneShot()
+        self.served_bytes = 0
         self._settings = settings
         self._runtime = runtime
         self._reactor = runtime.reactor
@@ -121,11 +138,13 @@ class PeerService(MultiService):
     def _make_parts(self) -> None:
         reactor, pins = self._reactor, self._home.pins()
         self._disk = DiskPool(reactor)
-        self._store = PieceStore(self._home.store)
+        self._store = PieceStore(self._settings.store or self._home.store)
         self._control = make_client(reactor, PinnedPolicy(pins.get, pins.learn))
         self._dialler = PeerDialler(reactor)
-        self._origins = Origins(reactor)
+        self.origins = Origins(reactor)
         self._uploader = Uploader(UploadSlots(SLOTS), reactor, self._disk, on_served=self._served)
+        self.total = TotalLimit()
+        self.total.set(self._settings.total_limit)
         self._equipment = Equipment(
             reactor=reactor,
             rng=self._runtime.rng,
@@ -134,13 +153,16 @@ class PeerService(MultiService):
             store=self._store,
             uploader=self._uploader,
             supernodes=Supernodes(self.key, self._control, pins=str(self._home.pins().path)),
-            origins=self._origins,
+            origins=self.origins,
             tasks=self._tasks,
             dial=self._dialler,
             announced=self.announced,
-            total=TotalLimit(),
+            total=self.total,
         )
         self.swarm = Swarm(self._equipment, Shelf(self._store, self._disk))
+        if self._settings.keep_free:
+            store = self._store.root
+            Room(store, self._disk, self.swarm, reactor).setServiceParent(self)  # type: ignore[no-untyped-call]
 
     def _make_ports(self) -> None:
         reactor = self._reactor
@@ -216,7 +238,7 @@ class PeerService(MultiService):
         await self._tasks.cancel_all()
         await self._connections_end()
         self._uploader.stop()
-        await self._origins.close()
+        await self.origins.close()
         await self._control.close()
         if self._disk.running:
             await self._disk.stop()
@@ -244,12 +266,16 @@ class PeerService(MultiService):
         """
         if not self.running:
             raise TaskError("this peer is stopping")
-        self._equipment.total.set(request.total_limit)
+        self.total.set(request.total_limit)
         download = Download(request, self._equipment, self.swarm)
         self._downloads.add(download)
         download.done.wait().addBoth(self._ended, download)
         download.start()
         return download
+
+    def holds(self, name: Name) -> bool:
+        """Whether that is in work here, so that an admitted caller needs no supernode."""
+        return self.swarm.running(name) is not None
 
     def _ended(self, _: object, download: Download) -> None:
         self._downloads.discard(download)
@@ -260,6 +286,7 @@ class PeerService(MultiService):
         return {
             "version": dragonfly.__version__,
             "pid": os.getpid(),
+            "role": self._settings.role,
             "home": str(self._home.root),
             "port": self.pieces.port,
             "clients": self._clients,
@@ -281,6 +308,7 @@ class PeerService(MultiService):
 
     def _served(self, peer: Any, file: Any, length: int) -> None:
         self._used_at = self._reactor.seconds()
+        self.served_bytes += length
         self.swarm.served(peer, file, length)
 
     def _client_came(self, change: int) -> None:
@@ -288,7 +316,7 @@ class PeerService(MultiService):
         self._used_at = self._reactor.seconds()
 
     def _look(self) -> None:
-        self.swarm.expire(self._settings.expire_s)
+        self.swarm.expire(self._settings.expire_s, share_s=self._settings.share_s)
         alive_s = self._settings.alive_s
         idle_s = self._reactor.seconds() - self._used_at
         if alive_s is None or self._clients or self._downloads or idle_s < alive_s:

@@ -21,7 +21,7 @@ from dragonfly.control.messages import Holding
 from dragonfly.errors import JournalCorrupt, StoreError
 from dragonfly.net.disk import DiskPool
 from dragonfly.net.fanout import OneShot
-from dragonfly.store.gc import Entry, expired
+from dragonfly.store.gc import Entry, expired, surplus
 from dragonfly.store.piecestore import PieceStore, TaskFile
 from dragonfly.task.bitfield import Bitfield
 from dragonfly.task.layout import Layout
@@ -190,6 +190,26 @@ class Shelf:
         for task in gone:
             self.remove(task)
         return gone
+
+    def make_room(self, wanted: int) -> int:
+        """Delete what nobody uses, the longest unused first, until ``wanted`` bytes are gone.
+
+        :return: the bytes that are; fewer if there is no more.
+        """
+        sizes = {each.task: each.length or 0 for each in self}
+        entries = [
+            Entry(
+                task=each.task,
+                last_used=each.last_used,
+                in_use=each.in_use,
+                size=sizes[each.task],
+            )
+            for each in self
+        ]
+        gone = surplus(entries, wanted=wanted)
+        for task in gone:
+            self.remove(task)
+        return sum(sizes[task] for task in gone)
 
     def _opened(self, file: TaskFile) -> None:
         file.retain()

@@ -7,7 +7,7 @@ the version that is here. Nobody signed for these bytes, so they are never given
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Hashable
 from typing import Any
 
 from twisted.internet.defer import CancelledError
@@ -15,7 +15,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from dragonfly.control.messages import Validator
-from dragonfly.errors import DragonflyError, OriginChanged, OriginError
+from dragonfly.errors import DragonflyError, OriginChanged, OriginError, StoreError
 from dragonfly.net.origin import OriginBody
 from dragonfly.net.reply import strong
 from dragonfly.net.tasks import Task
@@ -98,7 +98,7 @@ class Solo:
             self.stop()
             self._unused(self)
 
-    def want_in_order(self, position: int | None, ahead: int) -> None:
+    def want_in_order(self, reader: Hashable, position: int | None, ahead: int) -> None:
         """The origin is read in order anyway."""
 
     def stop(self) -> None:
@@ -111,9 +111,15 @@ class Solo:
         self._pace.limit(client.local_limit for client in self.clients)
 
     async def _read(self, body: OriginBody) -> None:
-        """Read to the end, going on where the origin broke off."""
+        """Read to the end, going on where the origin broke off.
+
+        Over only when the disk has it: who asks anew before that would stop what others wait for.
+        """
         try:
             await self._read_all(body)
+            first = await self._first_missing()
+            if not self.content.finished and self.content.error is None:
+                raise StoreError(f"{self.content.file.path}: piece {first} was not stored")
         except CancelledError:
             raise
         except DragonflyError as error:

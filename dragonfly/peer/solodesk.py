@@ -102,7 +102,8 @@ class SoloDesk:
         old = self._open.pop(task, None)
         if old is not None:  # its clients have all of it, or know that it failed
             old.stop()
-            self._shelf.give_back(old.content.file, old.content.extra)
+            content = old.content
+            self._shelf.give_back(content.file, content.extra, keep=not content.spoilt)
         body = await self._resumed(task, asked)
         return body if body is not None else await self._anew(task, asked)
 
@@ -162,7 +163,8 @@ class SoloDesk:
         content = solo.content
         if self._open.get(solo.task) is solo:
             del self._open[solo.task]
-            keep = not (content.finished and solo.task in self._private)
+            keep = not content.spoilt
+            keep = keep and not (content.finished and solo.task in self._private)
             self._shelf.give_back(content.file, content.extra, keep=keep)
             self._private.discard(solo.task)
 

@@ -37,6 +37,9 @@ from dragonfly.task.identity import Name
 
 __all__ = ["GOODBYE_S", "LINGER_S", "Swarm"]
 
+FRESH_S = 30.0
+"""Credentials count as valid for so long: tokens of registries live for 60 s at least."""
+
 LINGER_S = 5.0
 """An unfinished transfer without clients lives so long: dfget may be back in a moment."""
 
@@ -75,6 +78,12 @@ class Swarm:
         """All that run."""
         return list(self._transfers.values())
 
+    def running(self, name: Name) -> Transfer | None:
+        """The transfer of what was used last under ``name``, if others may still join it."""
+        shelved = self.shelf.named(name.id)
+        transfer = self._transfers.get(shelved.task) if shelved is not None else None
+        return transfer if transfer is not None and _fresh(transfer) else None
+
     def served(self, peer: PeerProtocol, file: TaskFile, length: int) -> None:  # noqa: ARG002
         """The uploader gave ``length`` bytes of ``file`` to a neighbour."""
         transfer = self._transfers.get(file.task)
@@ -82,6 +91,25 @@ class Swarm:
             transfer.served(length)
 
     # -- Ways -----------------------------------------------------------------------------
+
+    async def at_hand(self, download: Download, name: Name) -> Transfer | None:
+        """Have ``download`` join the transfer that runs under ``name``, without registering.
+
+        For names that hold a digest, and callers who need not be admitted. What still lacks
+        bytes is registered for now and then all the same, so that the supernode has
+        credentials which are valid.
+        """
+        await self._ready()
+        transfer = self.running(name)
+        if transfer is None or self._needs_registering(transfer):
+            return None
+        transfer.join(download)
+        return transfer
+
+    def _needs_registering(self, transfer: Transfer) -> bool:
+        age_s = self._clock.seconds() - transfer.membership.registered_at
+        needless = transfer.content.finished or transfer.supernode_lost()
+        return not needless and age_s >= FRESH_S
 
     async def through_swarm(self, download: Download, name: Name) -> Transfer | str:
         """Register, and have ``download`` join the transfer of the task that comes back.
@@ -163,11 +191,11 @@ class Swarm:
         transfer = self._transfers.get(answer.task)
         if transfer is None:
             return None
-        fresh = transfer.content.error is None and not transfer.outdated
-        if fresh and transfer.reports.same(answer):
+        if _fresh(transfer) and transfer.reports.same(answer):
             transfer.reports.registered(answer, request)
             return transfer
-        self._end(transfer, OriginChanged("the supernode has fetched it anew"))
+        error = OriginChanged("the supernode has fetched it anew")
+        self._end(transfer, error, keep=not transfer.content.spoilt)
         return None
 
     async def _open(
@@ -202,8 +230,11 @@ class Swarm:
 
     # -- time and the end ------------------------------------------------------------------
 
-    def expire(self, idle_s: float) -> None:
-        """End what nobody waits for, and what has served nobody for ``idle_s``."""
+    def expire(self, idle_s: float, *, share_s: float = float("inf")) -> None:
+        """End what nobody waits for; delete what has served nobody for ``idle_s``.
+
+        :param share_s: what has served nobody for so long is only shared no more.
+        """
         now = self._clock.seconds()
         for transfer in self.transfers:
             if transfer.clients:
@@ -212,9 +243,27 @@ class Swarm:
             if not transfer.content.finished or transfer.content.error is not None:
                 if idle >= LINGER_S:
                     self._leave(transfer, keep=True)
-            elif transfer.outdated or idle >= idle_s:
-                self._leave(transfer, keep=False)
+            elif not _fresh(transfer) or idle >= min(idle_s, share_s):
+                self._leave(transfer, keep=_fresh(transfer) and share_s < idle_s)
         self.shelf.expire(idle_s)
+
+    def make_room(self, wanted: int, *, idle_s: float) -> int:
+        """Delete what nobody uses until ``wanted`` bytes are gone; give how many are.
+
+        What is shared comes last, the longest unused first.
+
+        :param idle_s: what is shared leaves only if it has served nobody for so long.
+        """
+        freed = self.shelf.make_room(wanted)
+        now = self._clock.seconds()
+        for transfer in sorted(self.transfers, key=lambda each: each.last_used):
+            if freed >= wanted:
+                break
+            idle = not transfer.clients and now - transfer.last_used >= idle_s
+            if idle and transfer.content.finished:
+                freed += transfer.content.layout.length or 0
+                self._leave(transfer, keep=False)
+        return freed
 
     def _leave(self, transfer: Transfer, *, keep: bool) -> None:
         self._end(transfer, keep=keep)
@@ -242,6 +291,12 @@ class Swarm:
         await DeferredList(
             [deadline(call, GOODBYE_S, self._clock) for call in calls], consumeErrors=True
         )
+
+
+def _fresh(transfer: Transfer) -> bool:
+    """Whether others may still join it."""
+    content = transfer.content
+    return content.error is None and not content.spoilt and not transfer.outdated
 
 
 def _what(download: Download) -> tuple[object, ...]:

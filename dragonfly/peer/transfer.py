@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Hashable
 from typing import Protocol
 
 from twisted.internet.task import LoopingCall
@@ -97,6 +98,8 @@ class Transfer:
         self._announcer = Announcer(
             supernode, self.reports, clock, equipment.rng, first_s=answer.announce_after
         )
+        self._readers: dict[Hashable, tuple[int, int]] = {}
+        self._refused: set[OriginSource] = set()
         self._announcing: Task | None = None
         self._ticking = LoopingCall(self._tick)
         self._ticking.clock = clock
@@ -205,11 +208,21 @@ class Transfer:
 
     # -- for downloads -----------------------------------------------------------------------
 
-    def want_in_order(self, position: int | None, ahead: int) -> None:
-        """Somebody reads at byte ``position`` and has ``ahead`` bytes before it waits."""
-        self.content.in_order = position is not None
-        piece = None if position is None else position // self.content.file.piece_size
-        self._picker.want_in_order(piece, ahead)
+    def want_in_order(self, reader: Hashable, position: int | None, ahead: int) -> None:
+        """``reader`` is at byte ``position`` and has ``ahead`` bytes before it waits.
+
+        Of several the one that will wait first is looked after.
+        """
+        if position is None:
+            self._readers.pop(reader, None)
+        else:
+            self._readers[reader] = ahead, position
+        self.content.in_order = bool(self._readers)
+        if not self._readers:
+            self._picker.want_in_order(None, 0)
+            return
+        ahead, position = min(self._readers.values())
+        self._picker.want_in_order(position // self.content.file.piece_size, ahead)
 
     # -- Watcher: a transfer counts its own bytes -------------------------------------------
 
@@ -297,15 +310,29 @@ class Transfer:
     def _limits_changed(self) -> None:
         self._pace.limit(client.local_limit for client in self.clients)
 
+    def another_source(self, refused: OriginSource) -> bool:
+        """Whether a client is left whose credentials the origin has not refused yet.
+
+        When all were refused, all may try again: the supernode may bring it meanwhile.
+        """
+        self._refused.add(refused)
+        if any(source not in self._refused for source in self._sources()):
+            return True
+        self._refused.clear()
+        return False
+
+    def _sources(self) -> list[OriginSource]:
+        """How the clients read the origin, those that may."""
+        found = (client.origin_source() for client in self.clients)
+        return [source for source in found if source is not None]
+
     def _origin_stream(self) -> OriginStream | None:
-        equipment = self._equipment
-        for client in self.clients:
-            source = client.origin_source()
-            if source is not None:
-                return OriginStream(
-                    self.content, source, equipment.disk, self._clock, pace=self._pace.take
-                )
-        return None
+        sources = self._sources()
+        if not sources:
+            return None
+        source = next((each for each in sources if each not in self._refused), sources[0])
+        disk, pace = self._equipment.disk, self._pace.take
+        return OriginStream(self.content, source, disk, self._clock, pace=pace)
 
     def _make_protocol(self, links: Links) -> PeerProtocol:
         def session(now: float) -> PeerSession:

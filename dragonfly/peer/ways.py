@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Protocol
 
 from dragonfly.peer.content import Content
@@ -56,12 +57,15 @@ class Joinable(Protocol):
     def leave(self, client: Client) -> None:
         """This client wants it no more."""
 
-    def want_in_order(self, position: int | None, ahead: int) -> None:
-        """Where a reader is, and how much it has ahead."""
+    def want_in_order(self, reader: Hashable, position: int | None, ahead: int) -> None:
+        """Where ``reader`` is, and how much it has ahead; ``None``: it has ended."""
 
 
 class Ways(Protocol):
     """How content is found: the registry of this peer's tasks."""
+
+    async def at_hand(self, download: Download, name: Name) -> Joinable | None:
+        """Join what is in work here under that very digest; ``None``: there is nothing."""
 
     async def through_swarm(self, download: Download, name: Name) -> Joinable | str:
         """Register and join; a text: the content is not to be shared, and why."""

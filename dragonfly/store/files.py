@@ -15,6 +15,7 @@ from dragonfly.errors import DiskFull, StoreError
 __all__ = [
     "atomic_write",
     "copy_range",
+    "disk_bytes",
     "free_bytes",
     "fsync_dir",
     "naming",
@@ -49,6 +50,16 @@ def naming(path: str | os.PathLike[str], wanted: int = 0) -> Iterator[None]:
             free = free_bytes(directory)
             raise DiskFull(f"{directory} is full: {wanted} bytes wanted, {free} free") from error
         raise StoreError(f"{os.fspath(path)}: {error.strerror or error}") from error
+
+
+def disk_bytes(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """Give the bytes that an ordinary user may still write there, and those of the whole disk.
+
+    :raises StoreError: nobody can tell.
+    """
+    with naming(path):
+        status = os.statvfs(path)
+    return status.f_bavail * status.f_frsize, status.f_blocks * status.f_frsize
 
 
 def free_bytes(path: str | os.PathLike[str]) -> int:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
-from dragonfly.errors import StoreError
+from dragonfly.errors import StoreError, StoreUnusable
 from dragonfly.store.descriptors import Descriptors
 from dragonfly.store.files import atomic_write, naming
 from dragonfly.store.taskfile import TaskFile
@@ -47,9 +47,15 @@ class PieceStore:
 
         What a crash left of making or removing a task is deleted.
 
-        :raises StoreError: it is of another version (nothing is touched), or cannot be
+        :raises StoreUnusable: it is of another version (nothing is touched), or cannot be
             written.
         """
+        try:
+            self._open()
+        except StoreError as error:
+            raise StoreUnusable(str(error)) from None
+
+    def _open(self) -> None:
         marker = self.root / "format"
         with naming(marker):
             text = marker.read_bytes().decode("utf-8", "replace") if marker.exists() else ""

@@ -165,6 +165,16 @@ class TaskFile:
         with self._use_data() as descriptor:
             return pread_exact(descriptor, length, offset, self.path)
 
+    def stamp(self) -> tuple[int, int, int]:
+        """Inode, length and time of the last write: as long as they are the same, so is the
+        content, but for what a disk does by itself.
+
+        :raises StoreError: the file cannot be looked at.
+        """
+        with self._use_data() as descriptor:
+            found = os.fstat(descriptor)
+        return found.st_ino, found.st_size, found.st_mtime_ns
+
     def set_length(self, length: int) -> None:
         """State the length of the content, once it is known; the file gets that long.
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import platform
 import random
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,8 +16,9 @@ from twisted.logger import Logger
 import dragonfly
 from dragonfly.config import SupernodeConfig
 from dragonfly.limits import TokenBucket
-from dragonfly.metrics import BuildInfo, SupernodeMetrics
+from dragonfly.metrics import SupernodeMetrics
 from dragonfly.net.addresses import FetchPolicy
+from dragonfly.net.build import build_info
 from dragonfly.net.disk import DiskPool
 from dragonfly.net.firstbyte import FirstByteFactory
 from dragonfly.net.lateness import LatenessSampler
@@ -43,16 +42,6 @@ __all__ = ["EXPIRE_EVERY_S", "SupernodeService", "make_supernode"]
 
 EXPIRE_EVERY_S = 5.0
 """How often idle tasks and silent peers are looked for."""
-
-
-def build_info() -> BuildInfo:
-    """What this process is."""
-    return BuildInfo(
-        version=dragonfly.__version__,
-        python=platform.python_version(),
-        arch=platform.machine(),
-        os=sys.platform,
-    )
 
 
 def make_supernode(

@@ -10,6 +10,7 @@ from twisted.python import usage
 
 from dragonfly.config import SupernodeConfig, load_supernode_config
 from dragonfly.errors import DragonflyError
+from dragonfly.net.allocator import keep_buffers
 from dragonfly.net.openfiles import allow_open_files
 
 __all__ = ["DEFAULT_FILE", "Options", "makeService"]
@@ -35,7 +36,7 @@ class Options(usage.Options):
         ["home-dir", None, None, "directory for keys and contents"],
         ["advertise-ip", None, None, "address under which peers reach the piece port"],
         ["up-limit", None, None, "upload slots of the CDN [default: 8]"],
-        ["down-limit", None, None, "pieces that a peer asks for at once [default: 8]"],
+        ["down-limit", None, None, "pieces that a peer asks for at once [default: 12]"],
         ["max-bandwidth", None, None, "cap on the host's rate [default: none]"],
         ["system-bandwidth", None, None, "part of it that origins are not read with [default: 0]"],
         ["fail-access-interval", None, None, "an unreachable URL rests that long [default: 5s]"],
@@ -71,6 +72,7 @@ def makeService(options: Options, reactor: Any = None) -> IService:
     from dragonfly.supernode.service import make_supernode  # noqa: PLC0415 - imports klein
 
     allow_open_files()
+    keep_buffers()
     if reactor is None:
         from twisted.internet import reactor  # noqa: PLC0415 - installs it
     try:

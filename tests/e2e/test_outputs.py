@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.rig.commands import dfget, environment
+from tests.e2e.rig.disks import mounted
 from tests.e2e.rig.files import MIB, random_file, sha256
 from tests.e2e.rig.home import Home
 from tests.e2e.rig.nginx import Nginx
@@ -21,19 +22,6 @@ from tests.e2e.rig.supernode import Supernode
 
 FILES = 3
 SIZE = 3 * MIB
-
-
-def mounted(path: Path, options: str) -> Iterator[Path]:
-    """A tmpfs of its own; the test is skipped where that may not be made."""
-    path.mkdir()
-    if os.getuid() != 0:
-        pytest.skip("only root may mount a small tmpfs")
-    command = ["mount", "-t", "tmpfs", "-o", options, "e2e", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"a tmpfs cannot be mounted here: {done.stderr.strip()}")
-    yield path
-    subprocess.run(["umount", "--lazy", str(path)], check=True)
 
 
 @pytest.fixture

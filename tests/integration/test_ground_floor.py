@@ -38,7 +38,7 @@ def modules(*names: str) -> list[str]:
     [
         (GROUND, {"twisted", "klein", "treq"}),
         ((*GROUND, "store"), {"twisted", "klein", "treq"}),
-        (("net", "peer", "dfget"), {"klein"}),
+        (("net", "peer", "daemon", "dfget"), {"klein"}),
     ],
     ids=["ground", "store", "peer"],
 )

@@ -126,6 +126,33 @@ async def test_head_that_is_not_answered(origin: FakeOrigin, origin_client: Orig
     assert len(origin.requests("/f", "HEAD")) == 1
 
 
+@pytest.mark.parametrize("status", [401, 404])
+@ensureDeferred
+async def test_a_brief_probe_believes_a_refusal_of_head(
+    origin: FakeOrigin, origin_client: OriginClient, status: int
+) -> None:
+    """Its caller asks for the content itself next; other refusals may be HEAD's alone."""
+    origin.put("/f", CONTENT, head=False, head_status=status)
+    with pytest.raises(OriginRefused, match=f"answered {status}"):
+        await origin_client.probe(origin.url("/f"), (), brief=True)
+    assert [entry.method for entry in origin.requests("/f")] == ["HEAD"]
+    origin.pages["/f"].head_status = 403
+    reply = await origin_client.probe(origin.url("/f"), (), brief=True)
+    assert reply.length == len(CONTENT)
+
+
+@ensureDeferred
+async def test_a_brief_probe_does_not_wait_twice(
+    origin: FakeOrigin, origin_client: OriginClient
+) -> None:
+    """A HEAD without an answer is the end of it; the next caller is answered by GET."""
+    origin.put("/f", CONTENT, head_hangs_up=True)
+    with pytest.raises(OriginUnreachable):
+        await origin_client.probe(origin.url("/f"), (), brief=True)
+    assert origin.count("/f", "GET") == 0
+    assert (await origin_client.probe(origin.url("/f"), (), brief=True)).length == len(CONTENT)
+
+
 @ensureDeferred
 async def test_probe_with_unknown_length(origin: FakeOrigin, origin_client: OriginClient) -> None:
     """No Content-Length is no error."""

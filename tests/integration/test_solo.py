@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -176,6 +177,19 @@ async def test_a_wrong_digest_fails(origin: FakeOrigin, peer: Peer) -> None:
     origin.put("/file", BODY)
     with pytest.raises(DigestMismatch):
         await peer.get(origin.url("/file"), digest=Digest.parse("md5:" + "0" * 32))
+
+
+@ensureDeferred
+async def test_what_is_not_what_its_name_says_is_not_kept(origin: FakeOrigin, peer: Peer) -> None:
+    """A registry that is repaired gives the right bytes under the same entity tag."""
+    path = f"/v2/app/blobs/sha256:{hashlib.sha256(BODY).hexdigest()}"
+    origin.put(path, BODY[::-1], etag='"digest"')
+    with pytest.raises(DigestMismatch):
+        await peer.get(origin.url(path))
+    origin.put(path, BODY, etag='"digest"')
+    second = await peer.get(origin.url(path))
+    assert peer.bytes_of(second) == BODY
+    assert second.sources["cache"] == 0
 
 
 @ensureDeferred

@@ -9,3 +9,10 @@ dragonfly_supernode = ServiceMaker(
     "Dragonfly's tracker and CDN: the node that all peers of a swarm know.",
     "supernode",
 )
+
+dragonfly_dfdaemon = ServiceMaker(
+    "Dragonfly dfdaemon",
+    "dragonfly.taps.daemon",
+    "Dragonfly's mirror: pulls of container images go through the swarm.",
+    "dfdaemon",
+)

@@ -15,9 +15,9 @@ from twisted.web.server import Request
 
 from dragonfly.errors import BadGrant, UnknownTask
 from dragonfly.net.disk import DiskPool
+from dragonfly.net.ranges import ByteRange, Unsatisfiable, parse_range
 from dragonfly.signatures import KeyRing
 from dragonfly.supernode.api.common import Refusal, header, plain, route
-from dragonfly.supernode.api.ranges import ByteRange, Unsatisfiable, parse_range
 from dragonfly.supernode.api.stream import ContentStream
 from dragonfly.supernode.cdn import Cdn
 from dragonfly.supernode.content import Content, State

@@ -33,14 +33,7 @@ def add_routes(
 
     @route(app, "/version", "GET")
     def version(request: Request) -> bytes:
-        names = {
-            "Arch": build.arch,
-            "OS": build.os,
-            "PythonVersion": build.python,
-            "Revision": build.revision,
-            "Version": build.version,
-        }
-        return answer(request, {name: value for name, value in names.items() if value})
+        return answer(request, build.names())
 
     @route(app, "/healthy", "GET")
     def healthy(request: Request) -> bytes:

@@ -37,6 +37,7 @@ http {{
         listen 127.0.0.1:{port}{tls};
         {ipv6}
         {certificate}
+        {rule}
         root {root};
         location /slow/ {{ alias {root}/; limit_rate {rate}; }}
         location /private/ {{
@@ -75,25 +76,32 @@ class Nginx:
     :param rate: of each transfer from ``/slow/``, in nginx's notation.
     :param users: name to password, for ``/private/``.
     :param certificate: key and certificate in one PEM file; with it everything is HTTPS.
+    :param files: what to serve; ``None``: a directory of its own.
+    :param rule: a directive for everything that is served.
     """
 
     def __init__(
         self,
         scene: Scene,
+        name: str = "nginx",
         *,
         rate: str = "10m",
         users: dict[str, str] | None = None,
         ipv6: bool = False,
         certificate: Path | None = None,
+        files: Path | None = None,
+        rule: str = "",
     ) -> None:
         if shutil.which("nginx") is None:
             pytest.skip("nginx is not installed: see tests/e2e/install-tools.sh")
         self._scene = scene
+        self._name = name
+        self._rule = rule
         self._rate = rate
         self._ipv6 = ipv6
         self._certificate = certificate
-        self._work = scene.directory("nginx")
-        self.files = scene.directory("files")
+        self._work = scene.directory(name)
+        self.files = files or scene.directory("files")
         self.port = 0
         lines = [f"{name}:{{PLAIN}}{word}\n" for name, word in (users or {}).items()]
         (self._work / "htpasswd").write_text("".join(lines))
@@ -159,12 +167,13 @@ class Nginx:
                 tls=" ssl" if self._certificate is not None else "",
                 certificate=self._certificate_lines(),
                 ipv6=f"listen [::1]:{port};" if self._ipv6 else "",
+                rule=self._rule,
                 root=self.files,
                 rate=self._rate,
             )
         )
         command = ["nginx", "-p", str(self._work), "-c", str(config), "-e", "stderr"]
-        return self._scene.start("nginx", command, cwd=self._work)
+        return self._scene.start(self._name, command, cwd=self._work)
 
 
 def free_port(*, ipv6: bool = False) -> int:

@@ -1,6 +1,7 @@
 """An origin with bad manners, as a program: ``odd_origin.py DIRECTORY PORT_FILE``.
 
-The first part of a path says how the file that the rest names is sent:
+The first part of a path says how the file that the rest names is sent; ``v2/`` before it is
+what makes it a registry with a few odd blobs.
 
 ``chunked``
     in chunks, without a length;
@@ -44,7 +45,8 @@ class _Request(BaseHTTPRequestHandler):
         self._answer(head=False)
 
     def _answer(self, *, head: bool) -> None:
-        manner, _, name = unquote(self.path).strip("/").partition("/")
+        path = unquote(self.path).strip("/").removeprefix("v2/")
+        manner, _, name = path.partition("/")
         ways: dict[str, Callable[[bytes, bool], None]] = {
             "chunked": self._chunked,
             "closing": self._closing,
@@ -55,11 +57,11 @@ class _Request(BaseHTTPRequestHandler):
             "fleeting": self._fleeting,
             "bad-range": self._bad_range,
         }
-        path = self.directory / name
-        if manner not in ways or not path.is_file():
+        file = self.directory / name
+        if manner not in ways or not file.is_file():
             self.send_error(404)
             return
-        ways[manner](path.read_bytes(), head)
+        ways[manner](file.read_bytes(), head)
 
     def _chunked(self, data: bytes, head: bool) -> None:
         self._headers(200, ("Transfer-Encoding", "chunked"))

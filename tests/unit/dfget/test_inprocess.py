@@ -18,7 +18,7 @@ from tests.doubles.local_peer import ScriptedPeer
 
 def options_for(home: Path) -> Any:
     """The flags of a download in that home."""
-    return parse(["--home", str(home), "http://host/file"], config_file="/nonexistent")
+    return parse(["--home", str(home), "http://host/file"], config_file="/dev/null/none")
 
 
 def test_the_process_that_serves_the_home_is_used(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from dragonfly.dfget.options import Options, parse, parse_server
 URL = "http://files.example.com/a/b.iso"
 
 
-def options(*argv: str, config: str = "/nonexistent") -> Options:
+def options(*argv: str, config: str = "/dev/null/none") -> Options:
     """Parse flags for a fixed URL."""
     return parse([*argv, URL], config_file=config)
 
@@ -19,7 +19,7 @@ def options(*argv: str, config: str = "/nonexistent") -> Options:
 def refused(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
     """Parse what must be refused; give the words."""
     with pytest.raises(SystemExit) as caught:
-        parse(argv, config_file="/nonexistent")
+        parse(argv, config_file="/dev/null/none")
     assert caught.value.code == 2
     return capsys.readouterr().err
 
@@ -45,7 +45,7 @@ def test_every_flag_reaches_the_request() -> None:
             "--minrate", "512K", "-e", "1m30s", "-p", "cdn", "--notbs", "--clientqueue", "4",
             "--insecure", "--callsystem", "me",
         ],
-        config_file="/nonexistent",
+        config_file="/dev/null/none",
     )  # fmt: skip
     assert given.request("9.9") == {
         "op": "get",

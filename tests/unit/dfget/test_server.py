@@ -10,11 +10,11 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.logger import Logger, LogLevel, LogPublisher
 
-from dragonfly.dfget.logs import observer
 from dragonfly.dfget.options import parse_server
 from dragonfly.dfget.server import Word, run, settings_of
 from dragonfly.errors import DragonflyError, HomeBusy, HomeUnusable, ListenError
 from dragonfly.net.fanout import OneShot
+from dragonfly.net.logs import observer
 
 
 class Pipe:

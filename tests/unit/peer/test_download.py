@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -100,7 +101,7 @@ class FakeJoin:
         self.content.watchers.remove(client)
         self.left += 1
 
-    def want_in_order(self, position: int | None, ahead: int) -> None:
+    def want_in_order(self, reader: object, position: int | None, ahead: int) -> None:
         """Keep."""
         self.reader_at.append((position, ahead))
 
@@ -115,6 +116,7 @@ class Scene:
         self.swarm: list[Any] = []
         self.solo: list[Any] = []
         self.private: list[bool] = []
+        self.here: FakeJoin | None = None
         self.tasks = TaskSet(Logger("test"))
         none: Any = None
         self.equipment = Equipment(
@@ -131,7 +133,7 @@ class Scene:
             announced=lambda: Announced(port=1),
             total=TotalLimit(),
         )
-        self.download = Download(FetchRequest(url=URL, **request), self.equipment, self)
+        self.download = Download(FetchRequest(**{"url": URL, **request}), self.equipment, self)
         self.heard = Heard()
         self.download.add_listener(self.heard)
         self.result: list[Any] = []
@@ -142,6 +144,12 @@ class Scene:
         return trust
 
     # -- Ways -----------------------------------------------------------------------------
+
+    async def at_hand(self, download: Download, name: Any) -> Any:
+        """What ``here`` is."""
+        if self.here is not None:
+            self.here.join(download)
+        return self.here
 
     async def through_swarm(self, download: Download, name: Any) -> Any:
         """The next thing of ``swarm``."""
@@ -223,6 +231,38 @@ def test_a_download_from_the_swarm(scene: Scene) -> None:
     assert download.task == TASK
     assert download.path.read_bytes() == scene.lab.body
     assert not join.left
+
+
+@pytest.mark.parametrize("admitted", [True, False])
+def test_what_is_at_hand(tmp_path: Path, admitted: bool) -> None:
+    """Who need not be admitted takes it; everybody else registers first."""
+    digest = Digest("sha256", hashlib.sha256(TaskLab(tmp_path / "same").body).digest())
+    scene = Scene(tmp_path, digest=digest, admitted=admitted)
+    scene.here, swarm = scene.content(), scene.content()
+    scene.start(swarm)
+    scene.come(scene.here if admitted else swarm)
+    assert scene.result == [None]
+    assert len(scene.swarm) == admitted
+    scene.end()
+
+
+def test_a_name_without_a_digest_is_never_at_hand(tmp_path: Path) -> None:
+    """The origin may have another version of it by now."""
+    scene = Scene(tmp_path, admitted=True)
+    scene.here = scene.content()
+    scene.start()
+    assert scene.swarm == []
+    scene.end()
+
+
+def test_its_front_can_be_hashed(scene: Scene) -> None:
+    """For whoever goes on from elsewhere; the file stays until it was."""
+    scene.come(scene.start())
+    file, prefix = scene.download.file, scene.download.prefix()
+    scene.download.cancel()
+    scene.lab.threads.run()
+    assert file.in_use
+    prefix.release()
 
 
 def test_before_it_has_begun_there_is_nothing(scene: Scene) -> None:
@@ -471,6 +511,21 @@ def test_a_wrong_whole_fails_the_download(tmp_path: Path) -> None:
     scene.come(scene.start())
     assert isinstance(scene.error, DigestMismatch)
     assert "done" not in scene.heard.words
+    scene.end()
+
+
+@pytest.mark.parametrize(("algorithm", "spoilt"), [("", True), ("sha256", True), ("md5", False)])
+def test_a_whole_that_is_not_what_its_name_says_is_spoilt(
+    tmp_path: Path, algorithm: str, *, spoilt: bool
+) -> None:
+    """Nobody is to have it; what only the caller says of it may be his mistake."""
+    named = _digest(b"other")
+    digest = named if algorithm == "sha256" else Digest("md5", b"0" * 16) if algorithm else None
+    scene = Scene(tmp_path, url=f"http://o/v2/a/blobs/{named}", digest=digest)
+    join = scene.start()
+    scene.come(join)
+    assert isinstance(scene.error, DigestMismatch)
+    assert join.content.spoilt is spoilt
     scene.end()
 
 

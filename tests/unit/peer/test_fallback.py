@@ -65,6 +65,7 @@ class FakeStream:
         self.calls: list[tuple[str, int]] = []
         self.enough: Any = None
         self.reading: Deferred[None] = Deferred()
+        self.source = object()
 
     async def known(self, first: int, validator: Any, enough: Any) -> None:
         """Read pieces with digests."""
@@ -95,6 +96,7 @@ class Scene:
         self.is_impatient = False
         self.asked = 0
         self.told: list[str] = []
+        self.others = 0
         self.fallback = Fallback(
             self.content,  # type: ignore[arg-type]
             self.hunger,
@@ -125,6 +127,12 @@ class Scene:
     def reading_origin(self, how: str) -> None:
         """Situation."""
         self.told.append(how)
+
+    def another_source(self, refused: object) -> bool:
+        """Situation."""
+        assert refused is self.stream.source
+        self.others -= 1
+        return self.others >= 0
 
     def pass_time(self, seconds: float, *, fed: bool = False) -> None:
         """Let time pass, with or without bytes from the swarm."""
@@ -347,3 +355,16 @@ def test_stop_ends_the_reading() -> None:
     assert scene.fallback.reading
     scene.fallback.stop()
     assert not scene.fallback.reading
+
+
+def test_who_is_refused_makes_room_for_the_next_caller() -> None:
+    """At once, and that is no failure; only when all were refused it is."""
+    scene = Scene()
+    scene.lost, scene.others = True, 1
+    scene.pass_time(ALONE_S + SPREAD_S + TICK)
+    scene.ends(OriginRefused("no", 401))
+    assert scene.content.error is None
+    scene.pass_time(TICK)
+    assert len(scene.stream.calls) == 2
+    scene.ends(OriginRefused("no", 401))
+    assert isinstance(scene.content.error, OriginRefused)

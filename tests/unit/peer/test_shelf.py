@@ -133,6 +133,17 @@ def test_interrupted_tasks_wait_a_day(cupboard: Cupboard) -> None:
     assert cupboard.shelf.expire(60) == [TASK]
 
 
+def test_what_nobody_uses_makes_room(cupboard: Cupboard) -> None:
+    """Finished or not; what somebody uses stays."""
+    cupboard.stored(2)
+    file = cupboard.take()
+    assert cupboard.shelf.make_room(1) == 0
+    cupboard.shelf.give_back(file, file.recorded)
+    assert cupboard.shelf.make_room(0) == 0
+    assert cupboard.shelf.make_room(1) == 3 * SIZE
+    assert not file.path.exists()
+
+
 def test_what_is_not_to_be_kept_goes_at_once(cupboard: Cupboard) -> None:
     """A private content leaves nothing."""
     file = cupboard.take()

@@ -16,6 +16,7 @@ from twisted.web.client import ResponseDone
 
 from dragonfly.control.messages import Announced, Validator
 from dragonfly.errors import OriginChanged, OriginRefused, OriginTruncated, OriginUnreachable
+from dragonfly.net.disk import DiskPool
 from dragonfly.net.reply import OriginReply
 from dragonfly.net.tasks import TaskSet
 from dragonfly.peer.equipment import Equipment
@@ -27,6 +28,7 @@ from dragonfly.signatures import SigningKey
 from dragonfly.store.piecestore import PieceStore
 from dragonfly.task.identity import name_of
 from tests.doubles.inline import InlineReactor, inline_disk
+from tests.doubles.threads import HandThreads
 
 SIZE = 32 * 1024
 BODY = random.Random(1).randbytes(3 * SIZE + 100)
@@ -73,10 +75,18 @@ class FakeClient:
         return reply
 
 
+def _disk(threads: HandThreads) -> DiskPool:
+    disk = DiskPool(threads, threads=threads)  # type: ignore[arg-type]
+    disk.start()
+    return disk
+
+
 class Scene:
     """A solo of a store of its own."""
 
-    def __init__(self, root: Path, *, etag: str | None = '"v1"') -> None:
+    def __init__(
+        self, root: Path, *, etag: str | None = '"v1"', threads: HandThreads | None = None
+    ) -> None:
         self.reactor = InlineReactor()
         self.client = FakeClient()
         self.errors: list[Exception] = []
@@ -91,7 +101,7 @@ class Scene:
             reactor=self.reactor,
             rng=random.Random(1),
             key=KEY,
-            disk=inline_disk(self.reactor),
+            disk=_disk(threads) if threads is not None else inline_disk(self.reactor),
             store=store,
             uploader=none,
             supernodes=none,
@@ -147,6 +157,18 @@ def test_one_body_is_enough(scene: Scene) -> None:
     assert scene.finished == 1
     assert scene.solo.content.file.path.read_bytes() == BODY
     assert scene.client.starts == []
+    assert not scene.solo.joinable
+
+
+def test_it_is_not_over_before_the_disk_has_it(tmp_path: Path) -> None:
+    """Who comes meanwhile may share it; to begin anew would take it from those who wait."""
+    threads = HandThreads()
+    scene = Scene(tmp_path, threads=threads)
+    scene.start(FakeBody(0))
+    assert scene.finished == 0
+    assert scene.solo.joinable
+    threads.run()
+    assert scene.finished == 1
     assert not scene.solo.joinable
 
 

@@ -22,13 +22,13 @@ from dragonfly.control.messages import (
     RegisterAnswer,
     RegisterRequest,
 )
-from dragonfly.errors import NoSources, OriginChanged, TrackerUnreachable
+from dragonfly.errors import NoSources, OriginChanged, StoreError, TrackerUnreachable
 from dragonfly.net.tasks import TaskSet
 from dragonfly.peer.equipment import Equipment
 from dragonfly.peer.pace import TotalLimit
 from dragonfly.peer.request import FetchRequest
 from dragonfly.peer.shelf import Shelf
-from dragonfly.peer.swarm import LINGER_S, Swarm
+from dragonfly.peer.swarm import FRESH_S, LINGER_S, Swarm
 from dragonfly.peer.uploader import Uploader
 from dragonfly.sched.slots import UploadSlots
 from dragonfly.signatures import SigningKey
@@ -217,6 +217,71 @@ def test_other_credentials_register_for_themselves(scene: Scene) -> None:
     waiting.callback(answer())
 
 
+def test_what_is_at_hand_is_joined_without_a_supernode(scene: Scene) -> None:
+    """Finished or not; nothing is at hand where nothing runs."""
+    one, two = FakeDownload(), FakeDownload()
+    asked: Any = two
+    assert result_of(scene.swarm.at_hand(asked, NAME)) is None
+    transfer = scene.join(answer(), one)
+    assert result_of(scene.swarm.at_hand(asked, NAME)) is transfer
+    assert transfer.clients == [one, two]
+    scene.fill(transfer)
+    assert scene.swarm.running(NAME) is transfer
+    assert len(scene.supernodes.requests) == 1
+
+
+def test_what_lacks_bytes_is_registered_for_now_and_then(scene: Scene) -> None:
+    """The supernode may need credentials that are still valid; what is finished needs none."""
+    transfer = scene.join(answer())
+    asked: Any = FakeDownload()
+    membership = transfer.membership
+    membership.registered_at -= FRESH_S - 1
+    assert result_of(scene.swarm.at_hand(asked, NAME)) is transfer
+    membership.registered_at -= 1
+    assert result_of(scene.swarm.at_hand(asked, NAME)) is None
+    assert scene.join(answer()) is transfer
+    assert result_of(scene.swarm.at_hand(asked, NAME)) is transfer
+    scene.fill(transfer)
+    membership.registered_at -= FRESH_S
+    assert result_of(scene.swarm.at_hand(asked, NAME)) is transfer
+
+
+def test_what_failed_is_not_at_hand(scene: Scene) -> None:
+    """Nor what the supernode has another version of."""
+    transfer = scene.join(answer())
+    transfer.outdated = True
+    assert scene.swarm.running(NAME) is None
+    transfer.outdated = False
+    transfer.content.spoilt = True
+    assert scene.swarm.running(NAME) is None
+    transfer.content.spoilt = False
+    transfer.content.fail(StoreError("full"))
+    assert scene.swarm.running(NAME) is None
+
+
+def test_what_is_spoilt_is_begun_anew(scene: Scene) -> None:
+    """Although the supernode knows of no other version; nothing of it is kept."""
+    spoilt = scene.join(answer())
+    scene.fill(spoilt)
+    spoilt.content.spoilt = True
+    fresh = scene.join(answer())
+    assert fresh is not spoilt
+    assert scene.swarm.transfers == [fresh]
+    assert not fresh.content.have
+
+
+def test_what_is_spoilt_is_deleted(scene: Scene) -> None:
+    """As soon as nobody reads it."""
+    client = FakeDownload()
+    transfer = scene.join(answer(), client)
+    scene.fill(transfer)
+    transfer.content.spoilt = True
+    transfer.leave(client)
+    scene.swarm.expire(1000)
+    assert scene.swarm.transfers == []
+    assert scene.swarm.shelf.get(transfer.content.task) is None
+
+
 def test_what_is_not_to_be_shared_is_said(scene: Scene) -> None:
     """The reason comes back, and nothing was opened."""
     assert scene.join(DirectAnswer(reason="Cache-Control: private")) == "Cache-Control: private"
@@ -310,6 +375,36 @@ def test_a_finished_one_serves_until_it_is_idle(scene: Scene) -> None:
     scene.swarm.expire(100)
     assert scene.swarm.transfers == []
     assert scene.shelf.get(TASK) is None
+    assert not transfer.content.file.path.exists()
+
+
+def test_one_that_is_shared_no_more_is_kept(scene: Scene) -> None:
+    """Whoever keeps contents for days does not announce them all that time."""
+    client = FakeDownload()
+    transfer = scene.join(answer(), client)
+    scene.fill(transfer)
+    transfer.leave(client)
+    scene.reactor.advance(60)
+    scene.swarm.expire(1000, share_s=60)
+    assert scene.swarm.transfers == []
+    assert scene.supernodes.supernode.left == [TASK]
+    assert scene.shelf.get(TASK) is not None
+    assert transfer.content.file.path.exists()
+
+
+def test_what_is_shared_makes_room_when_it_is_idle(scene: Scene) -> None:
+    """Not while somebody wants it, and not while it serves."""
+    client = FakeDownload()
+    transfer = scene.join(answer(), client)
+    scene.fill(transfer)
+    scene.reactor.advance(60)
+    assert scene.swarm.make_room(1, idle_s=10) == 0
+    transfer.leave(client)
+    scene.swarm.served(None, transfer.content.file, 100)  # type: ignore[arg-type]
+    assert scene.swarm.make_room(1, idle_s=10) == 0
+    scene.reactor.advance(10)
+    assert scene.swarm.make_room(1, idle_s=10) == transfer.content.layout.length
+    assert scene.swarm.transfers == []
     assert not transfer.content.file.path.exists()
 
 

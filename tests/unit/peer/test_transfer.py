@@ -25,7 +25,7 @@ from dragonfly.control.messages import (
     RegisterAnswer,
     RegisterRequest,
 )
-from dragonfly.errors import OriginChanged, StoreError, TrackerUnreachable
+from dragonfly.errors import OriginChanged, OriginRefused, StoreError, TrackerUnreachable
 from dragonfly.net.tasks import TaskSet
 from dragonfly.peer.acceptor import Acceptor
 from dragonfly.peer.announcer import KICK_GAP_S
@@ -413,12 +413,23 @@ def test_a_failure_reaches_the_clients_and_ends_the_watching(world: World) -> No
 def test_in_order_reading_reaches_picker_and_fallback(world: World) -> None:
     """The piece that the position is in; nobody any more when it ends."""
     transfer = world.peer().transfer
-    transfer.want_in_order(2 * PIECE + 5, 100)
+    transfer.want_in_order("one", 2 * PIECE + 5, 100)
     assert transfer.content.in_order
     assert (transfer._picker._reader.piece, transfer._picker._reader.ahead_bytes) == (2, 100)
-    transfer.want_in_order(None, 0)
+    transfer.want_in_order("one", None, 0)
     assert not transfer.content.in_order
     assert transfer._picker._reader.piece is None
+
+
+def test_of_several_readers_the_hungriest_is_looked_after(world: World) -> None:
+    """Whoever reports last does not take the place of one that waits."""
+    transfer = world.peer().transfer
+    transfer.want_in_order("waiting", 3 * PIECE, 0)
+    transfer.want_in_order("fed", 0, 2 * PIECE)
+    assert transfer._picker._reader.piece == 3
+    transfer.want_in_order("waiting", None, 0)
+    assert (transfer._picker._reader.piece, transfer._picker._reader.ahead_bytes) == (0, 2 * PIECE)
+    assert transfer.content.in_order
 
 
 # -- the origin ------------------------------------------
@@ -444,6 +455,40 @@ def test_who_gets_nothing_reads_the_origin_in_the_end(world: World) -> None:
     assert peer.transfer.tally.origin == SIZE
     assert forbidden.told[0].startswith("because")
     assert forbidden.told[-1] == "finished"
+
+
+def test_who_is_refused_does_not_spoil_it_for_the_others(world: World) -> None:
+    """The next client's credentials are tried; both get the content."""
+    peer = world.peer()
+    origin, _ = _source(world)
+    origin.errors.append(OriginRefused("not you", 401))
+    expired, valid = (
+        OriginSource(origin, "http://o/f", (("Authorization", word),))  # type: ignore[arg-type]
+        for word in ("expired", "valid")
+    )
+    clients = [Client(source=expired), Client(source=valid)]
+    for client in clients:
+        peer.transfer.join(client)
+    peer.transfer.start()
+    peer.supernode.answer = TrackerUnreachable("no")
+    peer.transfer.ask()
+    world.wait(20.0)
+    assert [dict(asked.headers)["Authorization"] for asked in origin.asked][:2] == [
+        "expired",
+        "valid",
+    ]
+    assert [client.told[-1] for client in clients] == ["finished"] * 2
+
+
+def test_when_all_were_refused_all_may_try_again(world: World) -> None:
+    """One that is alone with his credentials is not barred for ever."""
+    peer = world.peer()
+    _, source = _source(world)
+    peer.transfer.join(Client(source=source))
+    assert not peer.transfer.another_source(source)
+    stream = peer.transfer._origin_stream()
+    assert stream is not None
+    assert stream.source == source
 
 
 def test_without_a_client_that_may_the_origin_is_not_read(world: World) -> None:

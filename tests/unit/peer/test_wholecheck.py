@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -145,3 +146,36 @@ def test_one_waiter_that_gives_up_leaves_the_others(scene: Scene) -> None:
     scene.come(0, 1, 2)
     assert isinstance(scene.results[0], Failure)
     assert scene.results[1:] == [None]
+
+
+def test_what_was_compared_is_not_hashed_again(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By whoever asks next for the same digest; another digest is another question."""
+    scene.come(0, 1, 2)
+    assert scene.results == [None]
+    hashed: list[int] = []
+    monkeypatch.setattr("dragonfly.peer.wholecheck.hash_part", lambda *args: hashed.append(1))
+    again = WholeCheck(scene.content, scene.check.digest, scene.lab.disk)
+    again.advance()
+    again.result().addBoth(scene.results.append)
+    scene.lab.threads.run()
+    assert (scene.results, hashed) == ([None, None], [])
+    other = WholeCheck(scene.content, digest_of(b"other"), scene.lab.disk)
+    other.advance()
+    other.result().addErrback(scene.results.append)
+    scene.lab.threads.run()
+    assert hashed == [1]
+    assert scene.results[-1].check(DigestMismatch)
+
+
+def test_a_file_that_was_written_to_is_hashed_again(scene: Scene) -> None:
+    """A mark is for the file as it was."""
+    scene.come(0, 1, 2)
+    os.utime(scene.file.path, ns=(0, 0))
+    scene.file.path.write_bytes(b"!" + scene.file.path.read_bytes()[1:])
+    again = WholeCheck(scene.content, scene.check.digest, scene.lab.disk)
+    again.advance()
+    again.result().addErrback(scene.results.append)
+    scene.lab.threads.run()
+    assert scene.results[-1].check(DigestMismatch)

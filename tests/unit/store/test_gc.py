@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dragonfly.store.gc import Entry, expired
+from dragonfly.store.gc import Entry, expired, surplus
 
 
 def entry(name: bytes, last_used: float, in_use: bool = False) -> Entry:
@@ -29,3 +29,22 @@ def test_a_clock_that_was_set_back() -> None:
 def test_nothing_to_do() -> None:
     """An empty store has no plan."""
     assert expired([], now=1.0, idle_s=0.0) == []
+
+
+def sized(name: bytes, last_used: float, size: int, in_use: bool = False) -> Entry:
+    """A task of some size."""
+    return Entry(task=name, last_used=last_used, size=size, in_use=in_use)
+
+
+def test_the_longest_unused_make_room() -> None:
+    """As many as are needed, and not one more."""
+    entries = [sized(b"new", 3.0, 10), sized(b"old", 1.0, 10), sized(b"mid", 2.0, 10)]
+    assert surplus(entries, wanted=11) == [b"old", b"mid"]
+    assert surplus(entries, wanted=10) == [b"old"]
+    assert surplus(entries, wanted=0) == []
+
+
+def test_what_is_in_use_does_not_make_room() -> None:
+    """Even if nothing else is there."""
+    entries = [sized(b"used", 1.0, 10, in_use=True), sized(b"idle", 2.0, 1)]
+    assert surplus(entries, wanted=100) == [b"idle"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dragonfly.supernode.api.ranges import ByteRange, Unsatisfiable, parse_range
+from dragonfly.net.ranges import ByteRange, Unsatisfiable, parse_range
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,7 @@ from dragonfly.supernode.api.ranges import ByteRange, Unsatisfiable, parse_range
         ("bytes=-1", 99, 100),
         ("bytes=-1000", 0, 100),
         ("bytes= 1 - 2 ", 1, 3),
+        ("Bytes=10-19", 10, 20),
         ("bytes=1-999999999999999999", 1, 100),
     ],
 )
@@ -41,6 +42,7 @@ def test_one_range(header: str, begin: int, end: int) -> None:
         "lines=0-1",
         "bytes=1-9999999999999999999",
         "bytes=\u0661-\u0662",
+        "byte\u017f=1-2",
         "bytes=0-1\nbytes=3-4",
     ],
 )

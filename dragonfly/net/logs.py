@@ -1,4 +1,4 @@
-"""Where a peer process writes what happens: its standard error, which is the home's log."""
+"""Where a process writes what happens: its standard error, or a file."""
 
 from __future__ import annotations
 

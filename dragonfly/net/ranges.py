@@ -8,7 +8,7 @@ import attrs
 
 __all__ = ["ByteRange", "Unsatisfiable", "parse_range"]
 
-_ONE = re.compile(r"bytes=\s*([0-9]{0,18})\s*-\s*([0-9]{0,18})\s*")
+_ONE = re.compile(r"bytes=\s*([0-9]{0,18})\s*-\s*([0-9]{0,18})\s*", re.ASCII | re.IGNORECASE)
 
 
 class Unsatisfiable(ValueError):

@@ -1,0 +1,44 @@
+"""Configuration: what the files and flags of each role say, as frozen values.
+
+Parsing is pure: text comes in, a value or a :class:`ConfigError` that names file, line, key
+and value comes out. Files keep the keys of Dragonfly v1, flags win over files, files over
+defaults. A key of v1 that has no effect here is accepted and mentioned in ``notices``, so
+that an existing file works; a key that nobody ever knew is an error.
+"""
+
+from dragonfly.config.daemon import (
+    DEFAULT_REGISTRY,
+    DEFAULT_WORK_HOME,
+    DaemonConfig,
+    RegistryMirror,
+    load_daemon_config,
+    parse_daemon_config,
+)
+from dragonfly.config.dfget import DfgetConfig, load_dfget_config, parse_dfget_config
+from dragonfly.config.nodes import DEFAULT_PORT, Node, parse_node, parse_nodes
+from dragonfly.config.sample import DAEMON_SAMPLE
+from dragonfly.config.supernode import (
+    SupernodeConfig,
+    load_supernode_config,
+    parse_supernode_config,
+)
+
+__all__ = [
+    "DAEMON_SAMPLE",
+    "DEFAULT_PORT",
+    "DEFAULT_REGISTRY",
+    "DEFAULT_WORK_HOME",
+    "DaemonConfig",
+    "DfgetConfig",
+    "Node",
+    "RegistryMirror",
+    "SupernodeConfig",
+    "load_daemon_config",
+    "load_dfget_config",
+    "load_supernode_config",
+    "parse_daemon_config",
+    "parse_dfget_config",
+    "parse_node",
+    "parse_nodes",
+    "parse_supernode_config",
+]

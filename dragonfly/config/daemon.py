@@ -1,0 +1,265 @@
+"""``dfdaemon.yml`` and the flags of ``dfdaemon``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from dragonfly.config import values, yamlfile
+from dragonfly.config.nodes import Node, named_nodes
+from dragonfly.config.values import Parser
+from dragonfly.config.yamlfile import Entry
+from dragonfly.errors import ConfigError
+
+__all__ = [
+    "DEFAULT_REGISTRY",
+    "DEFAULT_WORK_HOME",
+    "DaemonConfig",
+    "RegistryMirror",
+    "load_daemon_config",
+    "parse_daemon_config",
+]
+
+DEFAULT_REGISTRY = "https://index.docker.io"
+
+DEFAULT_WORK_HOME = "~/.small-dragonfly"
+"""That of dfget: the dfgets of the same user then use the daemon's peer."""
+
+
+@attrs.frozen(kw_only=True)
+class RegistryMirror:
+    """The registry behind the mirror.
+
+    :ivar remote: ``[http[s]://]host[:port][/]``.
+    :ivar certs: PEM files whose authorities alone count; empty: those of the system.
+    """
+
+    remote: str = DEFAULT_REGISTRY
+    insecure: bool = False
+    certs: tuple[str, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class DaemonConfig:
+    """What ``dfdaemon`` runs with. A port of 0 lets the kernel choose.
+
+    :ivar host_ip: the address that the proxy listens on.
+    :ivar status_ip: the one that the status port listens on; ``None``: :attr:`host_ip`.
+    :ivar peer_ip: under which other peers reach this host; ``None``: as the supernode sees it.
+    :ivar rate_limit: bytes for each second of all downloads together; ``None``: no limit.
+    :ivar local_repo: where contents are kept; ``None``: in :attr:`work_home`.
+    :ivar work_home: may begin with ``~``.
+    :ivar certpem: with :attr:`keypem`, the proxy is served over TLS.
+    :ivar log_path: a file that the log goes to besides.
+    :ivar notices: what was accepted and has no effect.
+    """
+
+    registry: RegistryMirror = RegistryMirror()
+    nodes: tuple[Node, ...] = ()
+    port: int = 65001
+    host_ip: str = "127.0.0.1"
+    peer_port: int = 65002
+    peer_ip: str | None = None
+    status_port: int = 65003
+    status_ip: str | None = None
+    rate_limit: int | None = None
+    local_repo: str | None = None
+    work_home: str = DEFAULT_WORK_HOME
+    certpem: str | None = None
+    keypem: str | None = None
+    log_path: str | None = None
+    verbose: bool = False
+    notices: tuple[str, ...] = ()
+
+
+# -- tables ------------------------------------------------------------------------------
+
+_REMOTE = re.compile(r"(https?://)?[^/?#@\s]+/?", re.IGNORECASE)
+
+
+def _remote(key: str, text: str) -> str:
+    if "@" in text:  # what stands before it may be a password
+        raise ConfigError(f"{key}: credentials do not belong here")
+    if not _REMOTE.fullmatch(text):
+        raise ConfigError(f"{key}: {text!r} is not of the form https://host:port")
+    return text
+
+
+_KEYS: dict[str, tuple[str, Parser]] = {
+    "port": ("port", values.port),
+    "hostIp": ("host_ip", values.ip),
+    "peerPort": ("peer_port", values.port),
+    "peerIp": ("peer_ip", values.ip),
+    "statusPort": ("status_port", values.port),
+    "statusIp": ("status_ip", values.ip),
+    "ratelimit": ("rate_limit", values.rate),
+    "localrepo": ("local_repo", values.path),
+    "workHome": ("work_home", values.path),
+    "certpem": ("certpem", values.path),
+    "keypem": ("keypem", values.path),
+    "verbose": ("verbose", values.truth),
+}
+"""Keys of the file that are flags, too, under the same name."""
+
+_FLAGS: dict[str, Parser] = {"registry": _remote, "node": named_nodes}
+"""Flags that the file says in another form."""
+
+_WITHOUT_EFFECT = {
+    "callsystem": "",
+    "dfpath": "the peer is inside dfdaemon",
+    "hijack_https": "connections are not intercepted",
+    "maxprocs": "",
+    "notbs": "without the swarm everything comes from the registry",
+    "proxies": "blobs of the registry go through the swarm, everything else straight on",
+    "rule": "",
+    "streamMode": "bytes are passed on as they come, always",
+    "trust-hosts": "",
+    "urlfilter": "blobs are named by their digest",
+}
+
+_REGISTRY_KEYS = ("remote", "insecure", "certs")
+_NODE_FLAGS = ("--node", "-n")
+_IP_FLAGS = ("--ip",)
+
+
+# -- reading -----------------------------------------------------------------------------
+
+
+def load_daemon_config(path: Path | None, flags: Mapping[str, str | None]) -> DaemonConfig:
+    """Read the file, if there is one, and lay the flags over it.
+
+    :param flags: flag names without dashes to their text, ``None`` where not given.
+    :raises ConfigError: the file cannot be read, or it or a flag is wrong.
+    """
+    text = yamlfile.read(path) if path is not None else ""
+    return parse_daemon_config(text, str(path), flags)
+
+
+def parse_daemon_config(
+    text: str, source: str = "dfdaemon.yml", flags: Mapping[str, str | None] | None = None
+) -> DaemonConfig:
+    """Build the configuration from the text of a ``dfdaemon.yml`` and flags.
+
+    :raises ConfigError: naming file and line, or the flag, the key and the value.
+    """
+    reading = _Reading()
+    for entry in yamlfile.top(text, source):
+        reading.take(entry)
+    for flag, given in (flags or {}).items():
+        if given is not None:
+            reading.take_flag(flag, given)
+    return reading.config()
+
+
+class _Reading:
+    """What was read so far."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, Any] = {}
+        self._by_flags: dict[str, Any] = {}
+        self._notices: list[str] = []
+        self._special: dict[str, Callable[[Entry], None]] = {
+            "registry_mirror": self._registry_mirror,
+            "supernodes": self._supernodes,
+            "dfget_flags": self._dfget_flags,
+            "logConfig": self._log_config,
+        }
+
+    def take(self, entry: Entry) -> None:
+        """One key of the file."""
+        if entry.key in _KEYS:
+            name, parse = _KEYS[entry.key]
+            self._found[name] = parse(f"{entry.where}: {entry.key}", entry.text())
+        elif entry.key in self._special:
+            self._special[entry.key](entry)
+        elif entry.key in _WITHOUT_EFFECT:
+            if not entry.empty:
+                self._no_effect(f"{entry.where}: {entry.key}", _WITHOUT_EFFECT[entry.key])
+        else:
+            raise yamlfile.unknown(entry, "the file", {**_KEYS, **self._special})
+
+    def take_flag(self, flag: str, text: str) -> None:
+        """One flag: it wins over the file."""
+        if flag == "registry":
+            mirror = self._found.get("registry", RegistryMirror())
+            remote = _FLAGS[flag]("--registry", text)
+            self._found["registry"] = attrs.evolve(mirror, remote=remote)
+        elif flag == "node":
+            self._found["nodes"] = _FLAGS[flag]("--node", text)
+        elif flag in _WITHOUT_EFFECT:
+            self._no_effect(f"--{flag}", _WITHOUT_EFFECT[flag])
+        else:
+            name, parse = _KEYS[flag]
+            self._found[name] = parse(f"--{flag}", text)
+
+    def config(self) -> DaemonConfig:
+        """All of it together."""
+        found = {**self._by_flags, **self._found}
+        if ("certpem" in found) != ("keypem" in found):
+            given, lacks = ("certpem", "keypem") if "certpem" in found else ("keypem", "certpem")
+            raise ConfigError(f"{given} {found[given]!r} is given and {lacks} is not")
+        return DaemonConfig(**found, notices=tuple(self._notices))
+
+    # -- keys with a form of their own -------------------------------------------------
+
+    def _registry_mirror(self, section: Entry) -> None:
+        found: dict[str, Any] = {}
+        for entry in yamlfile.entries(section.node, section.source, section.key):
+            key = f"{entry.where}: {entry.key}"
+            if entry.key == "remote":
+                found["remote"] = _remote(key, entry.text())
+            elif entry.key == "insecure":
+                found["insecure"] = values.truth(key, entry.text())
+            elif entry.key == "certs":
+                certs = yamlfile.texts(entry, "the name of a PEM file")
+                found["certs"] = tuple(values.path(f"{at}: certs", each) for at, each in certs)
+            else:
+                raise yamlfile.unknown(entry, section.key, dict.fromkeys(_REGISTRY_KEYS))
+        self._found["registry"] = RegistryMirror(**found)
+
+    def _supernodes(self, entry: Entry) -> None:
+        nodes = yamlfile.nodes(entry)
+        if nodes:
+            self._found["nodes"] = nodes
+
+    def _log_config(self, section: Entry) -> None:
+        for entry in yamlfile.entries(section.node, section.source, section.key):
+            if entry.key == "path":
+                self._found["log_path"] = values.path(f"{entry.where}: path", entry.text())
+            else:
+                self._no_effect(f"{entry.where}: {entry.key}")
+
+    def _dfget_flags(self, entry: Entry) -> None:
+        """Take the supernodes and the address from the flags for v1's dfget: many files name
+        them only there."""
+        flags = _paired(yamlfile.texts(entry, "a flag"))
+        for where, flag, value in flags:
+            key = f"{where}: dfget_flags {flag}"
+            if flag in _NODE_FLAGS:
+                nodes = self._by_flags.get("nodes", ())
+                self._by_flags["nodes"] = (*nodes, *named_nodes(key, value))
+            elif flag in _IP_FLAGS:
+                self._by_flags["peer_ip"] = values.ip(key, value)
+            else:
+                self._no_effect(key)
+
+    def _no_effect(self, what: str, because: str = "") -> None:
+        self._notices.append(f"{what} has no effect here" + (f": {because}" if because else ""))
+
+
+def _paired(texts: Iterable[tuple[str, str]]) -> list[tuple[str, str, str]]:
+    """Give each flag with its place and its value, written ``--flag value`` or ``--flag=value``."""
+    found: list[tuple[str, str, str]] = []
+    for where, text in texts:
+        if text.startswith("-"):
+            flag, _, value = text.partition("=")
+            found.append((where, flag, value))
+        elif found and not found[-1][2]:
+            found[-1] = (*found[-1][:2], text)
+        else:
+            raise ConfigError(f"{where}: dfget_flags: {text!r} belongs to no flag")
+    return found

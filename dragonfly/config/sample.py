@@ -1,0 +1,51 @@
+"""What ``dfdaemon config default`` prints."""
+
+from __future__ import annotations
+
+__all__ = ["DAEMON_SAMPLE"]
+
+DAEMON_SAMPLE = """\
+# Configuration of dfdaemon: /etc/dragonfly/dfdaemon.yml
+# Every key may be left out; what stands here is the default. Flags win over this file.
+
+# The registry whose images are pulled through this host's mirror.
+registry_mirror:
+  remote: https://index.docker.io
+  # Believe any certificate of the registry.
+  insecure: false
+  # PEM files whose authorities alone count for the registry; empty: those of the system.
+  certs: []
+
+# Supernodes, host[:port][=weight]. Without any, everything comes from the registry.
+supernodes: []
+#  - supernode.example.com:8002=1
+
+# Where the container engine finds the mirror.
+port: 65001
+hostIp: 127.0.0.1
+# With both, the mirror is served over TLS.
+# certpem: /etc/dragonfly/dfdaemon.crt
+# keypem: /etc/dragonfly/dfdaemon.key
+
+# Where other peers find pieces; the address is the one that the supernode sees.
+peerPort: 65002
+# peerIp: 10.0.0.7
+
+# Where /metrics and /healthy are; the address is hostIp.
+statusPort: 65003
+# statusIp: 0.0.0.0
+
+# All downloads together, bytes for each second, as in 20M; without it: unlimited.
+# ratelimit: 20M
+
+# Key, lock and socket of this host's peer, shared with dfget.
+workHome: ~/.small-dragonfly
+# Where layers are kept; without it: in workHome.
+# localrepo: /var/lib/dragonfly
+
+# Log more.
+verbose: false
+# A file that the log goes to besides.
+# logConfig:
+#   path: /var/log/dragonfly/dfdaemon.log
+"""

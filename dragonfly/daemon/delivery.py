@@ -1,0 +1,303 @@
+"""One body to one client: from the swarm as long as that works, then from the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+
+from dragonfly.daemon.continuation import Continuation
+from dragonfly.daemon.http import Responder
+from dragonfly.daemon.note import Note
+from dragonfly.daemon.outlet import Outlet
+from dragonfly.daemon.shares import shares
+from dragonfly.daemon.source import BlobSource
+from dragonfly.daemon.transferring import Transferring
+from dragonfly.daemon.vigil import Vigil
+from dragonfly.errors import DigestMismatch, DragonflyError, OriginError
+from dragonfly.peer.originstream import no_limit
+from dragonfly.peer.prefix import Prefix
+from dragonfly.task.digest import Hasher, new_hasher
+from dragonfly.task.layout import Layout
+
+__all__ = [
+    "BEGIN_S",
+    "CHECK_S",
+    "HUNGRY_S",
+    "PART_S",
+    "SILENCE_S",
+    "Delivery",
+]
+
+BEGIN_S = 10.0
+"""So long the swarm may take to say anything of the blob. Clients of registries begin to give
+up after 30 to 60 s of silence."""
+
+PART_S = 5.0
+"""A client has no byte of a part after so long: supernodes read blobs from the front, so a part
+far behind waits for all before it, while the registry gives it at once."""
+
+SILENCE_S = 25.0
+"""No piece came for so long. The peer's own fall-back to the registry, which shares what it
+reads, begins after 20 s at the latest, and has time for a piece before that."""
+
+HUNGRY_S = 45.0
+"""Pieces come, but for so long none that the client waits for. On slow links that is normal
+for a while: eight pieces of 1 MiB that come at once at 1 MB/s take 8 s."""
+
+CHECK_S = 60.0
+"""All bytes are there, and the digest of the whole is not compared yet: 100 GiB of hashing."""
+
+
+class Delivery:
+    """Brings the bytes that ``outlet`` is for; the head of the answer is out.
+
+    The digest of a whole blob is checked by the download, which hashes behind the transfer on
+    the disk pool. Only if the registry has to bring the rest, the front is read from disk
+    and hashed once more, so that the digest of all that went out is known: that costs nothing
+    as long as everything goes well, where hashing all that passes would cost half a second
+    for each GiB a second time.
+
+    :ivar unanswered: no supernode said anything in time.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        download: Transferring,
+        source: BlobSource,
+        outlet: Outlet,
+        *,
+        vigil: Vigil,
+        responder: Responder,
+        note: Note,
+        clock: IReactorTime,
+        pace: Callable[[int, float], float] = no_limit,
+    ) -> None:
+        self._download = download
+        self._source = source
+        self._outlet = outlet
+        self._vigil = vigil
+        self._responder = responder
+        self._note = note
+        self._clock = clock
+        self._pace = pace
+        self._begun: Deferred[None] | None = None
+        self._prefix: Prefix | None = None
+        self.unanswered = False
+        self._known = False
+        self._moved_at = clock.seconds()
+
+    async def run(self) -> None:
+        """Bring all of it, and finish or abort the answer.
+
+        :raises HungUp: the client hung up.
+        """
+        self._outlet.open()
+        try:
+            await self._bring()
+        except DragonflyError as error:
+            self._explain_cut(str(error))
+            self._abort()
+        except BaseException:
+            self._abort()
+            raise
+        else:
+            self._outlet.close()
+            self._responder.finish()
+        finally:
+            self._let_go()
+
+    async def _bring(self) -> None:
+        try:
+            try:
+                await self._from_swarm()
+            finally:
+                self._count()
+        except DragonflyError as error:
+            if isinstance(error, DigestMismatch) and self._outlet.sent:
+                raise  # what went out is wrong already
+            await self._from_registry(error)
+
+    # -- from the swarm ----------------------------------------------------------------
+
+    async def _from_swarm(self) -> None:
+        """Read the download to the end of the body, and wait for its verdict on a whole.
+
+        One that begins again because its content changed is read again, if nothing of it
+        went out yet.
+        """
+        while True:
+            await self._layout()
+            self._check_length()
+            self._pin()
+            reader = self._download.reader(self._outlet, self._outlet.begin, self._outlet.end)
+            try:
+                await self._vigil.wait(reader.done, self._late)
+                break
+            except OriginError:
+                if self._download.ended or self._outlet.sent or self._late():
+                    raise
+                self._outlet.drop()
+                await self._vigil.wait(deferLater(self._clock, 0))  # it is in the midst of it
+        if self._outlet.whole:
+            await self._vigil.wait(self._download.done.wait(), self._late_verdict)
+        self._check_length()
+        self._outlet.release()
+
+    def _check_length(self) -> None:
+        """The digest may be right, but of how many bytes?
+
+        :raises DigestMismatch: others than were announced, so those that went out are wrong.
+        """
+        here, told = self._download.layout.length, self._source.length
+        if None not in (here, told) and here != told:
+            digest = self._source.digest
+            raise DigestMismatch(
+                f"the registry announces {told} bytes of {digest}, here are {here}"
+            )
+
+    async def _layout(self) -> None:
+        """Wait until the download has something to read."""
+        begun: Deferred[None] = Deferred()
+        self._begun = begun  # a listener may be told at once
+        self._download.add_listener(_Ear(self))
+        await self._vigil.wait(begun, self._late)
+
+    def begun(self, error: Exception | None) -> None:
+        """The download has a layout, or will never have one."""
+        waiting, self._begun = self._begun, None
+        if waiting is None or waiting.called:
+            return
+        if error is None:
+            self._known = True
+            waiting.callback(None)
+        else:
+            waiting.errback(error)
+
+    def moved(self) -> None:
+        """A piece came."""
+        self._moved_at = self._clock.seconds()
+
+    def because(self, text: str) -> None:
+        """The download said something."""
+        self._note.because(text)
+
+    def _pin(self) -> None:
+        self._unpin()
+        if self._outlet.whole:
+            self._prefix = self._download.prefix()
+
+    def _late(self) -> str:
+        """Why the client should wait no longer; empty: it should."""
+        outlet, waited_s = self._outlet, self._outlet.waited_s()
+        quiet_s = min(waited_s, self._clock.seconds() - self._moved_at)
+        limit_s = SILENCE_S if quiet_s >= SILENCE_S else HUNGRY_S
+        if not self._known:
+            limit_s = BEGIN_S
+        elif outlet.begin and outlet.taken == outlet.begin:
+            limit_s = PART_S
+        if waited_s < limit_s:
+            return ""
+        self.unanswered = not self._known
+        return f"nothing came for {limit_s:g} s after {outlet.taken - outlet.begin} bytes"
+
+    def _late_verdict(self) -> str:
+        if self._outlet.waited_s() < CHECK_S:
+            return ""
+        return f"the digest was not checked in {CHECK_S:g} s"
+
+    # -- from the registry -----------------------------------------------------------------
+
+    async def _from_registry(self, error: DragonflyError) -> None:
+        self._note.because(str(error))
+        outlet = self._outlet
+        outlet.drop()
+        self._download.cancel()
+        rest = Continuation(
+            self._source,
+            outlet,
+            self._vigil,
+            self._clock,
+            hasher=await self._hasher() if outlet.whole else None,
+            pace=self._pace,
+        )
+        self._log.info("the rest of a blob from the registry: {error}", error=str(error))
+        try:
+            await rest.run()
+        finally:
+            self._note.sources["registry"] += rest.read
+
+    async def _hasher(self) -> Hasher:
+        """One that has taken all that went out."""
+        hasher = new_hasher(self._source.digest.algorithm)
+        position = self._outlet.position
+        if position and self._prefix is not None:
+            hashing = Deferred.fromCoroutine(self._prefix.hash_into(hasher, position))
+            await self._vigil.wait(hashing)
+        return hasher
+
+    # -- the books -------------------------------------------------------------------------
+
+    def _count(self) -> None:
+        """The client's bytes by source, in the shares that the download has them from."""
+        self._note.task = self._download.task.hex()[:16]
+        for kind, part in shares(self._outlet.sent, self._download.sources).items():
+            self._note.sources[kind] += part
+
+    def _explain_cut(self, text: str) -> None:
+        """Why the body is not complete, behind what led to it."""
+        self._log.info("cutting an answer off: {error}", error=text)
+        note = self._note
+        if text not in note.why:
+            note.why = f"{note.why}; then: {text}" if note.why else text
+
+    def _abort(self) -> None:
+        if not self._responder.over:
+            self._note.ending = "aborted"
+            self._outlet.close()
+            self._responder.abort()
+
+    def _unpin(self) -> None:
+        prefix, self._prefix = self._prefix, None
+        if prefix is not None:
+            prefix.release()
+
+    def _let_go(self) -> None:
+        self._begun = None
+        self._unpin()
+        self._download.cancel()
+
+
+class _Ear:
+    """Listens to the download on behalf of a delivery."""
+
+    def __init__(self, delivery: Delivery) -> None:
+        self._delivery = delivery
+
+    def on_layout(self, layout: Layout) -> None:  # noqa: ARG002
+        """There is something to read."""
+        self._delivery.begun(None)
+
+    def on_ranges(self, ranges: list[tuple[int, int]]) -> None:  # noqa: ARG002
+        """It is moving; the reader hears of that by itself."""
+        self._delivery.moved()
+
+    def on_notice(self, text: str) -> None:
+        """Why the swarm did not help, usually."""
+        self._delivery.because(text)
+
+    def on_restart(self) -> None:
+        """The reader has failed."""
+
+    def on_done(self) -> None:
+        """Who needs to know waits for it."""
+        self._delivery.begun(None)
+
+    def on_failed(self, error: Exception) -> None:
+        """It will never be there."""
+        self._delivery.begun(error)

@@ -1,0 +1,125 @@
+"""What goes straight on is checked, too: a blob must have the digest that its path names."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import cast
+
+from twisted.internet.interfaces import IPullProducer, IPushProducer
+
+from dragonfly.daemon.http import Headers, RequestBody, RequestHead, Responder, find_all
+from dragonfly.daemon.note import Note
+from dragonfly.daemon.registry import Registry
+from dragonfly.errors import ConfigError
+from dragonfly.task.digest import Digest, Hasher, new_hasher
+from dragonfly.task.identity import name_of
+
+__all__ = ["NameCheck"]
+
+_OK = 200
+
+
+class NameCheck:
+    """Answers as ``answer`` does, but cuts a whole blob off before its end if it is another.
+
+    Parts of a blob cannot be checked, nor what the registry encoded on the way.
+    """
+
+    def __init__(self, answer: Callable[[Responder, Registry, Note], Awaitable[None]]) -> None:
+        self._answer = answer
+
+    async def answer(self, responder: Responder, registry: Registry, note: Note) -> None:
+        """Answer one request. Errors and cancelling are those of the answer itself."""
+        digest = _named(responder, registry)
+        if digest is None:
+            await self._answer(responder, registry, note)
+            return
+        checked = _Checked(responder, digest)
+        await self._answer(cast("Responder", checked), registry, note)  # its facts are only read
+        if checked.wrong:
+            note.ending = "aborted"
+            note.then(checked.wrong)
+
+
+def _named(responder: Responder, registry: Registry) -> Digest | None:
+    if responder.head.method != b"GET":
+        return None
+    try:
+        return name_of(registry.url(responder.head.target)).digest
+    except ConfigError:
+        return None
+
+
+class _Checked:
+    """A way back that holds the newest slice of a whole body until more comes, or its digest
+    is known to be right.
+
+    :ivar wrong: what is wrong with the body; empty: nothing yet.
+    """
+
+    def __init__(self, responder: Responder, digest: Digest) -> None:
+        self.head: RequestHead = responder.head
+        self.body: RequestBody = responder.body
+        self.wrong = ""
+        self._responder = responder
+        self._digest = digest
+        self._hasher: Hasher | None = None
+        self._held = b""
+
+    @property
+    def sent(self) -> int:
+        """As the connection counts."""
+        return self._responder.sent
+
+    @property
+    def status(self) -> int:
+        """As it was started."""
+        return self._responder.status
+
+    @property
+    def over(self) -> bool:
+        """Whether it is."""
+        return self._responder.over
+
+    def on_gone(self, call: Callable[[], None]) -> None:
+        """As the connection says."""
+        self._responder.on_gone(call)
+
+    def start(self, status: int, headers: Headers, *, reason: bytes = b"") -> None:
+        """Begin, and see whether all of the blob will follow as it is."""
+        encoded = b",".join(find_all(headers, b"content-encoding")) not in (b"", b"identity")
+        if status == _OK and not encoded:
+            self._hasher = new_hasher(self._digest.algorithm)
+        self._responder.start(status, headers, reason=reason)
+
+    def write(self, data: bytes) -> None:
+        """Pass on what came before."""
+        if self._hasher is None:
+            self._responder.write(data)
+            return
+        self._hasher.update(data)
+        before, self._held = self._held, data
+        if before:
+            self._responder.write(before)
+
+    def registerProducer(self, producer: IPushProducer | IPullProducer, streaming: bool) -> None:
+        """As the connection does."""
+        self._responder.registerProducer(producer, streaming)
+
+    def unregisterProducer(self) -> None:
+        """As the connection does."""
+        self._responder.unregisterProducer()
+
+    def finish(self) -> None:
+        """Give the end out, or cut it off."""
+        if self._hasher is not None and self._hasher.digest() != self._digest.value:
+            self.wrong = f"the registry's bytes do not have {self._digest}"
+            self._responder.abort()
+            return
+        if self._held:
+            self._responder.write(self._held)
+        self._responder.finish()
+
+    def abort(self) -> None:
+        """As the connection does."""
+        self._responder.abort()

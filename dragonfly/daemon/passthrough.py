@@ -1,0 +1,94 @@
+"""Straight on: a request goes to the registry and its answer comes back, both streamed."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import CancelledError, Deferred
+
+from dragonfly.daemon.exchange import Exchange
+from dragonfly.daemon.hops import expects_continue, origin_form, upstream_headers
+from dragonfly.daemon.http import Responder
+from dragonfly.daemon.note import Note
+from dragonfly.daemon.registry import Registry
+from dragonfly.daemon.relay import Relay
+from dragonfly.daemon.upstream import Upstream
+from dragonfly.errors import DragonflyError
+
+__all__ = ["Passthrough"]
+
+
+class Passthrough:
+    """Answers requests as the registry does.
+
+    :param via: the name that this process goes by in ``Via``; see
+        :func:`~dragonfly.daemon.hops.came_through`.
+    """
+
+    def __init__(self, upstream: Upstream, *, via: bytes) -> None:
+        self._upstream = upstream
+        self._via = via
+
+    async def answer(self, responder: Responder, registry: Registry, note: Note) -> None:
+        """Forward one request; returns when it was answered, cut, or the client is gone.
+
+        Redirects are answers as any other: the client follows them.
+
+        :raises OriginError: there is no answer; nothing was started.
+        :raises ConfigError: the file with the registry's authorities cannot be used.
+
+        What the front says of a request's body that will never come is raised as it is.
+        Cancelling cuts both connections.
+        """
+        note.route, note.registry = "direct", str(registry)
+        forwarding = _Forwarding(responder, note)
+        responder.on_gone(forwarding.gone)
+        try:
+            await forwarding.run(Deferred.fromCoroutine(self._ask(responder, registry)))
+        finally:
+            note.status, note.sent = responder.status, responder.sent
+
+    async def _ask(self, responder: Responder, registry: Registry) -> Exchange:
+        head, body = responder.head, responder.body
+        headers = upstream_headers(
+            head, netloc=registry.netloc.encode("ascii"), length=body.length, via=self._via
+        )
+        return await self._upstream.ask(
+            registry,
+            head.method,
+            origin_form(head.target),
+            headers,
+            body,
+            expects=expects_continue(head),
+        )
+
+
+class _Forwarding:
+    """One request, and what has to stop when its client is gone."""
+
+    def __init__(self, responder: Responder, note: Note) -> None:
+        self._responder = responder
+        self._note = note
+        self._gone = False
+        self._asking: Deferred[Exchange] | None = None
+        self._relay: Relay | None = None
+
+    def gone(self) -> None:
+        self._gone = True
+        if self._relay is not None:
+            self._relay.gone()
+        elif self._asking is not None:
+            self._asking.cancel()
+
+    async def run(self, asking: Deferred[Exchange]) -> None:
+        self._asking = asking
+        if self._gone:
+            asking.cancel()
+        try:
+            exchange = await asking
+        except (CancelledError, DragonflyError):
+            if not self._gone:
+                raise
+            self._note.ending = "gone"
+            return
+        self._relay = Relay(exchange, self._responder, self._note)
+        self._relay.start()
+        await self._relay.done

@@ -1,0 +1,66 @@
+"""Where to connect to for a registry, and whom to believe there."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.web.client import URI
+
+from dragonfly.daemon.registry import Registry
+from dragonfly.net.addresses import CheckedEndpoints, FetchPolicy
+
+__all__ = ["Endpoints", "RegistryEndpoints"]
+
+# Making one reads certificates (10 ms and more with the system's); far more than anyone has.
+_MOST = 64
+
+
+class Endpoints(Protocol):
+    """Knows the way to registries."""
+
+    def endpoint(self, registry: Registry) -> IStreamClientEndpoint:
+        """Where to connect to.
+
+        :raises ConfigError: the file with its authorities cannot be used.
+        """
+
+
+class RegistryEndpoints:
+    """Endpoints that are made once for each registry.
+
+    The registry may be on this machine: it is our operator who named it.
+
+    :param reactor: TCP, time and name resolution.
+    :param connect_s: seconds for each address that is tried.
+    """
+
+    def __init__(self, reactor: Any, *, connect_s: float) -> None:
+        self._reactor = reactor
+        self._connect_s = connect_s
+        self._made: dict[Registry, IStreamClientEndpoint] = {}
+
+    def endpoint(self, registry: Registry) -> IStreamClientEndpoint:
+        """Where to connect to.
+
+        :raises ConfigError: the file with its authorities cannot be used.
+        """
+        made = self._made.get(registry)
+        if made is None:
+            made = self._make(registry)
+            if len(self._made) >= _MOST:
+                del self._made[next(iter(self._made))]
+            self._made[registry] = made
+        return made
+
+    def _make(self, registry: Registry) -> IStreamClientEndpoint:
+        checked = CheckedEndpoints(
+            self._reactor,
+            policy=FetchPolicy(allow_loopback=True),
+            trust=registry.trust.policy(),
+            timeout_s=self._connect_s,
+        )
+        netloc, host = registry.netloc.encode("ascii"), registry.host.encode("ascii")
+        scheme = registry.scheme.encode("ascii")
+        uri = URI(scheme, netloc, host, registry.port, b"/", b"", b"", b"")
+        return checked.endpointForURI(uri)

@@ -1,0 +1,101 @@
+"""The body of a registry's answer on its way to the client, as fast as the client takes it."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IPushProducer
+from zope.interface import implementer
+
+from dragonfly.daemon.exchange import Exchange
+from dragonfly.daemon.hops import client_headers
+from dragonfly.daemon.http import Responder
+from dragonfly.daemon.note import Note
+
+__all__ = ["Relay"]
+
+
+@implementer(IPushProducer)
+class Relay:
+    """Starts the answer, writes its body, and finishes or aborts it.
+
+    :ivar done: fires when that has happened, or the client is gone.  Cancelling it cuts both
+        connections.
+    """
+
+    def __init__(self, exchange: Exchange, responder: Responder, note: Note) -> None:
+        self.done: Deferred[None] = Deferred(self._cancelled)
+        self._exchange = exchange
+        self._responder = responder
+        self._note = note
+        self._over = False
+
+    def start(self) -> None:
+        """Send the head and let the body flow.
+
+        :raises OriginError: a line of the head cannot be sent; the registry is cut off then.
+        """
+        exchange, responder = self._exchange, self._responder
+        try:
+            headers = client_headers(exchange.headers)
+            responder.start(exchange.status, headers, reason=exchange.reason)
+        except BaseException:
+            exchange.abort()
+            raise
+        responder.registerProducer(self, True)
+        if not self._over:
+            exchange.deliver(self)
+
+    def gone(self) -> None:
+        """The client is."""
+        if not self._over:
+            self._exchange.let_go()
+            self._end("gone")
+
+    # -- from the registry ------------------------------------------------------------
+
+    def body_data(self, data: bytes) -> None:
+        """Pass the next bytes on."""
+        if not self._over:
+            self._note.sources["registry"] += len(data)
+            self._responder.write(data)
+
+    def body_ended(self) -> None:
+        """Finish."""
+        if not self._over:
+            self._responder.unregisterProducer()
+            self._responder.finish()
+            self._end("done")
+
+    def body_lost(self, error: Exception) -> None:
+        """Cut: a body that is not complete must not look so."""
+        if not self._over:
+            self._note.then(str(error))
+            self._responder.unregisterProducer()
+            self._responder.abort()
+            self._end("aborted")
+
+    # -- from the client ----------------------------------------------------------------
+
+    def pauseProducing(self) -> None:
+        """Stop for now."""
+        self._exchange.pause()
+
+    def resumeProducing(self) -> None:
+        """Go on."""
+        self._exchange.resume()
+
+    def stopProducing(self) -> None:
+        """The client is gone."""
+        self.gone()
+
+    def _cancelled(self, _: object) -> None:
+        self._over = True
+        self._note.ending = "aborted"
+        self._exchange.abort()
+        self._responder.unregisterProducer()
+        self._responder.abort()
+
+    def _end(self, ending: str) -> None:
+        self._over = True
+        self._note.ending = ending
+        self.done.callback(None)

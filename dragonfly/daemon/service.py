@@ -1,0 +1,293 @@
+"""dfdaemon as one service: what is made once, and in which order it starts and ends."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from twisted.application.service import MultiService, Service
+from twisted.internet import defer
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IProtocolFactory
+from twisted.internet.ssl import CertificateOptions
+from twisted.logger import Logger
+from twisted.protocols.tls import TLSMemoryBIOFactory
+
+import dragonfly
+from dragonfly.config import DaemonConfig
+from dragonfly.daemon.accesslog import AccessLog
+from dragonfly.daemon.blob import Blobs, BlobSettings
+from dragonfly.daemon.desk import Desk
+from dragonfly.daemon.front import FrontFactory
+from dragonfly.daemon.gauges import Gauges
+from dragonfly.daemon.logfile import LogFile
+from dragonfly.daemon.namecheck import NameCheck
+from dragonfly.daemon.passthrough import Passthrough
+from dragonfly.daemon.pem import joined_authorities, server_options
+from dragonfly.daemon.place import Place
+from dragonfly.daemon.registry import Registry, parse_registry
+from dragonfly.daemon.rules import Rules
+from dragonfly.daemon.status import make_status_site
+from dragonfly.daemon.takeover import DAEMON_ROLE, take_home
+from dragonfly.daemon.upstream import Upstream
+from dragonfly.errors import ConfigError, StoreError
+from dragonfly.metrics import DaemonMetrics
+from dragonfly.net.build import build_info
+from dragonfly.net.deadline import deadline
+from dragonfly.net.lateness import LatenessSampler
+from dragonfly.net.listen import BoundService
+from dragonfly.net.trust import Trust
+from dragonfly.peer.equipment import Runtime
+from dragonfly.peer.service import PeerService, PeerSettings, make_peer
+
+__all__ = ["CLOSE_S", "DRAIN_S", "KEEP_S", "SHARE_S", "DaemonService", "make_daemon"]
+
+KEEP_S = 7 * 24 * 3600.0
+"""Layers are pulled again when a host is set up anew or an image updated, which is days
+later; where the disk is short of space they leave earlier."""
+
+SHARE_S = 3600.0
+"""A task costs an announce now and then. Who pulls later than that gets the blob from the
+supernode, or from a host that pulled it lately."""
+
+DRAIN_S = 5.0
+"""So long answers that are under way may take when the service stops. An engine repeats a
+pull that was cut, and continues where it was; service managers kill after 10 s or more."""
+
+CLOSE_S = 2.0
+"""So long connections to registries may take to be gone; the process ends then anyway."""
+
+_log = Logger("dragonfly.daemon")
+
+
+def make_daemon(
+    config: DaemonConfig, reactor: Any, *, rng: random.Random | None = None
+) -> DaemonService:
+    """Compose a dfdaemon; takes the home's lock, touches no port yet.
+
+    A background peer of dfget that has the home is asked to leave, which may block for some
+    seconds: this is called before the reactor runs.
+
+    :raises ConfigError: the registry is this dfdaemon, or a file that the configuration names
+        cannot be used.
+    :raises HomeBusy: another dfdaemon has the home, or it was not given up.
+    :raises HomeUnusable: the home cannot be used; the text says why.
+    """
+    registry = parse_registry(config.registry.remote)
+    _refuse_loop(config, registry)
+    tls = _tls(config)
+    place = Place(config)
+    runtime = Runtime(
+        reactor=reactor, rng=rng or random.SystemRandom(), log=Logger("dragonfly.peer")
+    )
+    settings = _peer_settings(config, place)
+    place.lock()
+    try:
+        trust = Trust(
+            cacerts=joined_authorities(config.registry.certs, place.authorities),
+            insecure=config.registry.insecure,
+        )
+        peer = take_home(lambda: make_peer(settings, runtime), place.home, say=_say)
+    except BaseException:
+        place.unlock()
+        raise
+    mirrored = parse_registry(config.registry.remote, trust=trust)
+    return DaemonService(config, mirrored, runtime, place=place, peer=peer, tls=tls)
+
+
+def _refuse_loop(config: DaemonConfig, registry: Registry) -> None:
+    """The mistake that is easily made; others are found when a request comes around."""
+    here = registry.host in ("localhost", "127.0.0.1", "::1", config.host_ip)
+    if here and config.port and registry.port == config.port:
+        raise ConfigError(f"registry {registry} is this dfdaemon itself: name the real one")
+
+
+def _tls(config: DaemonConfig) -> CertificateOptions | None:
+    if config.certpem is None or config.keypem is None:
+        return None
+    return server_options(config.certpem, config.keypem)
+
+
+def _peer_settings(config: DaemonConfig, place: Place) -> PeerSettings:
+    return PeerSettings(
+        home=place.home,
+        port=config.peer_port,
+        address=config.peer_ip or "",
+        expire_s=KEEP_S,
+        share_s=SHARE_S,
+        keep_free=True,
+        store=place.store,
+        total_limit=config.rate_limit,
+        role=DAEMON_ROLE,
+    )
+
+
+def _say(text: str) -> None:
+    _log.info("{text}", text=text)
+
+
+class DaemonService(MultiService):
+    """All parts of a dfdaemon, wired; use :func:`make_daemon`.
+
+    :ivar front: the port of the mirror.
+    :ivar status: the port of ``/metrics`` and ``/healthy``.
+    :ivar peer: the peer of the home; dfgets use it, too.
+    """
+
+    def __init__(
+        self,
+        config: DaemonConfig,
+        registry: Registry,
+        runtime: Runtime,
+        *,
+        place: Place,
+        peer: PeerService,
+        tls: CertificateOptions | None = None,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.config = config
+        self.registry = registry
+        self.peer = peer
+        self._runtime = runtime
+        self._reactor = runtime.reactor
+        self._place = place
+        self._stopping = False
+        self.metrics = DaemonMetrics(build_info())
+        self._make_desk()
+        self._make_ports(tls)
+
+    # -- composition ------------------------------------------------------------------------
+
+    def _make_desk(self) -> None:
+        config, reactor, peer = self.config, self._reactor, self.peer
+        # Of this process alone: two dfdaemons in a row are no loop.
+        via = b"dfdaemon-%016x" % self._runtime.rng.getrandbits(64)
+        self._upstream = Upstream(reactor)
+        passthrough = Passthrough(self._upstream, via=via)
+        blobs = Blobs(
+            BlobSettings(nodes=config.nodes, total_limit=config.rate_limit),
+            fetch=peer.fetch,
+            client=peer.origins.get,
+            straight_on=NameCheck(passthrough.answer).answer,
+            clock=reactor,
+            holds=peer.holds,
+            pace=peer.total.take,
+            via=via,
+        )
+        self._desk = Desk(
+            Rules(),
+            blobs=blobs,
+            passthrough=passthrough,
+            registry=lambda _head: self.registry,
+            via=via,
+            log=AccessLog(self.metrics),
+            clock=reactor,
+        )
+
+    def _make_ports(self, tls: CertificateOptions | None) -> None:
+        config, reactor = self.config, self._reactor
+        self._clients = FrontFactory(self._desk.answer, clock=reactor)
+        clients: IProtocolFactory = self._clients
+        if tls is not None:
+            clients = TLSMemoryBIOFactory(tls, False, self._clients, reactor)
+        site = make_status_site(
+            build=build_info(),
+            metrics=self.metrics,
+            health=self.health,
+            before_metrics=Gauges(self.metrics, self._clients, self.peer).update,
+            clock=reactor,
+        )
+        self.front = BoundService(
+            reactor, config.port, clients, interface=config.host_ip, what="mirror's port"
+        )
+        self.status = BoundService(
+            reactor,
+            config.status_port,
+            site,
+            interface=config.status_ip or config.host_ip,
+            what="status port",
+        )
+        self._sampler = LatenessSampler(reactor, self.metrics.reactor_lateness.observe)
+        self._log_file = LogFile(config.log_path, verbose=config.verbose)
+        # The ports first: one that is taken ends the process before threads run.
+        for part in (self._log_file, self.front, self.status, self._sampler, self.peer):
+            part.setServiceParent(self)  # type: ignore[no-untyped-call]
+
+    # -- life -------------------------------------------------------------------------------
+
+    def startService(self) -> None:
+        """Serve; the log says where.
+
+        :raises ListenError: a port cannot be had.
+        :raises StoreError: the home or the store cannot be used.
+        """
+        super().startService()  # type: ignore[no-untyped-call]
+        self._announce()
+
+    def stopService(self) -> Deferred[None]:
+        """Take no more requests, let answers end for a moment, cut the rest, stop the peer.
+
+        Bounded in time, whatever clients, registries and neighbours do. Cancelling is not
+        supported.
+        """
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        self._stopping = True
+        Service.stopService(self)
+        await self.front.stopService()
+        await self._drain()
+        with suppress(defer.TimeoutError):
+            await deadline(self._upstream.close(), CLOSE_S, self._reactor)
+        await self.peer.stopService()
+        await self.status.stopService()
+        self._sampler.stopService()
+        self._place.unlock()
+        self._log_file.stopService()
+
+    async def _drain(self) -> None:
+        try:
+            await deadline(self._clients.drain(), DRAIN_S, self._reactor)
+        except defer.TimeoutError:
+            _log.info("cutting {count} connections", count=self._clients.open)
+            self._clients.abort()
+
+    # -- what is told -----------------------------------------------------------------------
+
+    def health(self) -> Mapping[str, object]:
+        """What ``/healthy`` shows."""
+        return {
+            "ok": bool(self.running and self.peer.running and not self._stopping),
+            "version": dragonfly.__version__,
+            "registry": str(self.registry),
+            "supernodes": [str(node) for node in self.config.nodes],
+            "ports": self._ports(),
+            "home": str(self._place.home),
+            "tasks": len(self.peer.swarm.transfers),
+        }
+
+    def _ports(self) -> dict[str, int]:
+        return {
+            "front": self.front.port,
+            "pieces": self.peer.pieces.port,
+            "status": self.status.port,
+        }
+
+    def _announce(self) -> None:
+        for notice in self.config.notices:
+            _log.warn("{notice}", notice=notice)
+        if not self.config.nodes:
+            _log.warn("no supernode is configured: everything comes from the registry")
+        _log.info("home {home}", home=str(self._place.home))
+        _log.info(
+            "dfdaemon ready: proxy={front} pieces={pieces} status={status} registry={registry}",
+            **self._ports(),
+            registry=str(self.registry),
+        )
+        try:
+            self._place.write_ports({**self._ports(), "pid": os.getpid()})
+        except StoreError as error:  # a full disk: pulls go on all the same
+            _log.warn("scripts are not told of the ports: {error}", error=str(error))

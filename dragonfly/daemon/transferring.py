@@ -1,0 +1,48 @@
+"""What the daemon needs of a download; see ``dragonfly.peer.download`` for the one there is."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from twisted.internet.interfaces import IConsumer
+
+from dragonfly.net.fanout import OneShot
+from dragonfly.peer.prefix import Prefix
+from dragonfly.peer.reader import OrderedReader
+from dragonfly.peer.ways import DownloadListener
+from dragonfly.task.layout import Layout
+
+__all__ = ["Transferring"]
+
+
+class Transferring(Protocol):
+    """A download under way."""
+
+    done: OneShot[None]
+    sources: dict[str, int]
+    reason: int
+    error: Exception | None
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is done or has failed."""
+
+    @property
+    def task(self) -> bytes:
+        """The task's id; empty until it is known."""
+
+    @property
+    def layout(self) -> Layout:
+        """Piece size and length, once they are known."""
+
+    def add_listener(self, listener: DownloadListener) -> None:
+        """Tell it what was, and what comes."""
+
+    def reader(self, consumer: IConsumer, begin: int = 0, end: int | None = None) -> OrderedReader:
+        """Push bytes in order."""
+
+    def prefix(self) -> Prefix:
+        """What was read, for hashing it again."""
+
+    def cancel(self) -> None:
+        """Want it no more."""

@@ -1,0 +1,169 @@
+"""A whole mirror in one process, on loopback: front, desk, peer; and a client that looks closely.
+
+::
+
+    mirror = Mirror(peer, parse_registry(origin.url("")), reactor)
+    mirror.start()
+    answer = await mirror.get("/v2/x/blobs/sha256:...")
+    assert answer.complete and answer.body == body
+    await mirror.stop()
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import h11
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+
+from dragonfly.daemon.blob import Blobs, BlobSettings
+from dragonfly.daemon.desk import Desk
+from dragonfly.daemon.front import FrontFactory
+from dragonfly.daemon.namecheck import NameCheck
+from dragonfly.daemon.note import Note
+from dragonfly.daemon.passthrough import Passthrough
+from dragonfly.daemon.registry import Registry
+from dragonfly.daemon.rules import Rules
+from dragonfly.daemon.upstream import Upstream
+from tests.doubles.peers import Peer
+
+__all__ = ["Answer", "Mirror", "Visitor"]
+
+VIA = b"dfdaemon-of-a-test"
+
+
+@attrs.define(eq=False)
+class Answer:
+    """What a client got.
+
+    :ivar complete: by its framing, all of it came.
+    """
+
+    status: int = 0
+    headers: dict[str, str] = attrs.field(factory=dict)
+    body: bytearray = attrs.field(factory=bytearray, repr=False)
+    complete: bool = False
+
+
+class Visitor(Protocol):
+    """A client with one request on one connection.
+
+    :ivar done: fires with the :class:`Answer` when it is complete or the connection is gone.
+    """
+
+    def __init__(self, request: bytes) -> None:
+        self.answer = Answer()
+        self.done: Deferred[Answer] = Deferred()
+        self._request = request
+        self._http = h11.Connection(h11.CLIENT)
+        self._http.send(h11.Request(method="GET", target="/", headers=[("Host", "x")]))
+        self._http.send(h11.EndOfMessage())
+
+    def connectionMade(self) -> None:
+        """Ask."""
+        self.transport.write(self._request)  # type: ignore[union-attr]
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take it."""
+        self._http.receive_data(data)
+        self._take()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """That was it."""
+        if not self.answer.complete and reason.check(type(connectionDone.value)):
+            self._http.receive_data(b"")
+            self._take()
+        self._end()
+
+    def hang_up(self) -> None:
+        """As clients do."""
+        self.transport.abortConnection()  # type: ignore[union-attr]
+
+    def _take(self) -> None:
+        try:
+            while True:
+                event: Any = self._http.next_event()
+                if event in (h11.NEED_DATA, h11.PAUSED) or isinstance(event, h11.ConnectionClosed):
+                    return
+                self._saw(event)
+        except h11.RemoteProtocolError:
+            return  # cut
+
+    def _saw(self, event: Any) -> None:
+        if isinstance(event, h11.Response):
+            self.answer.status = event.status_code
+            self.answer.headers = {
+                name.decode(): value.decode("latin-1") for name, value in event.headers
+            }
+        elif isinstance(event, h11.Data):
+            self.answer.body += event.data
+        elif isinstance(event, h11.EndOfMessage):
+            self.answer.complete = True
+            self.transport.loseConnection()  # type: ignore[union-attr]
+            self._end()
+
+    def _end(self) -> None:
+        if not self.done.called:
+            self.done.callback(self.answer)
+
+
+class Mirror:
+    """Everything between a client and ``registry`` but the daemon's configuration.
+
+    :ivar notes: of all requests that are over.
+    """
+
+    def __init__(self, peer: Peer, registry: Registry, reactor: Any, **settings: Any) -> None:
+        self.notes: list[Note] = []
+        self._reactor = reactor
+        self._upstream = Upstream(reactor)
+        passthrough = Passthrough(self._upstream, via=VIA)
+        service = peer.service
+        self.blobs = Blobs(
+            BlobSettings(**{"nodes": peer.nodes, **settings}),
+            fetch=service.fetch,
+            client=service.origins.get,
+            straight_on=NameCheck(passthrough.answer).answer,
+            clock=reactor,
+            holds=service.holds,
+            pace=service.total.take,
+            via=VIA,
+        )
+        desk = Desk(
+            Rules(),
+            blobs=self.blobs,
+            passthrough=passthrough,
+            registry=lambda _: registry,
+            via=VIA,
+            log=self.notes.append,
+            clock=reactor,
+        )
+        self._front = FrontFactory(desk.answer, clock=reactor)
+        self._port: Any = None
+
+    def start(self) -> None:
+        """Listen."""
+        self._port = self._reactor.listenTCP(0, self._front, interface="127.0.0.1")
+
+    async def stop(self) -> None:
+        """End all of it."""
+        await self._port.stopListening()
+        self._front.abort()
+        await self._front.drain()
+        await self._upstream.close()
+
+    async def visit(self, path: str, *lines: str, method: str = "GET") -> Visitor:
+        """Begin a request; the visitor has what comes of it."""
+        head = (f"{method} {path} HTTP/1.1", "Host: mirror", "Connection: close", *lines, "", "")
+        visitor = Visitor("\r\n".join(head).encode())
+        endpoint = TCP4ClientEndpoint(self._reactor, "127.0.0.1", self._port.getHost().port)
+        await connectProtocol(endpoint, visitor)
+        return visitor
+
+    async def get(self, path: str, *lines: str) -> Answer:
+        """Ask, and give the whole answer."""
+        return await (await self.visit(path, *lines)).done

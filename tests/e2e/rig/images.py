@@ -1,0 +1,165 @@
+"""Container images to distribute: OCI layouts with layers of random bytes, the same each time.
+
+A layer is a gzip file of level 0 around a tar archive with one file: real engines unpack
+it, and neither making nor unpacking it costs time.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import platform
+import random
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from tests.e2e.rig.files import MIB
+
+__all__ = ["Blob", "Image", "Layout"]
+
+_MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
+_OCI = "application/vnd.oci.image"
+
+
+@attrs.frozen(kw_only=True)
+class Blob:
+    """Something that is stored under its digest.
+
+    :ivar diff: the digest of a layer before it was compressed; empty for what is no layer.
+    """
+
+    media_type: str
+    hex: str
+    size: int
+    diff: str = ""
+
+    @property
+    def digest(self) -> str:
+        """As a registry names it."""
+        return f"sha256:{self.hex}"
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """Its descriptor."""
+        return {"mediaType": self.media_type, "digest": self.digest, "size": self.size}
+
+
+@attrs.frozen(kw_only=True)
+class Image:
+    """A manifest, or an index of several, and the layers under it."""
+
+    manifest: Blob
+    layers: tuple[Blob, ...]
+    architecture: str = ""
+
+
+class Layout:
+    """An OCI image layout in a directory."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._tags: list[dict[str, Any]] = []
+        (path / "blobs" / "sha256").mkdir(parents=True)
+        (path / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
+
+    def layer(self, size: int, *, seed: int) -> Blob:
+        """A layer with one file of ``size`` random bytes."""
+        inner = hashlib.sha256()
+        outer = hashlib.sha256()
+        new = self.path / "new"
+        with new.open("wb") as out:
+            sink = _Tee(out, outer)
+            with gzip.GzipFile(fileobj=sink, mode="wb", compresslevel=0, mtime=0) as packed:
+                for part in _archive(f"data-{seed}", size, random.Random(seed)):
+                    inner.update(part)
+                    packed.write(part)
+        kind = f"{_OCI}.layer.v1.tar+gzip"
+        return self._keep(new, kind, outer.hexdigest(), f"sha256:{inner.hexdigest()}")
+
+    def image(self, *layers: Blob, architecture: str = "", tag: str = "") -> Image:
+        """An image of these layers; with a ``tag`` it can be pushed.
+
+        :param architecture: empty: that of this machine.
+        """
+        found = architecture or _MACHINES.get(platform.machine(), "amd64")
+        config = {
+            "architecture": found,
+            "os": "linux",
+            "rootfs": {"type": "layers", "diff_ids": [layer.diff for layer in layers]},
+        }
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": f"{_OCI}.manifest.v1+json",
+            "config": self._json(config, f"{_OCI}.config.v1+json").described,
+            "layers": [layer.described for layer in layers],
+        }
+        blob = self._json(manifest, manifest["mediaType"])
+        return self._tagged(Image(manifest=blob, layers=layers, architecture=found), tag)
+
+    def index(self, *images: Image, tag: str) -> Image:
+        """An image for several architectures."""
+        described = [
+            {
+                **image.manifest.described,
+                "platform": {"architecture": image.architecture, "os": "linux"},
+            }
+            for image in images
+        ]
+        kind = f"{_OCI}.index.v1+json"
+        value = {"schemaVersion": 2, "mediaType": kind, "manifests": described}
+        layers = tuple(layer for image in images for layer in image.layers)
+        return self._tagged(Image(manifest=self._json(value, kind), layers=layers), tag)
+
+    def file(self, blob: Blob) -> Path:
+        """Where a blob lies."""
+        return self.path / "blobs" / "sha256" / blob.hex
+
+    def _tagged(self, image: Image, tag: str) -> Image:
+        if tag:
+            named = {"org.opencontainers.image.ref.name": tag}
+            self._tags.append({**image.manifest.described, "annotations": named})
+            index = {"schemaVersion": 2, "manifests": self._tags}
+            (self.path / "index.json").write_text(json.dumps(index))
+        return image
+
+    def _json(self, value: dict[str, Any], media_type: str) -> Blob:
+        data = json.dumps(value).encode()
+        new = self.path / "new"
+        new.write_bytes(data)
+        return self._keep(new, media_type, hashlib.sha256(data).hexdigest(), "")
+
+    def _keep(self, new: Path, media_type: str, digest: str, diff: str) -> Blob:
+        blob = Blob(media_type=media_type, hex=digest, size=new.stat().st_size, diff=diff)
+        new.rename(self.file(blob))
+        return blob
+
+
+class _Tee(io.RawIOBase):
+    """Writes to a file and hashes what it writes."""
+
+    def __init__(self, out: io.BufferedIOBase | Any, hasher: Any) -> None:
+        self._out = out
+        self._hasher = hasher
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._hasher.update(data)
+        return int(self._out.write(data))
+
+
+def _archive(name: str, size: int, source: random.Random) -> Any:
+    """The parts of a tar archive with one file."""
+    entry = tarfile.TarInfo(name)
+    entry.size = size
+    entry.mode = 0o644
+    yield entry.tobuf(tarfile.USTAR_FORMAT)
+    for begin in range(0, size, MIB):
+        yield source.randbytes(min(MIB, size - begin))
+    yield bytes(-size % tarfile.BLOCKSIZE + 2 * tarfile.BLOCKSIZE)
