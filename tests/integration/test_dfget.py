@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.protocol import ProcessProtocol
 
 from dragonfly.dfget.client import Conversation, connect
+from dragonfly.errors import PeerGone
 from dragonfly.peer.sockpath import socket_path
 from tests.doubles.origin import FakeOrigin
 from tests.doubles.peers import Supernode, until
@@ -76,7 +78,8 @@ class Place:
         sock = connect(str(socket_path(self.home)))
         if sock is not None:
             talk = Conversation(sock)
-            talk.ask("stop", "stopping")
+            with suppress(PeerGone):  # it is ending already
+                talk.ask("stop", "stopping")
             talk.close()
 
 
