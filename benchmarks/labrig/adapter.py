@@ -27,6 +27,7 @@ class Lab:
     :ivar content: the original, as file, and ``url``, where the origin has it.
     :ivar seed: of the run's draws.
     :ivar greeted: peers have met the supernode before the clock.
+    :ivar probed: our processes write down how they are doing inside.
     """
 
     net: Net
@@ -37,6 +38,7 @@ class Lab:
     url: str
     seed: int
     greeted: bool = False
+    probed: bool = False
 
 
 class Adapter(Protocol):

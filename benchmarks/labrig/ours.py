@@ -20,6 +20,7 @@ from labrig.talk import SocketTalk, ask
 __all__ = ["Ours"]
 
 _AGENTS = Path(__file__).with_name("agents")
+_PROBE = [str(_AGENTS / "probe.py")]
 _SERVER = ["-m", "dragonfly.dfget", "server"]
 _LASTING = ("--alivetime", "2h", "--expiretime", "2h")
 
@@ -49,7 +50,10 @@ class Ours:
     def _start_supernode(self) -> None:
         home = self._home(CDN)
         home.mkdir()
-        command = [sys.executable, str(_AGENTS / "supernode.py"), str(self._lab.seed)]
+        program = [str(_AGENTS / "supernode.py")]
+        if self._lab.probed:
+            program = [*_PROBE, "supernode", str(self._lab.work / "supernode.probe.log")]
+        command = [sys.executable, *program, str(self._lab.seed)]
         command += ["--home-dir", str(home), "--task-expire-time", "2h"]
         inside = self._lab.net.inside(CDN)
         supernode = Process(inside, command, self._lab.work / "supernode.log")
@@ -62,6 +66,8 @@ class Ours:
         home = self._home(host.name)
         home.mkdir()
         program = [str(_AGENTS / "liar.py")] if host.role == "lying" else _SERVER
+        if self._lab.probed and host.role != "lying":
+            program = [*_PROBE, "peer", str(self._lab.work / f"{host.name}.probe.log")]
         command = [sys.executable, *program, "--home", str(home), *_LASTING]
         inside = self._lab.net.inside(host.name)
         return Process(inside, command, home / "peer.log", ready=True)
