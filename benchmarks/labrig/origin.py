@@ -54,26 +54,32 @@ def origin(net: Net, root: Path, work: Path) -> Iterator[Process]:
         end_all([nginx])
 
 
-def check_link(net: Net, host: Host, url: str, origin_mbit: float, size: int) -> float:
-    """Pull with one curl, again if something disturbed it; give what it reaches of what the
-    link carries.
+def check_link(net: Net, host: Host, origin_mbit: float, root: Path) -> float:
+    """Pull a file with one curl, again if something disturbed it; give what it reaches of what
+    the link carries.
 
+    :param root: of the origin's files.
     :raises SystemExit: too little, or too much.
     """
     rate = bytes_per_s(min(host.mbit, origin_mbit))
-    for _ in range(CHECKS):
-        reached = _pull(net, host, url, min(size, int(rate * CHECK_S))) / rate
-        if CHECK_LEAST <= reached <= CHECK_MOST:
-            return reached
+    file = root / "check"
+    file.write_bytes(bytes(int(rate * CHECK_S)))
+    try:
+        for _ in range(CHECKS):
+            reached = _pull(net, host, f"http://{ORIGIN_ADDRESS}/{file.name}") / rate
+            if CHECK_LEAST <= reached <= CHECK_MOST:
+                return reached
+    finally:
+        file.unlink()
     raise SystemExit(
         f"the links are not what they are to be: one curl reaches {reached:.3f} of "
         f"{rate / 1e6:.2f} MB/s; between {CHECK_LEAST} and {CHECK_MOST} was expected"
     )
 
 
-def _pull(net: Net, host: Host, url: str, most: int) -> float:
+def _pull(net: Net, host: Host, url: str) -> float:
     """Bytes a second of one curl."""
-    command = [*net.inside(host.name), "curl", "-sf", "-o", "/dev/null", "-r", f"0-{most - 1}"]
+    command = [*net.inside(host.name), "curl", "-sf", "-o", "/dev/null"]
     command += ["-w", "%{size_download} %{time_total} %{time_pretransfer}", url]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -76,8 +76,8 @@ class Session:
         return servers + [Link(host.name, host.address, host.mbit) for host in self._hosts]
 
     def _check(self, net: Net) -> None:
-        scenario, first = self._scenario, self._hosts[0]
-        reached = check_link(net, first, self._url, scenario.origin_mbit, scenario.size)
+        first = self._hosts[0]
+        reached = check_link(net, first, self._scenario.origin_mbit, self._content.parent)
         self.report.conditions["links"] = {
             "one curl reaches": round(reached, 4),
             "burst bytes": net.burst(first.mbit),
