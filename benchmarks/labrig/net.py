@@ -26,7 +26,9 @@ QUEUE_S = 0.1
 """What a full queue at the end of a link takes to drain."""
 
 BURST_BYTES = 64 * 1024
-"""Most that a bucket holds: what the kernel sends as one packet on short round trips."""
+"""Most that a bucket holds: what the kernel sends as one packet on short round trips. With a
+smaller one trains of segments are taken apart, and each wakes the receiver by itself: twice
+the CPU time, of which a machine that plays all hosts has too little."""
 
 _HUB = "hub"
 _SYSCTLS = {
@@ -58,8 +60,9 @@ class Link:
 
 
 def burst_of(mbit: float, most: int = BURST_BYTES) -> int:
-    """The bucket of a link: 10 ms of its rate, at least 16 KiB, at most ``most``."""
-    return min(most, max(16 * 1024, int(mbit * 1e6 / 8 * 0.010)))
+    """The bucket of a link: half of its queue, so that a train fits in beside another, and at
+    most ``most``."""
+    return min(most, int(mbit * 1e6 / 8 * QUEUE_S / 2))
 
 
 class Net:
