@@ -123,7 +123,7 @@ class Session:
         if run.machine_cpu > CPU_MOST:
             self.report.refused.append(
                 f"{what} is not reported: the machine was {run.machine_cpu:.0%} busy, more than "
-                f"{CPU_MOST:.0%}, and would have measured itself. Take lower rates."
+                f"{CPU_MOST:.0%}, and would have measured itself ({_own(run)}). Take lower rates."
             )
             print(self.report.refused[-1], flush=True)
             return
@@ -144,6 +144,12 @@ class Session:
 def _unharmed(hosts: list[Host]) -> list[Host]:
     """Nobody is killed while pulling natively."""
     return [host if host.counted else attrs.evolve(host, role="full") for host in hosts]
+
+
+def _own(run: Run) -> str:
+    """How much of that was our own doing."""
+    seconds = sum(run.cpu_s.values())
+    return f"{seconds:.1f} CPU s by the hosts' processes, {run.cpu_per_gib:.1f} for each GiB"
 
 
 def _brief(run: Run) -> str:
