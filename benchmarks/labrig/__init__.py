@@ -1,0 +1,1 @@
+"""The parts of the lab (``benchmarks/lab.py``): network, adapters, clock, figures."""
