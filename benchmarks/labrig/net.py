@@ -15,6 +15,7 @@ from pathlib import Path
 
 import attrs
 
+from labrig.bound import GOODPUT
 from labrig.counters import Sent, parse_links, parse_qdiscs
 
 __all__ = ["CDN", "CDN_ADDRESS", "ORIGIN", "ORIGIN_ADDRESS", "QUEUE_S", "Link", "Net", "network"]
@@ -26,9 +27,10 @@ QUEUE_S = 0.1
 """What a full queue at the end of a link takes to drain."""
 
 BURST_BYTES = 64 * 1024
-"""Most that a bucket holds: what the kernel sends as one packet on short round trips. With a
-smaller one trains of segments are taken apart, and each wakes the receiver by itself: twice
-the CPU time, of which a machine that plays all hosts has too little."""
+"""Most that a bucket holds. The kernel's trains of segments are kept as short as the bucket of
+the link (``gso_max_size``): a longer one is taken apart before it is shaped, and then each
+segment wakes the receiver by itself, which costs twice the CPU time, and a machine that plays
+all hosts has too little of that. Network cards join what arrives together, too."""
 
 _HUB = "hub"
 _SYSCTLS = {
@@ -151,6 +153,8 @@ class Net:
         _run("ip", "-n", host, "addr", "add", f"{link.address}/16", "dev", "eth0")
         for device in ("lo", "eth0"):
             _run("ip", "-n", host, "link", "set", device, "up")
+        train = str(int(self.burst(link.mbit) * GOODPUT))
+        _run("ip", "-n", host, "link", "set", "eth0", "gso_max_size", train)
         shape = link.shape(self.burst(link.mbit))
         for space, device in ((host, "eth0"), (hub, link.name)):
             _run("tc", "-n", space, "qdisc", "add", "dev", device, "root", *shape)

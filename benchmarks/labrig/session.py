@@ -82,7 +82,7 @@ class Session:
             "one curl reaches": round(reached, 4),
             "burst bytes": net.burst(first.mbit),
             "queue s": QUEUE_S,
-            "offloads": "as they are",
+            "offloads": "as they are, trains no longer than the bucket",
         }
         print(f"one curl reaches {reached:.3f} of what its link carries", flush=True)
 

@@ -17,7 +17,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.base import ReactorBase
+from twisted.internet.tcp import Connection
+
 from dragonfly.dfget import server
+from dragonfly.net.disk import DiskPool
+from dragonfly.peer.exchange import Exchange
+from dragonfly.peer.protocol import PeerProtocol
 from dragonfly.peer.service import PeerService
 from dragonfly.peer.transfer import Transfer
 from dragonfly.peer.uploader import Uploader
@@ -112,6 +118,13 @@ def probe_peer(path: str) -> None:
     count(Picker, "expire", lambda late, _: len(late))
     count(Picker, "got", lambda cancels, _: len(cancels))
     count(Picker, "arrived", lambda _, __: 1)
+    count(Picker, "next_asks", lambda _, __: 1)
+    count(PeerProtocol, "dataReceived", lambda _, __: 1)
+    count(PeerProtocol, "unacked", lambda _, __: 1)
+    count(Connection, "writeSomeData", lambda _, __: 1)
+    count(DiskPool, "run", lambda _, __: 1)
+    count(ReactorBase, "runUntilCurrent", lambda _, __: 1)
+    count(Exchange, "link_event", lambda _, args: type(args[1]).__name__)
     make = server.make_peer
 
     def made(settings: Any, runtime: Any) -> PeerService:
