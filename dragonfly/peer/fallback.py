@@ -217,10 +217,17 @@ class Fallback:
     async def _read_pieces(self, stream: OriginStream) -> None:
         governed = not self._ungoverned
         first = self._first_known()
-        if first is not None:
+        if first is not None and not self._in_one_go:
             await stream.known(first, self._validator, lambda: self._over(governed))
         elif not governed or self._hunger.quiet_s(self._clock.seconds()) >= PATIENCE_S:
             await self._read_rest(stream)
+
+    @property
+    def _in_one_go(self) -> bool:
+        """Whether what has digests and what will never have any comes in one transfer: a second
+        one would cost what is under way when the first is broken off."""
+        unfinished = not self._content.manifest.complete
+        return self._ungoverned and unfinished and strong(self._validator.etag) is not None
 
     async def _read_rest(self, stream: OriginStream) -> None:
         """Read on without digests, which is right only in the very version that is here."""

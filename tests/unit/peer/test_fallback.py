@@ -47,6 +47,7 @@ class FakeContent:
         self.error: Exception | None = None
         self.manifest = self
         self.known = Bitfield.full(10)
+        self.complete = True
         self.missing = 0
 
     def first_missing(self) -> int:
@@ -368,3 +369,15 @@ def test_who_is_refused_makes_room_for_the_next_caller() -> None:
     assert len(scene.stream.calls) == 2
     scene.ends(OriginRefused("no", 401))
     assert isinstance(scene.content.error, OriginRefused)
+
+
+@pytest.mark.parametrize(
+    ("etag", "lost", "how"),
+    [('"v1"', True, "rest"), ('"v1"', False, "known"), (None, True, "known")],
+)
+def test_all_comes_in_one_transfer_where_it_can(etag: str | None, lost: bool, how: str) -> None:
+    """Digests are known of some, and nobody is there who could tell more."""
+    scene = Scene(etag=etag)
+    scene.lost, scene.content.complete = lost, False
+    scene.pass_time(ALONE_S + SPREAD_S + TICK if lost else PATIENCE_S)
+    assert scene.stream.calls[0] == (how, 0)
