@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 
+from dragonfly.store.hot import HotPieces
 from dragonfly.task.bitfield import Bitfield
 
 from .clock import SimClock
@@ -85,11 +86,16 @@ class SimFile:
         self.piece_size = len(content)
         self.recorded = Bitfield()
         self.length: int | None = None
+        self.hot = HotPieces(0)
         self._view = memoryview(content)
 
     def read(self, offset: int, length: int) -> memoryview:
         """Bytes as they would be on disk."""
         begin = offset % self.piece_size
+        return self._view[begin : begin + length]
+
+    def peek(self, piece: int, begin: int, length: int) -> memoryview:
+        """All of it is in memory."""
         return self._view[begin : begin + length]
 
     def write(self, offset: int, chunks: Any) -> None:

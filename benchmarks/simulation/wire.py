@@ -54,6 +54,11 @@ class SimSession(PeerSession):
             return [self._inbound.take_slice(item)]
         return list(self._inbound.take(item, now))
 
+    @property
+    def queued_bytes(self) -> int:
+        """Those of slices."""
+        return sum(len(item) for item in self._output if isinstance(item, memoryview))
+
     def take_messages(self) -> list[Any]:
         """What is to be sent: messages, and behind a DATA its slice."""
         output, self._output = self._output, []
@@ -81,6 +86,7 @@ class SimPeer:
         self._pipe: Pipe | None = None
         self._other: SimPeer | None = None
         self._latency = 0.0
+        self._said = 0
 
     def __repr__(self) -> str:
         return f"<end of a connection to {self.address}>"
@@ -96,12 +102,20 @@ class SimPeer:
         """Send what the session has queued."""
         if self._corked or not self.is_open or self._pipe is None:
             return
+        self._said += self.session.queued_bytes
         self._pipe.send(self.session.take_messages())
         self.writable = self._pipe.backlog < SOCKET_BYTES
 
+    @property
+    def said_bytes(self) -> int:
+        """Bytes of slices that were said."""
+        return self._said + self.session.queued_bytes
+
     def unacked(self) -> int:
         """Bytes that have not arrived."""
-        return self._pipe.unacked() if self._pipe is not None and not self.closed else 0
+        if self._pipe is None or self.closed:
+            return 0
+        return self._pipe.unacked() + self.session.queued_bytes
 
     def close(self, code: ErrorCode = ErrorCode.NO_ERROR, text: str = "") -> None:
         """Say goodbye; both ends hear of the end later. What was queued is lost."""

@@ -80,9 +80,8 @@ def make_daemon(
     _refuse_loop(config, registry)
     tls = _tls(config)
     place = Place(config)
-    runtime = Runtime(
-        reactor=reactor, rng=rng or random.SystemRandom(), log=Logger("dragonfly.peer")
-    )
+    rng = rng or random.Random()  # noqa: S311 - it schedules
+    runtime = Runtime(reactor=reactor, rng=rng, log=Logger("dragonfly.peer"))
     settings = _peer_settings(config, place)
     place.lock()
     try:

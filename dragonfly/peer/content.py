@@ -11,6 +11,7 @@ from collections.abc import Hashable, Iterable
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from dragonfly.errors import BadRun, DragonflyError, OriginChanged, StoreError
@@ -75,7 +76,8 @@ class Content:
     """The state of one content.
 
     :param keys: whose runs are believed.
-    :ivar have: verified pieces, which may be given to others.
+    :ivar have: verified pieces, which may be given to others; the last of them perhaps only
+        in memory yet.
     :ivar in_order: somebody reads from the front while it comes.
     :ivar extra: pieces that only the origin vouches for: for the user, never for others.
     :ivar spoilt: all is here, and it is not what its name says: nobody is to have it.
@@ -84,7 +86,14 @@ class Content:
 
     _log = Logger()
 
-    def __init__(self, file: TaskFile, manifest: Manifest, keys: KeyRing, disk: DiskPool) -> None:
+    def __init__(
+        self,
+        file: TaskFile,
+        manifest: Manifest,
+        keys: KeyRing,
+        disk: DiskPool,
+        clock: IReactorTime,
+    ) -> None:
         self.file = file
         self.manifest = manifest
         self.keys = keys
@@ -94,10 +103,12 @@ class Content:
         self.observer: Observer | None = None
         self.watchers: list[Watcher] = []
         self.intake = PieceIntake(
-            disk, file, self, digest_of=self._expected, length_of=self.length_of
+            disk, file, self, clock=clock, digest_of=self._expected, length_of=self.length_of
         )
+        self._unwritten = 0
         self._disk = disk
         self._length = manifest.length
+        self._layout = Layout(file.piece_size, manifest.length)
         self._told_finished = False
         self.in_order = False
         self._seen: set[bytes] = set()
@@ -118,7 +129,7 @@ class Content:
     @property
     def layout(self) -> Layout:
         """Piece size and, when known, length."""
-        return Layout(self.file.piece_size, self._length)
+        return self._layout
 
     @property
     def complete(self) -> bool:
@@ -127,9 +138,19 @@ class Content:
 
     @property
     def finished(self) -> bool:
-        """Whether every byte is here, verified or not."""
+        """Whether every byte is here and on disk, verified or not."""
+        return self.all_here and not self._unwritten
+
+    @property
+    def all_here(self) -> bool:
+        """Whether every byte is here, the last of them perhaps only in memory yet."""
         count = self.layout.piece_count
         return count is not None and len(self.have) + len(self.extra) >= count
+
+    @property
+    def on_disk(self) -> Bitfield:
+        """The verified pieces that were written."""
+        return Bitfield(self.have.mask & ~self._unwritten)
 
     @property
     def checking(self) -> bool:
@@ -146,7 +167,7 @@ class Content:
         return 0 if self.finished else max(1, length - here)
 
     def holds(self, piece: int) -> bool:
-        """Whether the bytes of ``piece`` may be used by the user."""
+        """Whether ``piece`` is here, or will be as soon as the disk has it."""
         return piece in self.have or piece in self.extra
 
     def first_missing(self) -> int:
@@ -159,9 +180,9 @@ class Content:
         return self.layout.piece_length(piece)
 
     def ready_to(self, begin: int) -> int:
-        """Up to where the bytes from ``begin`` on are here without a gap."""
+        """Up to where the bytes from ``begin`` on are on disk without a gap."""
         size = self.file.piece_size
-        mask = (self.have.mask | self.extra.mask) >> (begin // size)
+        mask = ((self.have.mask | self.extra.mask) & ~self._unwritten) >> (begin // size)
         pieces = (~mask & (mask + 1)).bit_length() - 1
         if pieces == 0:
             return begin
@@ -169,8 +190,8 @@ class Content:
         return end if self._length is None else min(end, self._length)
 
     def ranges(self) -> list[tuple[int, int]]:
-        """The byte ranges that are here."""
-        spans = [self._span(piece) for piece in sorted([*self.have, *self.extra])]
+        """The byte ranges that are on disk."""
+        spans = [self._span(piece) for piece in sorted([*self.on_disk, *self.extra])]
         joined: list[tuple[int, int]] = []
         for begin, end in spans:
             if joined and joined[-1][1] == begin:
@@ -218,6 +239,7 @@ class Content:
         """The length became known."""
         if self._length is None:
             self._length = length
+            self._layout = self._layout.with_length(length)
             self._job(self.file.set_length, length)
             for watcher in list(self.watchers):
                 watcher.content_layout()
@@ -233,6 +255,21 @@ class Content:
 
     # -- PieceListener ------------------------------------------------------------------
 
+    def piece_verified(self, piece: int, source: Hashable) -> bool:
+        """Others may have it; who reads the file has to wait until it is written."""
+        self._unwritten |= 1 << piece
+        self._shared([piece], source)
+        return self.all_here
+
+    def pieces_written(self, pieces: list[tuple[int, Hashable]]) -> None:
+        """They may be read from the file."""
+        spans: dict[str, list[tuple[int, int]]] = {}
+        for piece, source in pieces:
+            self._unwritten &= ~(1 << piece)
+            spans.setdefault(kind_of(source), []).append(self._span(piece))
+        for kind, ranges in spans.items():
+            self._tell_ranges(ranges, kind)
+
     def piece_done(
         self, piece: int, source: Hashable, verdict: Verdict, length: int, digest: bytes
     ) -> None:
@@ -246,7 +283,8 @@ class Content:
             self.intake.distrust([piece])
             self._again(piece, source)
         elif verdict is Verdict.VERIFIED:  # the digest became known after it was stored
-            self.intake.distrust([piece])
+            if piece not in self.have:  # others' right bytes are on their way over them
+                self.intake.distrust([piece])
             self._wrong(piece, source)
         elif verdict is Verdict.WRONG:
             self._wrong(piece, source)
@@ -280,6 +318,7 @@ class Content:
                 self._to_check.append(piece)
             else:
                 wanted.append(piece)
+        self.intake.defer(self._to_check)
         if wanted and self.observer is not None:
             self.observer.askable(wanted)
         self._recheck()
@@ -306,6 +345,7 @@ class Content:
         if any(piece in self.extra for piece in bad):  # it was given to the user
             self.fail(OriginChanged("the origin gave other bytes than those being distributed"))
             return
+        bad = [piece for piece in bad if piece not in self.have]
         if bad and self.observer is not None:
             self.observer.askable(bad)
         self._recheck()
@@ -319,13 +359,16 @@ class Content:
         if not new:
             return
         untold = [piece for piece in new if piece not in self.extra]
+        self._shared(new, source)
+        kind = "cache" if source == "cache" else kind_of(source)
+        if untold:
+            self._tell_ranges([self._span(piece) for piece in untold], kind)
+
+    def _shared(self, new: list[int], source: Hashable) -> None:
         self.have.update(new)
         self.extra.mask &= ~self.have.mask
         if self.observer is not None:
             self.observer.have(new, source)
-        kind = "cache" if source == "cache" else kind_of(source)
-        if untold:
-            self._tell_ranges([self._span(piece) for piece in untold], kind)
 
     def _unverified(self, piece: int, length: int) -> None:
         """It came from the origin, and there is no digest for it."""

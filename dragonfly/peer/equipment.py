@@ -30,7 +30,7 @@ class Runtime:
     """What a role gets from whoever starts it: the reactor, randomness, a log."""
 
     reactor: Any
-    rng: random.Random = attrs.field(factory=random.SystemRandom)
+    rng: random.Random = attrs.field(factory=random.Random)
     log: Logger = attrs.field(factory=lambda: Logger("dragonfly"))
 
 

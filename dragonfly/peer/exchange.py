@@ -92,6 +92,8 @@ class Exchange:
         self._turn: IDelayedCall | None = None
         self._have_timer: IDelayedCall | None = None
         self._expiry: IDelayedCall | None = None
+        self._news: list[int] = []
+        self._wanted: list[tuple[Link, RequestReceived]] = []
         self._draining = False
         self._over = False
         self._table: dict[type, Callable[[Link, Any], None]] = {
@@ -125,6 +127,7 @@ class Exchange:
     def stop(self) -> None:
         """Ask nobody any more; the links are the owner's to close."""
         self._over = True
+        self._wanted.clear()
         for timer in (self._turn, self._have_timer, self._expiry):
             if timer is not None and timer.active():
                 timer.cancel()
@@ -157,6 +160,7 @@ class Exchange:
     def link_closed(self, link: Link, reason: Exception | None) -> None:
         """Free what was asked of it, and drop what it asked."""
         self.links.discard(link)
+        self._wanted = [each for each in self._wanted if each[0] is not link]
         self._picker.remove_peer(link)
         self._content.intake.forget(link)
         self._uploader.drop(link.peer)
@@ -173,18 +177,11 @@ class Exchange:
         self.ask_soon()
 
     def have(self, pieces: list[int], source: Hashable) -> None:  # noqa: ARG002 - Observer
-        """These are here: take them off the list, and tell those who may want them."""
-        now = self._clock.seconds()
-        for piece in pieces:
-            for cancel in self._picker.got(piece, now):
-                self._cancel(cancel.peer, cancel.piece)
-        for link in self.links:
-            self._offer(link, pieces)
-            if now - link.told_at >= HAVE_EVERY_S and not self._over:
-                self._tell(link)
-        if self._have_timer is None and self.links and not self._over:
-            self._have_timer = self._clock.callLater(HAVE_EVERY_S, self._flush_haves)
-        self.ask_soon()
+        """These are here: the next turn takes them off the list, and tells those who may want
+        them. Not before: it may be the last slice of a piece that is being handled."""
+        if not self._over:
+            self._news += pieces
+            self.ask_soon()
 
     def wrong(self, piece: int, source: Hashable) -> None:
         """A neighbour sent wrong bytes: never again."""
@@ -204,6 +201,7 @@ class Exchange:
     def _ask(self) -> None:
         self._turn = None
         now = self._clock.seconds()
+        self._take_news(now)
         touched = set()
         for ask in self._picker.next_asks(now):
             link: Link = ask.peer
@@ -219,10 +217,30 @@ class Exchange:
                 length = self._content.length_of(ask.piece)
                 link.peer.session.request(ask.piece, 0, length)
             touched.add(link)
+        self._serve()
         for link in touched:
             link.told_at = now
             link.peer.flush()
+        self._tell_the_quiet(now)
         self._watch_deadline(now)
+
+    def _take_news(self, now: float) -> None:
+        """Take what is here off the list, and queue it for all who may want it."""
+        news, self._news = self._news, []
+        for piece in news:
+            for cancel in self._picker.got(piece, now):
+                self._cancel(cancel.peer, cancel.piece)
+        if not news:
+            return
+        for link in self.links:
+            self._offer(link, news)
+        if self._have_timer is None and self.links and not self._over:
+            self._have_timer = self._clock.callLater(HAVE_EVERY_S, self._flush_haves)
+
+    def _tell_the_quiet(self, now: float) -> None:
+        for link in list(self.links):
+            if now - link.told_at >= HAVE_EVERY_S:
+                self._tell(link)
 
     def _watch_deadline(self, now: float) -> None:
         """One timer, no later than the picker's next deadline; it arms itself again."""
@@ -319,13 +337,28 @@ class Exchange:
             link.peer.resume("disk")
 
     def _request(self, link: Link, event: RequestReceived) -> None:
+        """To be answered when this turn's own questions are asked: they and the HAVEs go ahead
+        of the slice, not behind it (2 to 10 % of a download's time, simulated)."""
+        self._wanted.append((link, event))
+        if self._over:
+            self._serve()
+        else:
+            self.ask_soon()
+
+    def _serve(self) -> None:
+        """Answer what neighbours have asked for."""
+        wanted, self._wanted = self._wanted, []
         content = self._content
-        fits = event.begin + event.length <= content.length_of(event.piece)
-        if event.piece not in content.have or not fits:
-            link.peer.session.reject(event.piece, event.begin, ErrorCode.GONE)
-            link.peer.flush()
-            return
-        self._uploader.serve(link.peer, content.file, event.piece, event.begin, event.length)
+        for link, asked in wanted:
+            if not link.peer.is_open:
+                continue
+            fits = asked.begin + asked.length <= content.length_of(asked.piece)
+            if asked.piece in content.have and fits:
+                piece, begin, length = asked.piece, asked.begin, asked.length
+                self._uploader.serve(link.peer, content.file, piece, begin, length)
+            else:
+                link.peer.session.reject(asked.piece, asked.begin, ErrorCode.GONE)
+                link.peer.flush()
 
     def _request_any(self, link: Link, _: RequestAnyReceived) -> None:
         """Only a seed chooses for others."""
@@ -333,6 +366,8 @@ class Exchange:
         link.peer.flush()
 
     def _cancelled(self, link: Link, event: CancelReceived) -> None:
+        name = (link, event.piece, event.begin)
+        self._wanted = [w for w in self._wanted if (w[0], w[1].piece, w[1].begin) != name]
         self._uploader.cancel(link.peer, event.piece, event.begin)
 
     def _rejected(self, link: Link, event: RejectReceived) -> None:

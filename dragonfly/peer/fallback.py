@@ -153,7 +153,8 @@ class Fallback:
     def tick(self) -> None:
         """Look at the download; called a few times a second while it is not finished."""
         now = self._clock.seconds()
-        if self.reading or self._content.checking or now < self._not_before:
+        content = self._content
+        if self.reading or content.checking or content.all_here or now < self._not_before:
             return
         useful = self._situation.useful()
         alone = not useful and self._hunger.quiet_s(now) >= ALONE_S

@@ -1,9 +1,11 @@
 """From slices to verified pieces: gather, hash, write, compare, journal.
 
-Pieces up to :data:`WHOLE_BYTES` are gathered and then hashed, compared and written in one
-job, so that wrong bytes of them never reach the file. Larger ones are written while they
-come, hashed by the same job; no object ever holds one whole. Jobs of one file run one after
-another, which is what makes the book-keeping in :class:`_Written` safe without a lock.
+Small pieces whose digest is known are hashed and compared at once, given to others from
+memory, and written in batches. Others up to :data:`WHOLE_BYTES` are gathered and then hashed,
+compared and written in one job, so that wrong bytes of them never reach the file. Larger ones
+are written while they come, hashed by the same job; no object ever holds one whole. Jobs of one
+file run one after another, which is what makes the book-keeping in :class:`_Written` safe
+without a lock.
 """
 
 from __future__ import annotations
@@ -14,11 +16,14 @@ from typing import Any, Protocol
 
 import attrs
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from dragonfly.net.disk import DiskPool
+from dragonfly.peer.writebatch import Verified, WriteBatch
+from dragonfly.store.hot import HOT_PIECE_BYTES
 from dragonfly.store.piecestore import PieceWriter, TaskFile, verify_pieces
-from dragonfly.task.digest import PieceHasher
+from dragonfly.task.digest import PieceHasher, piece_digest
 
 __all__ = ["PART_BYTES", "WHOLE_BYTES", "Buffer", "PieceIntake", "PieceListener", "Verdict"]
 
@@ -50,6 +55,18 @@ class Verdict(Enum):
 
 class PieceListener(Protocol):
     """Who is told what became of pieces; always on the reactor's thread."""
+
+    def piece_verified(self, piece: int, source: Hashable) -> bool:
+        """``piece`` is right and in memory; called inside :meth:`PieceIntake.add`.
+
+        ``pieces_written`` follows, unless the disk fails. A piece gets either these two calls
+        or ``piece_done`` from each source that sends it whole.
+
+        :return: whether no more will come, so that there is nothing to wait for.
+        """
+
+    def pieces_written(self, pieces: list[tuple[int, Hashable]]) -> None:
+        """These, and who sent them, are on disk."""
 
     def piece_done(
         self, piece: int, source: Hashable, verdict: Verdict, length: int, digest: bytes
@@ -109,6 +126,7 @@ class _Written:
 class PieceIntake:
     """Takes the slices of one task and tells of the pieces they make.
 
+    :param clock: tells when a batch of verified pieces is to be written.
     :param digest_of: the expected digest of a piece, ``None`` where there is none: then
         whatever comes is stored, and the listener gets its digest.
     :param length_of: the length of a piece.
@@ -120,6 +138,7 @@ class PieceIntake:
         file: TaskFile,
         listener: PieceListener,
         *,
+        clock: IReactorTime,
         digest_of: Callable[[int], bytes | None],
         length_of: Callable[[int], int],
     ) -> None:
@@ -130,6 +149,8 @@ class PieceIntake:
         self._length_of = length_of
         self._written = _Written()
         self._open: dict[tuple[Hashable, int], _Assembly] = {}
+        self._settled: set[int] = set()
+        self._batch = WriteBatch(clock, self._write_batch)
         self.closed = False
 
     def add(self, source: Hashable, piece: int, begin: int, data: Buffer) -> bool:
@@ -171,16 +192,23 @@ class PieceIntake:
             del self._open[key]
 
     def close(self) -> None:
-        """Take nothing more and tell nothing more; jobs under way end by themselves."""
+        """Take nothing more and tell nothing more; what is verified is still written."""
         self.closed = True
         self._open.clear()
+        self._batch.flush()
+
+    def flush(self) -> None:
+        """Let no verified piece wait for others."""
+        self._batch.flush()
 
     def trust(self, pieces: Sequence[int]) -> None:
         """These pieces of the file were verified otherwise: never write over them."""
+        self._settled.update(pieces)
         self._run(0, _trust, self._written, list(pieces))
 
     def distrust(self, pieces: Sequence[int]) -> None:
         """These pieces of the file turned out wrong: write over them."""
+        self._settled.difference_update(pieces)
         self._run(0, _distrust, self._written, list(pieces))
 
     def recheck(self, pieces: Sequence[int]) -> Deferred[list[int]]:
@@ -190,7 +218,17 @@ class PieceIntake:
         answer only.
         """
         expected = {piece: self._digest_of(piece) or b"" for piece in pieces}
-        return self._run(0, _recheck, self._written, self._file, expected)
+        self._settled.update(pieces)
+        answer = self._run(0, _recheck, self._written, self._file, expected)
+        return answer.addCallback(self._rechecked, pieces)
+
+    def defer(self, pieces: Sequence[int]) -> None:
+        """The file may hold these: let the disk's jobs decide, in their order."""
+        self._settled.update(pieces)
+
+    def _rechecked(self, good: list[int], pieces: Sequence[int]) -> list[int]:
+        self._settled.difference_update(set(pieces) - set(good))
+        return good
 
     # -- inside -----------------------------------------------------------------
 
@@ -204,11 +242,44 @@ class PieceIntake:
     def _finish(self, source: Hashable, assembly: _Assembly) -> None:
         cost, chunks = assembly.buffered, assembly.take()
         expected = self._digest_of(assembly.piece)
+        if self._is_small(assembly) and expected is not None:
+            data = b"".join(chunks)
+            if piece_digest(data) == expected:
+                self._accept(Verified(assembly.piece, source, data))
+                return
         finish = _store_whole if assembly.writer is None else _finish_parts
         job = self._run(cost, finish, self._written, self._file, assembly, chunks, expected)
         job.addCallbacks(
             self._finished, self._failed, callbackArgs=(source, assembly.piece, assembly.length)
         )
+
+    def _is_small(self, assembly: _Assembly) -> bool:
+        """Whether to verify it here and now: what the file holds already is left to the job
+        that knows, and so are the pieces that would keep the reactor for long."""
+        small = assembly.length <= HOT_PIECE_BYTES
+        return small and assembly.piece not in self._settled and not self.closed
+
+    def _accept(self, verified: Verified) -> None:
+        """Share it from memory, and write it with the next batch."""
+        self._settled.add(verified.piece)
+        self._file.hot.put(self._file, verified.piece, verified.data)
+        last = self._listener.piece_verified(verified.piece, verified.source)
+        self._batch.add(verified)
+        if last:
+            self._batch.flush()
+
+    def _write_batch(self, pieces: list[Verified]) -> None:
+        cost = sum(len(each.data) for each in pieces)
+        job = self._run(cost, _store_verified, self._written, self._file, pieces)
+        job.addCallbacks(self._batch_written, self._failed, callbackArgs=(pieces,))
+
+    def _batch_written(self, _: object, pieces: list[Verified]) -> None:
+        """The disk has them. If it fails they stay in memory until the file is given back:
+        who was told of them may ask for them."""
+        for each in pieces:
+            self._file.hot.written(self._file, each.piece)
+        if not self.closed:
+            self._listener.pieces_written([(each.piece, each.source) for each in pieces])
 
     def _finished(
         self, result: tuple[Verdict, bytes], source: Hashable, piece: int, length: int
@@ -262,6 +333,16 @@ def _store_whole(
         return Verdict.WRONG, digest
     file.write(assembly.offset, chunks)
     return _verified(written, file, assembly.piece), digest
+
+
+def _store_verified(written: _Written, file: TaskFile, pieces: list[Verified]) -> None:
+    new = [each for each in pieces if each.piece not in written.verified]
+    for each in pieces:  # what the file holds may have been stored without a digest
+        file.write(each.piece * file.piece_size, [each.data])
+    numbers = [each.piece for each in new]
+    if numbers:
+        file.record(numbers)
+    written.verified.update(numbers)
 
 
 def _write_part(written: _Written, assembly: _Assembly, chunks: list[Buffer]) -> None:

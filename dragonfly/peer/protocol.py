@@ -24,6 +24,7 @@ from zope.interface import implementer
 
 from dragonfly.errors import ErrorCode, LocalProtocolError, PeerTimedOut, RemoteProtocolError
 from dragonfly.net.addresses import plain_address
+from dragonfly.net.sendnow import send_now, unsent
 from dragonfly.wire.messages import Closed, Event, Opened
 from dragonfly.wire.session import PeerSession
 
@@ -71,16 +72,15 @@ def socket_backlog(transport: Any) -> int:
     Twisted still holds in user space comes on top, because a block that was just written
     has not reached the kernel before the reactor's next turn. 0 when there is no socket.
     """
-    waiting = getattr(transport, "_tempDataLen", 0) - getattr(transport, "offset", 0)
-    waiting += len(getattr(transport, "dataBuffer", b""))
+    waiting = unsent(transport)
     handle = getattr(transport, "getHandle", None)
     if handle is None:
-        return max(waiting, 0)
+        return waiting
     try:
         raw = fcntl.ioctl(handle(), termios.TIOCOUTQ, b"\0\0\0\0")
     except (OSError, AttributeError, ValueError):
         return 0
-    return max(waiting, 0) + int(struct.unpack("i", raw)[0])
+    return waiting + int(struct.unpack("i", raw)[0])
 
 
 @implementer(IPushProducer)
@@ -116,6 +116,7 @@ class PeerProtocol(Protocol):
         self._backlog = backlog
         self._reason: Exception | None = None
         self._unread = 0
+        self._said = 0
         self._closing = False
         self._corked = False
         self._pauses: set[Hashable] = set()
@@ -149,9 +150,17 @@ class PeerProtocol(Protocol):
             return
         self._arm()
 
+    @property
+    def said_bytes(self) -> int:
+        """All bytes that were said so far, though perhaps not written yet."""
+        return self._said + self.session.queued_bytes
+
     def unacked(self) -> int:
-        """Bytes sent that the neighbour's host has not acknowledged."""
-        return 0 if self.closed or self.transport is None else self._backlog(self.transport)
+        """Bytes said, though perhaps not written yet, that the neighbour's host has not
+        acknowledged."""
+        if self.closed or self.transport is None:
+            return 0
+        return self._backlog(self.transport) + self.session.queued_bytes
 
     def close(self, code: ErrorCode = ErrorCode.NO_ERROR, text: str = "") -> None:
         """Say BYE and end the connection; aborts after :data:`CLOSE_LIMIT_S`.
@@ -319,9 +328,13 @@ class PeerProtocol(Protocol):
         chunks = self.session.take_output()
         if not chunks or self.transport is None:
             return
+        size = sum(map(len, chunks))
+        self._said += size
         if not self.writable:
-            self._unread += sum(map(len, chunks))
-        self.transport.writeSequence(chunks)
+            self._unread += size
+        left = send_now(self.transport, chunks)
+        if left:
+            self.transport.writeSequence(left)
 
     def _arm(self) -> None:
         """Have one timer that fires no later than the session's next deadline.

@@ -165,6 +165,7 @@ class Shelf:
             shelved.in_use = False
             shelved.have, shelved.length = have.copy(), file.length
             shelved.last_used = self._wall()
+        file.hot.drop(file)
         file.release()
         if keep:
             self._job(file.task, _put_away, file, self._wall())

@@ -60,7 +60,7 @@ class Solo:
         self._unused = unused
         self._pace = Pace(equipment.total)
         manifest = Manifest(file.task, file.fetch, file.piece_size, file.length)
-        self.content = Content(file, manifest, KeyRing(), equipment.disk)
+        self.content = Content(file, manifest, KeyRing(), equipment.disk, equipment.reactor)
         self.content.adopt(file.recorded)
         self._stream = OriginStream(
             self.content, source, equipment.disk, equipment.reactor, pace=self._pace.take

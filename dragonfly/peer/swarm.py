@@ -226,7 +226,7 @@ class Swarm:
             for client in list(transfer.clients):
                 client.content_failed(error)
         transfer.stop()
-        self.shelf.give_back(content.file, content.have, keep=keep)
+        self.shelf.give_back(content.file, content.on_disk, keep=keep)
 
     # -- time and the end ------------------------------------------------------------------
 

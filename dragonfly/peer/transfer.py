@@ -87,7 +87,7 @@ class Transfer:
         self._hunger = Hunger(clock.seconds())
         self.membership = Membership(answer, clock.seconds())
         manifest = Manifest(answer.task, answer.fetch, answer.piece_size, answer.length)
-        self.content = Content(file, manifest, self.membership.keys, equipment.disk)
+        self.content = Content(file, manifest, self.membership.keys, equipment.disk, clock)
         self._picker = Picker(rng=equipment.rng, out=out)
         self._exchange = self._make_exchange()
         self.links = Links(

@@ -1,9 +1,9 @@
 """Answers requests from the store: bounded slots, one slice after another, never a pile.
 
-A block is read on the disk pool, cut into slices there, and written while the connection
-takes them. A slot stays taken until the neighbour's host has ACKed the bytes: on short
-round trips the kernel swallows a whole piece at once, and slots that were freed then would
-bound nothing.
+What is still in memory is sent at once. Other blocks are read on the disk pool, cut into slices
+there, and written while the connection takes them. A slot stays taken until the neighbour's host
+has ACKed the bytes: on short round trips the kernel swallows a whole piece at once, and slots
+that were freed then would bound nothing.
 """
 
 from __future__ import annotations
@@ -50,11 +50,18 @@ class _Upload:
     reading: bool = False
     started: bool = False
     over: bool = False
+    said: int = 0
 
     @property
     def key(self) -> tuple[int, int]:
         """What names this request on its connection."""
         return (self.piece, self.begin)
+
+    def unacked(self) -> int:
+        """How much of what the connection has said up to the end of this answer, whose last
+        slice is out, the other host does not have yet."""
+        arrived = self.peer.said_bytes - self.peer.unacked()
+        return max(0, self.said - arrived)
 
     @property
     def unread(self) -> int:
@@ -121,7 +128,8 @@ class Uploader:
 
         :return: whether it was taken (``False``: the neighbour was told BUSY).
         """
-        self._collect()
+        if not self.slots.free:
+            self._collect()
         earlier = self._uploads.get(peer, {}).get((piece, begin))
         if earlier is not None:
             if not earlier.over:
@@ -188,7 +196,15 @@ class Uploader:
         peer = upload.peer
         peer.on_writable = lambda: self._pump(peer)
         self._sending.setdefault(peer, deque()).append(upload)
-        self._read(upload)
+        length = upload.unread
+        data = None
+        if length <= SLICE_BYTES:
+            data = upload.file.peek(upload.piece, upload.begin, length)
+        if data is None:
+            self._read(upload)
+        else:
+            upload.blocks.append(data)
+            self._pump(peer)
 
     def _read(self, upload: _Upload) -> None:
         """Fetch the next block of ``upload``, unless one is on its way or all is read.
@@ -274,16 +290,18 @@ class Uploader:
     def _sent(self, upload: _Upload) -> None:
         """All slices are with the connection; the slot is free when the other host has them."""
         upload.over = True
+        upload.said = upload.peer.said_bytes
         upload.file.release()
         self._draining.append(upload)
-        self._collect()
-        self._start_next()
+        if self.slots.waiting or self._expected:
+            self._collect()
+            self._start_next()
 
     def _collect(self) -> None:
         """Free the slots of answers that have arrived."""
         still = []
         for upload in self._draining:
-            if self.slots.draining(upload.peer, upload.key, upload.peer.unacked()):
+            if self.slots.draining(upload.peer, upload.key, upload.unacked()):
                 self._forget(upload)
             else:
                 still.append(upload)

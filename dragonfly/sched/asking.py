@@ -11,7 +11,7 @@ import attrs
 from dragonfly.sched.availability import Availability, random_piece
 from dragonfly.sched.flights import Flights
 from dragonfly.sched.neighbours import MAX_DEPTH, Flight, Neighbour
-from dragonfly.sched.timing import TICK_S, TIMES
+from dragonfly.sched.timing import NEVER, TICK_S, TIMES
 
 __all__ = [
     "ANY_PATIENCE_S",
@@ -103,10 +103,10 @@ def second_at(flight: Flight) -> float:
     return flight.since + flight.neighbour.timing.response / 2
 
 
-def starved_at(seed: Neighbour) -> float | None:
-    """When ``seed`` may be asked by name because it chose nothing; ``None`` if not starved."""
+def starved_at(seed: Neighbour) -> float:
+    """When ``seed`` may be asked by name because it chose nothing; never if not starved."""
     if seed.starved_since is None:
-        return None
+        return NEVER
     return seed.starved_since + max(ANY_PATIENCE_S, TIMES * seed.timing.response)
 
 
@@ -202,8 +202,7 @@ class Round:
             return
         if seed.starved_since is None:
             seed.starved_since = self._now
-        due = starved_at(seed) or self._now
-        if due > self._now + TICK_S and not self._unknown(seed):
+        if starved_at(seed) > self._now + TICK_S and not self._unknown(seed):
             useful &= seed.excluded if seed.standing else 0
         for neighbour in self._ordinary if useful else ():
             useful &= ~(neighbour.mask & ~neighbour.barred)

@@ -6,7 +6,7 @@ from collections.abc import Hashable
 
 import attrs
 
-from dragonfly.sched.timing import TICK_S, Timing
+from dragonfly.sched.timing import NEVER, TICK_S, Timing
 
 __all__ = ["GONE_FIRST_S", "LONG_DEPTH", "MAX_DEPTH", "Flight", "Neighbour"]
 
@@ -102,11 +102,11 @@ class Neighbour:
         """Whether it may be asked for ``piece``."""
         return bool((self.mask & ~self.barred) >> piece & 1)
 
-    def deadline(self) -> float | None:
-        """When its silence becomes a stall; ``None`` while it owes nothing that has a limit."""
+    def deadline(self) -> float:
+        """When its silence becomes a stall; never while it owes nothing that has a limit."""
         if not self.flights:
-            return None
-        oldest = min(flight.since for flight in self.flights.values())
+            return NEVER
+        oldest = next(iter(self.flights.values())).since  # they are in the order of asking
         return max(oldest, self.timing.heard) + self.timing.limit
 
     # -- what it did --------------------------------------------------------------------

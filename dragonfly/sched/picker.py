@@ -19,7 +19,7 @@ from dragonfly.sched.asking import Ask, InOrder, Round, second_at, starved_at
 from dragonfly.sched.availability import Availability
 from dragonfly.sched.flights import Flights
 from dragonfly.sched.neighbours import Flight, Neighbour
-from dragonfly.sched.timing import FLOOR_S, SEED_FLOOR_S, TICK_S, Pace, Timing
+from dragonfly.sched.timing import FLOOR_S, NEVER, SEED_FLOOR_S, TICK_S, Pace, Timing
 
 __all__ = ["OUT", "Ask", "Cancel", "Late", "Picker"]
 
@@ -84,7 +84,17 @@ class Picker:
 
     def next_deadline(self) -> float | None:
         """When :meth:`expire` and then :meth:`next_asks` are to be called, whatever happens."""
-        return min(self._deadlines(), default=None)
+        soonest = self._now if self._useless else NEVER
+        for neighbour in self._neighbours.values():
+            if neighbour.flights and (due := neighbour.deadline()) < soonest:
+                soonest = due
+        if self._flights.missing:
+            # What was due before has had its chance in the last round of asking.
+            had = self._now + TICK_S
+            for due in self._chances():
+                if had < due < soonest:
+                    soonest = due
+        return None if soonest == NEVER else soonest
 
     # -- neighbours -----------------------------------------------------------------------
 
@@ -234,8 +244,7 @@ class Picker:
             self._flights.end(flight)
         late = [Late(flight.neighbour.peer, flight.piece) for flight in useless]
         for neighbour in self._neighbours.values():
-            deadline = neighbour.deadline()
-            if deadline is not None and deadline <= now + TICK_S:
+            if neighbour.deadline() <= now + TICK_S:
                 late += [Late(neighbour.peer, piece) for piece in neighbour.flights]
                 for flight in list(neighbour.flights.values()):
                     self._flights.end(flight)
@@ -272,25 +281,16 @@ class Picker:
             self._flights.end(flight)
         neighbour.standing = 0
 
-    def _deadlines(self) -> Iterator[float]:
-        """Give all times that something is due at. Those of silence may be over, the others
-        are to come: what was due before has had its chance in the last round of asking."""
-        if self._useless:
-            yield self._now
-        for neighbour in self._neighbours.values():
-            deadline = neighbour.deadline()
-            if deadline is not None:
-                yield deadline
-        if self._flights.missing:
-            soonest = self._now + TICK_S
-            yield from (due for due in self._chances() if due is not None and due > soonest)
-
-    def _chances(self) -> Iterator[float | None]:
+    def _chances(self) -> Iterator[float]:
         """Give the times at which more may be asked because others have passed."""
-        yield self._reader.hopes_until()
         for neighbour in self._neighbours.values():
             yield neighbour.timing.until
-            yield starved_at(neighbour)
-            yield from neighbour.lifts.values()
+            if neighbour.lifts:
+                yield from neighbour.lifts.values()
+            if neighbour.starved_since is not None:
+                yield starved_at(neighbour)
+        hopes = self._reader.hopes_until()
+        if hopes is not None:
+            yield hopes
         if not self._flights.wanted:
             yield from map(second_at, self._flights.alone())

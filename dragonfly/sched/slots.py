@@ -102,14 +102,9 @@ class UploadSlots:
     def draining(self, peer: Hashable, key: Hashable, unacked: int) -> bool:
         """All bytes of the answer are with the connection: whether its slot is free by that.
 
-        It is when the connection has no more than the threshold un-ACKed, and also when it is
-        in another slot: a connection sends its answers one after another, so the youngest of
-        them stands for all that is un-ACKed, and one that always has the next answer to send
-        would never be empty.
-
-        :param unacked: bytes of the whole connection that the other host has not ACKed.
+        :param unacked: how many of the bytes up to the answer's end the other host has not ACKed.
         """
-        if unacked > self._unacked_bytes and self.held_by(peer) == 1:
+        if unacked > self._unacked_bytes:
             return False
         self.finished(peer, key)
         return True

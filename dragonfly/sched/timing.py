@@ -9,6 +9,7 @@ __all__ = [
     "BUSY_MAX_S",
     "FLOOR_S",
     "LIMIT_MAX_S",
+    "NEVER",
     "PAUSE_MAX_S",
     "SEED_FLOOR_S",
     "TICK_S",
@@ -43,6 +44,8 @@ BUSY_FIRST_S = 0.02
 
 BUSY_MAX_S = 1.0
 """The longest pause after BUSY: slots free one by one, all the time."""
+
+NEVER = float("inf")
 
 TICK_S = 0.001
 """What is due so soon is due now; a timer is no more exact, and rounding must not make it fire
@@ -110,6 +113,8 @@ class Timing:
         Doubles with each failure, so that somebody who is slow, not dead, is waited for.
         """
         base = max(self._floor, TIMES * self.response)
+        if not self.failures:
+            return base
         return max(base, min(LIMIT_MAX_S, base * 2.0 ** min(self.failures, 10)))
 
     def is_long(self) -> bool:

@@ -19,6 +19,7 @@ __all__ = [
     "free_bytes",
     "fsync_dir",
     "naming",
+    "pread_cached",
     "pread_exact",
     "preallocate",
     "pwrite_all",
@@ -121,6 +122,16 @@ def pread_exact(descriptor: int, length: int, offset: int, path: str | os.PathLi
     if got < length:
         raise StoreError(f"{os.fspath(path)}: {got} of {length} bytes at {offset}")
     return b"".join(parts)
+
+
+def pread_cached(descriptor: int, length: int, offset: int) -> bytes | None:
+    """Read ``length`` bytes at ``offset`` if the kernel has all of them in memory.
+
+    :raises OSError: it has none of them (``EAGAIN``), or cannot tell.
+    """
+    buffer = bytearray(length)
+    got = os.preadv(descriptor, [buffer], offset, os.RWF_NOWAIT)
+    return bytes(buffer) if got == length else None
 
 
 def atomic_write(path: str | os.PathLike[str], data: bytes, mode: int = 0o644) -> None:

@@ -18,6 +18,7 @@ from weakref import WeakSet
 from dragonfly.errors import StoreError, StoreUnusable
 from dragonfly.store.descriptors import Descriptors
 from dragonfly.store.files import atomic_write, naming
+from dragonfly.store.hot import HotPieces
 from dragonfly.store.taskfile import TaskFile
 from dragonfly.task.digest import PieceHasher
 
@@ -33,12 +34,16 @@ _HASH_BLOCK = 256 * 1024
 
 
 class PieceStore:
-    """The tasks below ``root``."""
+    """The tasks below ``root``.
 
-    def __init__(self, root: Path) -> None:
+    :param hot: what is served without a look at the disk.
+    """
+
+    def __init__(self, root: Path, hot: HotPieces | None = None) -> None:
         self.root = root
         self._tasks = root / "tasks"
         self._descriptors = Descriptors()
+        self._hot = hot if hot is not None else HotPieces()
         self._lock = threading.Lock()
         self._live: WeakSet[TaskFile] = WeakSet()
 
@@ -109,6 +114,7 @@ class PieceStore:
             piece_size=piece_size,
             length=length,
             meta=meta or {},
+            hot=self._hot,
         )
         self._remember(file)
         try:
@@ -126,7 +132,7 @@ class PieceStore:
         """
         directory = self._directory(task)
         with naming(directory):
-            file = TaskFile.load(directory, self._descriptors, task)
+            file = TaskFile.load(directory, self._descriptors, task, self._hot)
         if file is not None:
             self._remember(file)
         return file

@@ -6,6 +6,7 @@ Everything here blocks.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import struct
@@ -17,18 +18,30 @@ from typing import Any
 from dragonfly.errors import JournalCorrupt, StoreError
 from dragonfly.store.appendfile import AppendFile
 from dragonfly.store.descriptors import Descriptors, StoredFile
-from dragonfly.store.files import atomic_write, naming, pread_exact, preallocate, pwrite_all
+from dragonfly.store.files import (
+    atomic_write,
+    naming,
+    pread_cached,
+    pread_exact,
+    preallocate,
+    pwrite_all,
+)
+from dragonfly.store.hot import HOT_PIECE_BYTES, HotPieces
 from dragonfly.store.journal import encode_header, encode_records, recover
 from dragonfly.task.bitfield import Bitfield
 from dragonfly.task.manifest import MAX_RUN_BYTES
 
 __all__ = ["TaskFile", "split_runs"]
 
+_NOT_CACHED = (errno.EAGAIN, errno.ENOENT)
 _SIZE = struct.Struct(">I")
 
 
 class TaskFile:
-    """The files of one task, in ``directory``; made by :class:`~.piecestore.PieceStore`."""
+    """The files of one task, in ``directory``; made by :class:`~.piecestore.PieceStore`.
+
+    :param hot: pieces of all tasks that need no look at the disk.
+    """
 
     def __init__(
         self,
@@ -40,7 +53,9 @@ class TaskFile:
         piece_size: int,
         length: int | None,
         meta: dict[str, Any],
+        hot: HotPieces,
     ) -> None:
+        self.hot = hot
         self.task = task
         self.fetch = fetch
         self.piece_size = piece_size
@@ -57,6 +72,7 @@ class TaskFile:
         self._runs: list[bytes] = []
         self._users = 0
         self._closing = False
+        self._peekable = hot.limit > 0 and hasattr(os, "RWF_NOWAIT")
 
     # -- life --------------------------------------------------------------------
 
@@ -78,7 +94,13 @@ class TaskFile:
         self.save_meta(self.meta)
 
     @classmethod
-    def load(cls, directory: Path, descriptors: Descriptors, task: bytes) -> TaskFile | None:
+    def load(
+        cls,
+        directory: Path,
+        descriptors: Descriptors,
+        task: bytes,
+        hot: HotPieces,
+    ) -> TaskFile | None:
         """Open what an earlier run left; None if the task is not there.
 
         :raises JournalCorrupt: there is something, and it is not what was written.
@@ -102,6 +124,7 @@ class TaskFile:
             piece_size=recovered.piece_size,
             length=length,
             meta=meta,
+            hot=hot,
         )
         file.recorded = recovered.pieces
         file._journal.end = recovered.end
@@ -164,6 +187,24 @@ class TaskFile:
         """
         with self._use_data() as descriptor:
             return pread_exact(descriptor, length, offset, self.path)
+
+    def peek(self, piece: int, begin: int, length: int) -> bytes | None:
+        """Give ``length`` bytes of ``piece`` from ``begin`` on, if that needs no waiting.
+
+        They come from memory, or from the kernel's if it can tell (Linux, not on tmpfs);
+        ``None``: :meth:`read` them in a thread. Only for the reactor's thread.
+        """
+        data = self.hot.get(self, piece)
+        if data is not None:
+            return data if length == len(data) else data[begin : begin + length]
+        if not self._peekable or length > HOT_PIECE_BYTES:
+            return None
+        try:
+            with self._descriptors.use(self._data) as descriptor:
+                return pread_cached(descriptor, length, piece * self.piece_size + begin)
+        except OSError as error:
+            self._peekable = error.errno in _NOT_CACHED
+            return None
 
     def stamp(self) -> tuple[int, int, int]:
         """Inode, length and time of the last write: as long as they are the same, so is the

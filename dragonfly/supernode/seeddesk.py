@@ -76,6 +76,7 @@ class Desk:
         self._uploader = Uploader(
             self._slots, clock, disk, on_served=self._sent, on_end=self._answer_ended
         )
+        self._uploader.expect(True)  # how soon an answer arrives tells how fast its asker is
         self._turns = Turns()
         self._links: dict[PeerProtocol, Asker] = {}
         self._soon: IDelayedCall | None = None
@@ -173,7 +174,6 @@ class Desk:
             if turn is None:
                 break
             self._begin(turn, now)
-        self._uploader.expect(bool(self._turns))
         self._sleep(now)
 
     def _begin(self, turn: Turn, now: float) -> None:

@@ -131,6 +131,11 @@ class PeerSession:
         return len(self._haves)
 
     @property
+    def queued_bytes(self) -> int:
+        """What the next :meth:`take_output` will give."""
+        return sum(map(len, self._output))
+
+    @property
     def questions_asked(self) -> int:
         """Our questions that have no end yet, cancelled ones included."""
         return len(self._asked)

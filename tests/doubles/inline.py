@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -10,7 +13,7 @@ from twisted.python.failure import Failure
 
 from dragonfly.net.disk import DiskPool
 
-__all__ = ["InlineReactor", "inline_disk", "result_of"]
+__all__ = ["InlineReactor", "InlineThreads", "inline_disk", "result_of"]
 
 
 class InlineReactor(Clock):
@@ -21,7 +24,12 @@ class InlineReactor(Clock):
         call(*args)
 
 
-class _InlineThreads:
+class InlineThreads:
+    """Threads that have done what they are given, but for what they :meth:`hold`."""
+
+    def __init__(self) -> None:
+        self._held: deque[Any] | None = None
+
     def start(self) -> None:
         """Nothing to do."""
 
@@ -29,13 +37,25 @@ class _InlineThreads:
         """Nothing to do."""
 
     def callInThread(self, func: Any, *args: Any) -> None:
-        """Call now."""
-        func(*args)
+        """Call now, or at the end of the block."""
+        if self._held is not None:
+            self._held.append(lambda: func(*args))
+        else:
+            func(*args)
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Let jobs wait until the block ends, as they do where threads are threads."""
+        held = self._held = deque()
+        yield
+        while held:  # what a job brings about waits for its turn, too
+            held.popleft()()
+        self._held = None
 
 
-def inline_disk(reactor: InlineReactor) -> DiskPool:
-    """A started pool whose jobs are done when they are given."""
-    disk = DiskPool(reactor, threads=_InlineThreads())  # type: ignore[arg-type]
+def inline_disk(reactor: InlineReactor, threads: InlineThreads | None = None) -> DiskPool:
+    """A started pool whose jobs are done when they are given, unless ``threads`` hold them."""
+    disk = DiskPool(reactor, threads=threads or InlineThreads())  # type: ignore[arg-type]
     disk.start()
     return disk
 

@@ -13,6 +13,7 @@ from dragonfly.control.messages import Validator
 from dragonfly.metrics import BuildInfo, SupernodeMetrics
 from dragonfly.net.disk import DiskPool
 from dragonfly.signatures import SigningKey
+from dragonfly.store.hot import HotPieces
 from dragonfly.store.piecestore import PieceStore
 from dragonfly.supernode.content import Content
 from dragonfly.supernode.seed import Seed
@@ -44,7 +45,7 @@ class Shop:
     def __init__(self, root: Path, clock: Any, disk: DiskPool, **options: Any) -> None:
         self.clock = clock
         self.key = SigningKey.generate()
-        self.store = PieceStore(root)
+        self.store = PieceStore(root, HotPieces(0))
         self.store.open()
         self.shelf = Shelf()
         self.bytes: dict[bytes, bytes] = {}

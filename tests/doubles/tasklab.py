@@ -14,9 +14,13 @@ import itertools
 import random
 from pathlib import Path
 
+from twisted.internet.task import Clock
+
 from dragonfly.net.disk import DiskPool
 from dragonfly.peer.content import Content
+from dragonfly.peer.writebatch import BATCH_S
 from dragonfly.signatures import KeyRing, SigningKey
+from dragonfly.store.hot import HotPieces
 from dragonfly.store.piecestore import PieceStore, TaskFile
 from dragonfly.task.digest import piece_digest
 from dragonfly.task.layout import Layout
@@ -30,10 +34,20 @@ FETCH = 7
 PIECE = 32 * 1024
 
 
+class Slow(Clock):
+    """So much time passes between any two looks at it that no piece waits for others."""
+
+    def seconds(self) -> float:
+        """A batch time later each time."""
+        self.rightNow += BATCH_S
+        return float(super().seconds())
+
+
 class TaskLab:
     """The content and whatever a test makes around it.
 
     :ivar threads: run the disk's jobs by hand, unless ``direct``.
+    :ivar clock: no piece waits for a batch by it; a test of batches puts a ``Clock`` here.
     """
 
     def __init__(
@@ -50,12 +64,13 @@ class TaskLab:
         self.threads = HandThreads(direct=direct)
         self.disk = DiskPool(self.threads, threads=self.threads)
         self.disk.start()
+        self.clock: Clock = Slow()
         self._home = home
         self._stores = itertools.count()
 
     def file(self, *, length_known: bool = True) -> TaskFile:
         """An empty file in a store of its own."""
-        store = PieceStore(self._home / f"store{next(self._stores)}")
+        store = PieceStore(self._home / f"store{next(self._stores)}", HotPieces(0))
         store.open()
         length = self.layout.length if length_known else None
         return store.create(TASK, FETCH, self.layout.piece_size, length)
@@ -113,7 +128,7 @@ class TaskLab:
         file = file or self.file(length_known=length_known)
         length = self.layout.length if length_known else None
         manifest = Manifest(TASK, FETCH, self.layout.piece_size, length)
-        content = Content(file, manifest, KeyRing([self.key.public]), self.disk)
+        content = Content(file, manifest, KeyRing([self.key.public]), self.disk, self.clock)
         if runs:
             for first in range(0, self.count, 256):
                 content.add_run(self.run(first, min(self.count, first + 256)))

@@ -15,8 +15,11 @@ from hypothesis.stateful import (
     precondition,
     rule,
 )
+from twisted.internet.task import Clock
 
 from dragonfly.peer.pieces import PART_BYTES, WHOLE_BYTES, PieceIntake, Verdict
+from dragonfly.peer.writebatch import BATCH_S
+from dragonfly.store.hot import HOT_PIECE_BYTES
 from dragonfly.store.journal import recover
 from tests.doubles.tasklab import TaskLab
 
@@ -30,16 +33,18 @@ class Pieces(RuleBasedStateMachine):
     The model: per source and piece what it has sent since it began the piece.
     """
 
-    @initialize(shape=st.sampled_from([(32, 80), (2048, 5000)]))
+    @initialize(shape=st.sampled_from([(32, 80), (512, 1200), (2048, 5000)]))
     def begin(self, shape: tuple[int, int]) -> None:
-        """Small pieces, or pieces that are written while they come."""
+        """Small pieces, pieces that are judged by the disk's thread, or written while they come."""
         self.directory = tempfile.TemporaryDirectory()
         piece_size, size = shape[0] * KIB, shape[1] * KIB + 7
         self.lab = TaskLab(Path(self.directory.name), size=size, piece_size=piece_size)
         digests = [self.lab.digest(piece) for piece in range(self.lab.count)]
         self.file = self.lab.file()
         self.file.retain()
+        self.clock = Clock()
         self.verified: set[int] = set()
+        self.written: set[int] = set()
         self.wrote_wrong: set[tuple[Hashable, int]] = set()
         self.sent: dict[tuple[str, int], bytearray] = {}
         self.finished: list[tuple[str, int, bool]] = []
@@ -47,6 +52,7 @@ class Pieces(RuleBasedStateMachine):
             self.lab.disk,
             self.file,
             self,
+            clock=self.clock,
             digest_of=digests.__getitem__,
             length_of=self.lab.layout.piece_length,
         )
@@ -64,9 +70,10 @@ class Pieces(RuleBasedStateMachine):
             assert piece in self.verified
         elif verdict is Verdict.VERIFIED:
             assert right
-            assert piece not in self.verified
+            assert piece not in self.written, "but one that is shared may wait for its batch"
             assert digest == self.lab.digest(piece)
             self.verified.add(piece)
+            self.written.add(piece)
             assert self.lab.on_disk(self.file, piece) == self.lab.piece(piece)
         elif verdict is Verdict.WRONG:
             assert not right
@@ -74,6 +81,22 @@ class Pieces(RuleBasedStateMachine):
             assert right
             assert piece not in self.verified
             assert length > WHOLE_BYTES
+
+    def piece_verified(self, piece: int, source: Hashable) -> bool:
+        """Right bytes, just sent, told of for the first time, and others can have them."""
+        assert self.finished.pop() == (source, piece, True)
+        assert piece not in self.verified
+        assert len(self.lab.piece(piece)) <= HOT_PIECE_BYTES
+        assert self.file.peek(piece, 0, len(self.lab.piece(piece))) == self.lab.piece(piece)
+        self.verified.add(piece)
+        return False
+
+    def pieces_written(self, pieces: list[tuple[int, Hashable]]) -> None:
+        """What was shared is on disk."""
+        for piece, _ in pieces:
+            assert piece in self.verified
+            self.written.add(piece)
+            assert self.lab.on_disk(self.file, piece) == self.lab.piece(piece)
 
     def store_failed(self, error: Exception) -> None:
         """The disk is well."""
@@ -104,11 +127,11 @@ class Pieces(RuleBasedStateMachine):
             part[len(part) // 2] ^= 0xFF
         so_far += part
         read = bytes(part) + bytes(padding)
-        last = self.intake.add(source, piece, begin, memoryview(read)[: len(part)])
-        assert last == (len(so_far) == len(whole))
-        if last:
+        if len(so_far) == len(whole):  # it may be told of before this returns
             self.finished.append((source, piece, bytes(so_far) == whole))
             del self.sent[key]
+        last = self.intake.add(source, piece, begin, memoryview(read)[: len(part)])
+        assert last == (len(so_far) == len(whole))
 
     @rule(source=st.sampled_from(SOURCES))
     def lose(self, source: str) -> None:
@@ -121,11 +144,22 @@ class Pieces(RuleBasedStateMachine):
         """The disk does something."""
         self.lab.threads.run(hops)
 
-    @precondition(lambda self: self.verified)
+    @rule(seconds=st.sampled_from([BATCH_S / 3, BATCH_S]))
+    def wait(self, seconds: float) -> None:
+        """What is verified has waited for others long enough, or not yet."""
+        self.clock.advance(seconds)
+
+    @rule()
+    def flush(self) -> None:
+        """Somebody waits for the file."""
+        self.intake.flush()
+        assert self.clock.getDelayedCalls() == []
+
+    @precondition(lambda self: self.written)
     @rule(data=st.data())
     def recheck(self, data: st.DataObject) -> None:
         """Pieces that are there are found good at any time."""
-        pieces = data.draw(st.lists(st.sampled_from(sorted(self.verified)), unique=True))
+        pieces = data.draw(st.lists(st.sampled_from(sorted(self.written)), unique=True))
         good: list[list[int]] = []
         self.intake.recheck(pieces).addCallback(good.append)
         self.lab.threads.run()
@@ -144,6 +178,17 @@ class Pieces(RuleBasedStateMachine):
             assert assembly.buffered <= max(WHOLE_BYTES, PART_BYTES)
 
     @invariant()
+    def what_was_shared_can_be_had(self) -> None:
+        """From memory until it is on disk."""
+        if not hasattr(self, "intake"):
+            return
+        for piece in self.verified:
+            data = self.file.peek(piece, 0, self.lab.layout.piece_length(piece))
+            assert (self.lab.on_disk(self.file, piece) if data is None else data) == (
+                self.lab.piece(piece)
+            )
+
+    @invariant()
     def the_journal_tells_no_lie(self) -> None:
         """What a crash leaves now is true of the file; jobs that wait have done nothing."""
         if not hasattr(self, "file"):
@@ -159,10 +204,12 @@ class Pieces(RuleBasedStateMachine):
         for _ in range(2):  # once more for what was spoilt
             self.lab.threads.run()
             for piece in set(range(self.lab.count)) - self.verified:
-                self.intake.add("last", piece, 0, self.lab.piece(piece))
                 self.finished.append(("last", piece, True))
+                self.intake.add("last", piece, 0, self.lab.piece(piece))
+        self.intake.close()
         self.lab.threads.run()
         assert self.verified == set(range(self.lab.count))
+        assert self.clock.getDelayedCalls() == []
         assert self.file.read(0, len(self.lab.body)) == self.lab.body
         assert self.lab.disk.queued_bytes == 0
         assert self.file.in_use

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import attrs
 import pytest
+from twisted.internet.task import Clock
 
 from dragonfly.errors import BadRun, DiskFull, OriginChanged, StoreError
 from dragonfly.peer.content import ORIGIN, RECHECK_BYTES, Content, kind_of
+from dragonfly.peer.writebatch import BATCH_S
 from dragonfly.signatures import SigningKey
 from dragonfly.store.piecestore import TaskFile
 from dragonfly.task.layout import Layout
@@ -56,7 +58,8 @@ class Watching:
         self.errors.append(error)
 
     def askable(self, pieces: list[int]) -> None:
-        """Keep."""
+        """Keep; none of them may be here."""
+        assert not self.content.have.mask & sum(1 << piece for piece in pieces)
         self.asked += pieces
 
     def have(self, pieces: list[int], source: Hashable) -> None:
@@ -196,6 +199,110 @@ def test_wrong_bytes_of_the_origin_are_remembered(scene: Scene) -> None:
     assert scene.watching.blamed == []
 
 
+# -- verified, and not on disk yet ------------------------------------------
+
+
+def test_a_piece_in_memory_is_for_neighbours_and_not_for_the_user(scene: Scene) -> None:
+    """The user reads the file, where it is not yet."""
+    scene.content.intake.add("n", 2, 0, scene.lab.piece(2))
+    assert scene.watching.had == [2]
+    assert scene.content.holds(2)
+    assert scene.file.peek(2, 100, 50) == scene.lab.piece(2)[100:150]
+    assert scene.watching.told == []
+    assert scene.content.ranges() == []
+    assert scene.content.ready_to(2 * PIECE) == 2 * PIECE
+    assert not scene.content.on_disk
+    scene.run()
+    assert scene.watching.told == [(2 * PIECE, 3 * PIECE - 1000, "peers")]
+    assert scene.content.ready_to(2 * PIECE) == 3 * PIECE - 1000
+    assert scene.content.on_disk == scene.content.have
+    assert scene.watching.had == [2]
+
+
+def test_it_is_complete_before_it_is_finished(scene: Scene) -> None:
+    """Neighbours may have all of it while the disk still works; the user has to wait."""
+    for piece in range(3):
+        scene.content.intake.add("n", piece, 0, scene.lab.piece(piece))
+    assert scene.content.complete
+    assert not scene.content.finished
+    assert scene.content.remaining == 1
+    assert scene.watching.finished == 0
+    scene.run()
+    assert scene.content.finished
+    assert scene.content.remaining == 0
+    assert scene.watching.finished == 1
+
+
+def test_the_last_piece_waits_for_no_others(lab: TaskLab) -> None:
+    """There are none that could come."""
+    lab.clock = clock = Clock()
+    scene = Scene(lab)
+    scene.feed(0)
+    scene.feed(1)
+    assert list(scene.content.on_disk) == [0], "the second has not waited"
+    scene.feed(2)
+    assert scene.watching.finished == 1
+    assert clock.getDelayedCalls() == []
+    scene.end()
+
+
+def test_a_batch_is_told_by_kind_of_source(lab: TaskLab) -> None:
+    """Bytes of the seed and of peers are counted apart, though they are written together."""
+    lab.clock = clock = Clock()
+    scene = Scene(lab)
+    scene.feed(0)
+    scene.feed(1, Neighbour(seed=True))
+    assert scene.watching.told == [(0, PIECE, "peers")]
+    clock.advance(BATCH_S)
+    scene.run()
+    assert scene.watching.told[1:] == [(PIECE, 2 * PIECE, "cdn")]
+    scene.end()
+
+
+def test_who_sends_a_piece_that_waits_for_the_disk_changes_nothing(lab: TaskLab) -> None:
+    """Right bytes are written early at most; wrong ones are blamed. It is told once, later."""
+    lab.clock = clock = Clock()
+    scene = Scene(lab)
+    scene.feed(0)
+    scene.feed(1, "first")
+    scene.feed(1, "liar", spoil(lab.piece(1)))
+    scene.feed(1, "second")
+    assert scene.watching.had == [0, 1]
+    assert scene.watching.blamed == [(1, "liar")]
+    clock.advance(BATCH_S)
+    scene.run()
+    assert scene.watching.had == [0, 1]
+    assert scene.watching.told == [(0, PIECE, "peers"), (PIECE, 2 * PIECE, "peers")]
+    assert lab.on_disk(scene.file, 1) == lab.piece(1)
+    scene.end()
+
+
+def test_a_piece_that_cannot_be_written_stays_with_the_neighbours(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They were told of it. The download fails, and nothing says that the disk has it."""
+
+    def full(offset: int, chunks: object) -> None:
+        raise DiskFull("no space")
+
+    monkeypatch.setattr(scene.file, "write", full)
+    scene.feed(1)
+    assert [type(error) for error in scene.watching.errors] == [DiskFull]
+    assert scene.watching.told == []
+    assert list(scene.content.have) == [1]
+    assert scene.file.peek(1, 0, PIECE) == scene.lab.piece(1)
+    assert not scene.content.on_disk
+    assert scene.content.ranges() == []
+
+
+def test_what_comes_after_the_end_is_not_shown(scene: Scene) -> None:
+    """Nobody would ever take it out of memory again."""
+    scene.content.fail(StoreError("no"))
+    scene.feed(0)
+    assert scene.watching.had == []
+    assert scene.file.peek(0, 0, PIECE) is None
+
+
 # -- without digests ------------------------------------------
 
 
@@ -238,8 +345,27 @@ def test_a_digest_that_comes_meanwhile_judges_what_was_stored(lab: TaskLab) -> N
     scene.end()
 
 
-def test_a_second_source_of_a_piece_that_turns_out_wrong_is_asked_again(lab: TaskLab) -> None:
-    """Its bytes met others that were not taken back yet: without this it would be forgotten."""
+def test_right_bytes_go_over_wrong_ones_that_had_no_digest(lab: TaskLab) -> None:
+    """They are shared at once, and written though the others were not taken back yet."""
+    scene = Scene(lab, runs=False)
+    scene.content.intake.add(ORIGIN, 1, 0, spoil(lab.piece(1)))
+    scene.content.add_run(lab.run())
+    scene.content.intake.add("n", 1, 0, lab.piece(1))
+    assert scene.watching.had == [1]
+    scene.run()
+    assert scene.content.wrong_from_origin
+    assert scene.watching.told == [(PIECE, 2 * PIECE, "peers")]
+    assert lab.on_disk(scene.file, 1) == lab.piece(1)
+    scene.feed(1, "late")
+    assert scene.watching.had == [1]
+    assert scene.watching.told == [(PIECE, 2 * PIECE, "peers")]
+    scene.end()
+
+
+def test_a_second_source_of_a_piece_that_turns_out_wrong_is_asked_again(tmp_path: Path) -> None:
+    """The piece is too large to be verified at once, and met bytes that were not taken back
+    yet: without this it would be forgotten."""
+    lab = TaskLab(tmp_path, size=1024 * 1024, piece_size=512 * 1024)
     scene = Scene(lab, runs=False)
     scene.content.intake.add(ORIGIN, 1, 0, spoil(lab.piece(1)))
     scene.content.add_run(lab.run())
@@ -270,6 +396,17 @@ def test_a_digest_that_refutes_what_the_user_was_given_ends_it(lab: TaskLab) -> 
     scene.feed(0, ORIGIN, spoil(lab.piece(0)))
     scene.content.add_run(lab.run())
     scene.run()
+    assert [type(error) for error in scene.watching.errors] == [OriginChanged]
+    scene.end()
+
+
+def test_right_bytes_do_not_hide_that_the_user_was_given_others(lab: TaskLab) -> None:
+    """They come from a neighbour before the disk has looked at the origin's: the user has a
+    mix of two versions all the same."""
+    scene = Scene(lab, runs=False)
+    scene.feed(0, ORIGIN, spoil(lab.piece(0)))
+    scene.content.add_run(lab.run())
+    scene.feed(0, Neighbour(seed=True))
     assert [type(error) for error in scene.watching.errors] == [OriginChanged]
     scene.end()
 
@@ -308,6 +445,37 @@ def test_old_pieces_wait_for_their_digests(lab: TaskLab) -> None:
     scene.run()
     assert scene.watching.asked == []
     assert scene.watching.finished == 1
+    scene.end()
+
+
+@pytest.mark.parametrize("hashed", [True, False], ids=["hashed", "waiting"])
+def test_an_old_piece_that_comes_once_more_is_told_once(lab: TaskLab, hashed: bool) -> None:
+    """A seed chooses what it sends, and may not know that it is here."""
+    file = lab.full_file()
+    file.recorded.update([0])
+    file.append_run(lab.run())
+    scene = Scene(lab, file, runs=False)
+    scene.content.begin()
+    if hashed:
+        scene.run()
+    scene.feed(0, Neighbour(seed=True))
+    assert scene.watching.had == [0]
+    assert [each[:2] for each in scene.watching.told] == [(0, PIECE)]
+    scene.end()
+
+
+def test_a_damaged_old_piece_that_comes_meanwhile_is_not_asked_for_then(lab: TaskLab) -> None:
+    """It may be here by the time the disk says that it was not."""
+    file = lab.full_file()
+    file.write(0, [b"damage"])
+    file.recorded.update([0])
+    file.append_run(lab.run())
+    scene = Scene(lab, file, runs=False)
+    scene.content.begin()
+    scene.feed(0, Neighbour(seed=True))
+    assert scene.watching.had == [0]
+    assert scene.watching.told == [(0, PIECE, "cdn")]
+    assert lab.on_disk(file, 0) == lab.piece(0)
     scene.end()
 
 

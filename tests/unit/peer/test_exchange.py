@@ -214,7 +214,7 @@ def test_late_bytes_of_a_question_that_was_taken_back_are_dropped(scene: Exchang
 
 
 def test_the_next_question_does_not_wait_for_the_disk(scene: ExchangeLab) -> None:
-    """Whoever has sent a piece is asked for another while that one is being hashed."""
+    """Whoever has sent a piece is asked for another while that one is being written."""
     neighbour, *_ = (Neighbour(scene) for _ in range(3))
     neighbour.show(0, 1)
     (first,) = neighbour.asked
@@ -222,8 +222,64 @@ def test_the_next_question_does_not_wait_for_the_disk(scene: ExchangeLab) -> Non
     neighbour.say(run=False)
     scene.clock.advance(0)
     neighbour.pair.pump()
-    assert not scene.content.have
+    assert not scene.content.on_disk
     assert sorted(neighbour.asked) == [0, 1]
+
+
+def test_news_of_a_piece_waits_for_the_end_of_the_turn(scene: ExchangeLab) -> None:
+    """It may be told of inside of its last slice; the disk does not have to have it."""
+    neighbour = Neighbour(scene)
+    scene.content.intake.add("elsewhere", 0, 0, scene.lab.piece(0))
+    neighbour.pair.pump()
+    assert neighbour.heard(HaveReceived) == []
+    scene.clock.advance(0)
+    neighbour.pair.pump()
+    assert neighbour.heard(HaveReceived) == [HaveReceived((0,))]
+    assert not scene.content.on_disk
+
+
+def test_pieces_of_one_turn_are_told_together(scene: ExchangeLab) -> None:
+    """In one message, which is what the turn is for."""
+    neighbour = Neighbour(scene)
+    for piece in (0, 2):
+        scene.content.intake.add("elsewhere", piece, 0, scene.lab.piece(piece))
+    scene.clock.advance(0)
+    neighbour.pair.pump()
+    assert neighbour.heard(HaveReceived) == [HaveReceived((0, 2))]
+
+
+def test_a_piece_that_came_from_elsewhere_is_not_asked_for(scene: ExchangeLab) -> None:
+    """The turn hears the news before it asks."""
+    neighbour = Neighbour(scene)
+    neighbour.session.queue_have([0, 1])
+    neighbour.session.flush_have()
+    neighbour.say(run=False)
+    scene.content.intake.add("elsewhere", 0, 0, scene.lab.piece(0))
+    scene.run()
+    assert neighbour.asked == [1]
+
+
+def test_a_piece_in_memory_is_given_to_who_asks(scene: ExchangeLab) -> None:
+    """Before the disk has done anything, and without asking it."""
+    neighbour = Neighbour(scene)
+    scene.content.intake.add("elsewhere", 1, 0, scene.lab.piece(1))
+    jobs = scene.lab.threads.waiting
+    neighbour.session.request(1, 0, PIECE)
+    neighbour.say(run=False)
+    scene.clock.advance(0)
+    neighbour.pair.pump()
+    assert scene.lab.threads.waiting == jobs
+    got = b"".join(bytes(event.data) for event in neighbour.heard(SliceReceived))
+    assert got == scene.lab.piece(1)
+
+
+def test_a_stopped_exchange_hears_no_news(tmp_path: Path) -> None:
+    """What is being received then is still taken; nobody has to be told."""
+    scene = ExchangeLab(TaskLab(tmp_path))
+    scene.exchange.stop()
+    scene.content.intake.add("elsewhere", 0, 0, scene.lab.piece(0))
+    assert scene.clock.getDelayedCalls() == []
+    scene.end()
 
 
 @pytest.mark.parametrize("code", [ErrorCode.BUSY, ErrorCode.GONE])
@@ -494,9 +550,42 @@ def test_what_a_lost_neighbour_asked_for_is_dropped(scene: ExchangeLab) -> None:
     neighbour = Neighbour(scene)
     neighbour.session.request(1, 0, PIECE)
     neighbour.say(run=False)
+    scene.clock.advance(0)
     assert scene.uploader.active == 1
     neighbour.pair.abort()
     assert scene.uploader.active == 0
+
+
+def test_our_own_questions_go_ahead_of_what_is_asked_of_us(scene: ExchangeLab) -> None:
+    """Behind a slice they, and the HAVEs, would come late."""
+    neighbour = Neighbour(scene)
+    scene.content.intake.add("elsewhere", 1, 0, scene.lab.piece(1))
+    neighbour.session.request(1, 0, PIECE)
+    neighbour.session.queue_have([0])
+    neighbour.session.flush_have()
+    neighbour.say(run=False)
+    scene.clock.advance(0)
+    neighbour.pair.pump()
+    said = [type(event) for event in neighbour.pair.left.events]
+    assert said[-1] is SliceReceived
+    assert {RequestReceived, HaveReceived} <= set(said[:-1])
+
+
+def test_a_request_that_waits_for_the_turn_goes_with_its_link(scene: ExchangeLab) -> None:
+    """Or with its CANCEL; those of others stay."""
+    scene.have(1)
+    gone, sorry, patient = (Neighbour(scene) for _ in range(3))
+    for neighbour in (gone, sorry, patient):
+        neighbour.session.request(1, 0, PIECE)
+        neighbour.say(run=False)
+    sorry.session.cancel(1, 0)
+    sorry.say(run=False)
+    gone.pair.abort()
+    scene.clock.advance(0)
+    assert scene.uploader.active == 1
+    scene.run()
+    assert patient.heard(SliceReceived)
+    assert sorry.heard(SliceReceived) == []
 
 
 # -- back-pressure ------------------------------------------

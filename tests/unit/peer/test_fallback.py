@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,6 +33,7 @@ from dragonfly.peer.fallback import (
 )
 from dragonfly.peer.hunger import Hunger
 from dragonfly.task.bitfield import Bitfield
+from tests.doubles.tasklab import TaskLab
 
 TICK = 0.5
 
@@ -49,6 +51,7 @@ class FakeContent:
         self.known = Bitfield.full(10)
         self.complete = True
         self.missing = 0
+        self.all_here = False
 
     def first_missing(self) -> int:
         """The first piece that is not here."""
@@ -87,9 +90,11 @@ class FakeStream:
 class Scene:
     """A download of which a test decides everything."""
 
-    def __init__(self, *, notbs: bool = False, etag: str | None = '"v1"') -> None:
+    def __init__(
+        self, *, notbs: bool = False, etag: str | None = '"v1"', content: Any = None
+    ) -> None:
         self.clock = Clock()
-        self.content = FakeContent()
+        self.content = content or FakeContent()
         self.hunger = Hunger(0.0)
         self.stream = FakeStream()
         self.is_useful = False
@@ -99,7 +104,7 @@ class Scene:
         self.told: list[str] = []
         self.others = 0
         self.fallback = Fallback(
-            self.content,  # type: ignore[arg-type]
+            self.content,
             self.hunger,
             self,
             clock=self.clock,
@@ -203,6 +208,22 @@ def test_without_a_supernode_a_random_wait_spreads_the_crowd() -> None:
     assert scene.stream.calls == [("known", 0)]
     assert scene.told == ["because no supernode helps"]
     assert scene.asked == 0
+
+
+@pytest.mark.parametrize("etag", ['"v1"', None], ids=["strong", "none"])
+def test_what_only_waits_for_the_disk_is_not_read(tmp_path: Path, etag: str | None) -> None:
+    """Everything is here: the origin has nothing behind its end, and nothing has changed."""
+    lab = TaskLab(tmp_path)
+    content = lab.content()
+    for piece in range(lab.count):
+        content.intake.add("n", piece, 0, lab.piece(piece))
+    scene = Scene(etag=etag, content=content)
+    scene.lost = True
+    scene.pass_time(PATIENCE_S)
+    assert scene.stream.calls == []
+    lab.threads.run()
+    assert content.finished
+    assert content.error is None
 
 
 def test_who_would_give_up_gets_his_bytes_regardless() -> None:

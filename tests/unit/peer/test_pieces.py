@@ -8,9 +8,12 @@ from typing import Any
 
 import attrs
 import pytest
+from twisted.internet.task import Clock
 
 from dragonfly.errors import DiskFull, StoreError
 from dragonfly.peer.pieces import PART_BYTES, SMALL_BYTES, WHOLE_BYTES, PieceIntake, Verdict
+from dragonfly.peer.writebatch import BATCH_S
+from dragonfly.store.hot import HOT_PIECE_BYTES
 from tests.doubles.tasklab import PIECE, TaskLab
 
 MIB = 1024 * 1024
@@ -23,6 +26,7 @@ class Told:
     done: list[tuple[int, Hashable, Verdict]] = attrs.field(factory=list)
     details: list[tuple[int, bytes]] = attrs.field(factory=list)
     errors: list[Exception] = attrs.field(factory=list)
+    shared: list[int] = attrs.field(factory=list)
 
     def piece_done(
         self, piece: int, source: Hashable, verdict: Verdict, length: int, digest: bytes
@@ -30,6 +34,15 @@ class Told:
         """Keep."""
         self.done.append((piece, source, verdict))
         self.details.append((length, digest))
+
+    def piece_verified(self, piece: int, source: Hashable) -> bool:
+        """Keep."""
+        self.shared.append(piece)
+        return False
+
+    def pieces_written(self, pieces: list[tuple[int, Hashable]]) -> None:
+        """Keep, as if each had been told of alone."""
+        self.done += [(piece, source, Verdict.VERIFIED) for piece, source in pieces]
 
     def store_failed(self, error: Exception) -> None:
         """Keep."""
@@ -39,8 +52,11 @@ class Told:
 class Scene:
     """An intake with all digests known, unless ``blind``."""
 
-    def __init__(self, home: Path, *, blind: bool = False, **lab: int) -> None:
+    def __init__(
+        self, home: Path, *, blind: bool = False, clock: Clock | None = None, **lab: int
+    ) -> None:
         self.lab = TaskLab(home, **lab)
+        self.clock = self.lab.clock = clock or self.lab.clock
         self.file = self.lab.file()
         self.file.retain()
         self.told = Told()
@@ -48,6 +64,7 @@ class Scene:
             self.lab.disk,
             self.file,
             self.told,
+            clock=self.lab.clock,
             digest_of=lambda piece: None if blind else self.lab.digest(piece),
             length_of=self.lab.layout.piece_length,
         )
@@ -90,6 +107,15 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
 
 
 @pytest.fixture
+def batching(tmp_path: Path) -> Iterator[Scene]:
+    """Four small pieces, and a clock that stands still until a test moves it."""
+    scene = Scene(tmp_path, size=4 * PIECE, clock=Clock())
+    yield scene
+    scene.end()
+    assert scene.clock.getDelayedCalls() == []
+
+
+@pytest.fixture
 def large(tmp_path: Path) -> Iterator[Scene]:
     """Two pieces of 4 MiB, the second one short."""
     scene = Scene(tmp_path, size=7 * MIB, piece_size=4 * MIB)
@@ -106,12 +132,16 @@ def wrong(data: bytes, at: int = 0) -> bytes:
 
 
 def test_a_piece_is_verified_written_and_journalled(scene: Scene) -> None:
-    """The listener is told once, with length and digest, when it is safe on disk."""
+    """The listener is told at once that it may be shared, and once, when it is safe on disk."""
     assert scene.feed("a", 2, scene.lab.piece(2))
+    assert scene.told.shared == [2]
     assert scene.told.done == []
+    assert scene.file.peek(2, 0, PIECE - 1000) == scene.lab.piece(2)
+    assert scene.journal() == set()
     scene.run()
+    assert scene.told.shared == [2]
     assert scene.told.done == [(2, "a", Verdict.VERIFIED)]
-    assert scene.told.details == [(PIECE - 1000, scene.lab.digest(2))]
+    assert scene.told.details == []
     assert scene.lab.on_disk(scene.file, 2) == scene.lab.piece(2)
     assert scene.journal() == {2}
 
@@ -211,6 +241,87 @@ def test_content_of_unknown_length_may_end_inside_a_piece(tmp_path: Path) -> Non
     assert scene.told.done == [(0, "origin", Verdict.VERIFIED)]
     assert scene.told.details[0][0] == 1000
     scene.end()
+
+
+@pytest.mark.parametrize(
+    ("size", "at_once"), [(HOT_PIECE_BYTES, [0]), (2 * HOT_PIECE_BYTES, [])], ids=["small", "large"]
+)
+def test_only_small_pieces_are_verified_at_once(
+    tmp_path: Path, size: int, at_once: list[int]
+) -> None:
+    """Others would keep the reactor for long: the disk's thread hashes them."""
+    scene = Scene(tmp_path, size=size, piece_size=size)
+    assert scene.feed("a", 0, scene.lab.piece(0))
+    assert scene.told.shared == at_once
+    scene.run()
+    assert scene.told.shared == at_once
+    assert scene.told.done == [(0, "a", Verdict.VERIFIED)]
+    assert scene.journal() == {0}
+    scene.end()
+
+
+# -- batches ------------------------------------------
+
+
+def test_pieces_are_written_together(batching: Scene) -> None:
+    """The first does not wait; those after it do, and are one job of the disk."""
+    batching.feed("a", 0, batching.lab.piece(0))
+    batching.run()
+    assert batching.told.done == [(0, "a", Verdict.VERIFIED)]
+    for source, piece in (("a", 2), ("b", 1)):
+        batching.feed(source, piece, batching.lab.piece(piece))
+    assert batching.lab.threads.waiting == 0
+    assert batching.told.shared == [0, 2, 1]
+    batching.clock.advance(BATCH_S)
+    assert batching.lab.threads.waiting == 1
+    batching.run()
+    assert batching.told.done[1:] == [(2, "a", Verdict.VERIFIED), (1, "b", Verdict.VERIFIED)]
+    assert batching.journal() == {0, 1, 2}
+    for piece in range(3):
+        assert batching.lab.on_disk(batching.file, piece) == batching.lab.piece(piece)
+
+
+def test_flushing_waits_for_nobody(batching: Scene) -> None:
+    """And leaves nothing to do."""
+    for piece in (0, 1):
+        batching.feed("a", piece, batching.lab.piece(piece))
+    batching.intake.flush()
+    assert batching.clock.getDelayedCalls() == []
+    batching.run()
+    assert batching.journal() == {0, 1}
+
+
+def test_closing_writes_what_is_verified(batching: Scene) -> None:
+    """Neighbours were told of it; the next run is to find it. The listener hears nothing."""
+    for piece in (0, 1):
+        batching.feed("a", piece, batching.lab.piece(piece))
+    batching.intake.close()
+    assert batching.clock.getDelayedCalls() == []
+    batching.run()
+    assert batching.told.done == []
+    assert batching.journal() == {0, 1}
+    assert batching.lab.on_disk(batching.file, 1) == batching.lab.piece(1)
+
+
+def test_wrong_bytes_of_a_piece_that_waits_to_be_written(batching: Scene) -> None:
+    """Judged by themselves; what is right stays."""
+    for piece in (0, 1):
+        batching.feed("a", piece, batching.lab.piece(piece))
+    batching.feed("b", 1, wrong(batching.lab.piece(1)))
+    batching.run()
+    assert (1, "b", Verdict.WRONG) in batching.told.done
+    batching.clock.advance(BATCH_S)
+    batching.run()
+    assert batching.journal() == {0, 1}
+    assert batching.lab.on_disk(batching.file, 1) == batching.lab.piece(1)
+
+
+def test_what_is_written_is_no_longer_kept_for_the_disk(batching: Scene) -> None:
+    """This store's memory has no room for more than that."""
+    batching.feed("a", 0, batching.lab.piece(0))
+    assert batching.file.peek(0, 0, PIECE) == batching.lab.piece(0)
+    batching.run()
+    assert batching.file.peek(0, 0, PIECE) is None
 
 
 # -- large pieces ------------------------------------------
@@ -354,6 +465,16 @@ def test_a_closed_intake_tells_nothing_more(scene: Scene) -> None:
     assert scene.told.done == []
     with pytest.raises(ValueError, match="piece 1"):
         scene.intake.add("a", 1, 100, b"x")
+
+
+def test_a_closed_intake_takes_nothing_more(scene: Scene) -> None:
+    """Memory that the store was told to forget would be kept for ever."""
+    scene.intake.close()
+    scene.feed("a", 0, scene.lab.piece(0))
+    scene.run()
+    assert scene.told.shared == []
+    assert scene.told.done == []
+    assert scene.file.peek(0, 0, PIECE) is None
 
 
 class FullFile:

@@ -103,7 +103,7 @@ class Scene:
 
     def __init__(self, home: Path) -> None:
         self.clock = Clock()
-        self.lab = TaskLab(home, direct=True)
+        self.lab = TaskLab(home)
         self.content: Content = self.lab.content()
         self.links = FakeLinks()
         self.fallback = FakeFallback()
@@ -148,9 +148,10 @@ class Scene:
         self.reports.answered(attrs.evolve(given, **changes))
 
     def have(self, *pieces: int) -> None:
-        """These are here."""
+        """These are here, and on disk."""
         for piece in pieces:
             self.content.intake.add("n", piece, 0, self.lab.piece(piece))
+        self.lab.threads.run()
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import pytest
 
 from dragonfly.errors import StoreError
 from dragonfly.peer.shelf import KEEP_UNFINISHED_S, Shelf
+from dragonfly.store.hot import HotPieces
 from dragonfly.store.piecestore import PieceStore, TaskFile
 from tests.doubles.inline import InlineReactor, inline_disk, result_of
 
@@ -22,7 +23,7 @@ class Cupboard:
 
     def __init__(self, root: Path) -> None:
         self.now = 1_000_000.0
-        self.store = PieceStore(root)
+        self.store = PieceStore(root, HotPieces(0))
         self.store.open()
         disk = inline_disk(InlineReactor())
         self.shelf = Shelf(self.store, disk, wall=lambda: self.now)

@@ -25,6 +25,7 @@ from dragonfly.peer.pace import TotalLimit
 from dragonfly.peer.solo import FIRST_PAUSE_S, TRIES, Solo
 from dragonfly.peer.solodesk import local_id
 from dragonfly.signatures import SigningKey
+from dragonfly.store.hot import HotPieces
 from dragonfly.store.piecestore import PieceStore
 from dragonfly.task.identity import name_of
 from tests.doubles.inline import InlineReactor, inline_disk
@@ -94,7 +95,7 @@ class Scene:
         self.unused: list[Solo] = []
         self.local_limit = None
         self.tasks = TaskSet(Logger("test"))
-        store = PieceStore(root)
+        store = PieceStore(root, HotPieces(0))
         store.open()
         none: Any = None
         equipment = Equipment(

@@ -30,14 +30,16 @@ from dragonfly.peer.request import FetchRequest
 from dragonfly.peer.shelf import Shelf
 from dragonfly.peer.swarm import FRESH_S, LINGER_S, Swarm
 from dragonfly.peer.uploader import Uploader
+from dragonfly.peer.writebatch import BATCH_S
 from dragonfly.sched.slots import UploadSlots
 from dragonfly.signatures import SigningKey
+from dragonfly.store.hot import HotPieces
 from dragonfly.store.piecestore import PieceStore
 from dragonfly.task.digest import piece_digest
 from dragonfly.task.grant import Grant, sign_grant
 from dragonfly.task.identity import name_of
 from dragonfly.task.manifest import Run, sign_run
-from tests.doubles.inline import InlineReactor, inline_disk, result_of
+from tests.doubles.inline import InlineReactor, InlineThreads, inline_disk, result_of
 
 URL = "http://host/file"
 NAME = name_of(URL)
@@ -133,8 +135,9 @@ class Scene:
     def __init__(self, root: Path) -> None:
         self.reactor = InlineReactor()
         self.supernodes = FakeSupernodes()
-        disk = inline_disk(self.reactor)
-        store = PieceStore(root)
+        self.threads = InlineThreads()
+        disk = inline_disk(self.reactor, self.threads)
+        store = PieceStore(root, HotPieces(0))
         store.open()
         self.tasks = TaskSet(Logger("test"))
         none: Any = None
@@ -170,10 +173,13 @@ class Scene:
         return found
 
     def fill(self, transfer: Any) -> None:
-        """Have all pieces come."""
-        for number, data in enumerate(PIECES):
-            transfer.content.intake.add("peer", number, 0, data)
-        assert transfer.content.complete
+        """Have all pieces come, and the disk take them."""
+        with self.threads.hold():
+            for number, data in enumerate(PIECES):
+                transfer.content.intake.add("peer", number, 0, data)
+            assert transfer.content.complete
+            assert not transfer.content.finished
+        assert transfer.content.finished
 
 
 @pytest.fixture
@@ -429,3 +435,23 @@ def test_stop_leaves_every_supernode_with_one_word(scene: Scene) -> None:
     assert scene.swarm.transfers == []
     assert scene.supernodes.supernode.left == [None]
     assert scene.ask()[0].check(NoSources)
+
+
+def test_what_is_given_back_is_what_is_on_disk(scene: Scene) -> None:
+    """Not what only neighbours were told of; the disk gets that, too, for the next run."""
+    transfer = scene.join(answer())
+    content = transfer.content
+    with scene.threads.hold():
+        content.intake.add("peer", 0, 0, PIECES[0])
+    scene.reactor.advance(BATCH_S)
+    with scene.threads.hold():
+        content.intake.add("peer", 1, 0, PIECES[1])
+        assert list(content.have) == [0, 1]
+        result_of(scene.swarm.stop())
+        shelved = scene.shelf.get(TASK)
+        assert shelved is not None
+        assert list(shelved.have) == [0]
+        assert content.file.peek(1, 0, len(PIECES[1])) is None, "memory is given back"
+    assert not content.file.in_use
+    found = result_of(scene.shelf.load(TASK))
+    assert list(found.recorded) == [0, 1]

@@ -191,6 +191,99 @@ def test_a_slot_stays_taken_until_the_other_host_has_the_bytes(scene: Scene) -> 
     assert scene.got(third, 2) == scene.lab.piece(2)
 
 
+def test_what_follows_an_answer_does_not_keep_its_slot(scene: Scene) -> None:
+    """A connection that always has the next one to send is never empty."""
+    busy, other = scene.neighbour(high=MIB), scene.neighbour()
+    scene.ask(busy, 0, 1)
+    scene.lab.threads.run()
+    assert scene.served == 2 * 64 * 1024
+    scene.ask(other, 2)
+    busy.right.pipe.move(32 * 1024)
+    scene.clock.advance(POLL_S)
+    assert scene.slots.waiting == 1, "of both answers too much is under way"
+    busy.right.pipe.move(32 * 1024)
+    assert busy.right.peer.unacked() > 32 * 1024
+    scene.clock.advance(POLL_S)
+    assert scene.slots.waiting == 0
+    assert scene.slots.held_by(busy.right.peer) == 1
+    scene.run()
+    assert scene.got(other, 2) == scene.lab.piece(2)
+
+
+def test_what_is_in_memory_is_sent_at_once(scene: Scene) -> None:
+    """In the call that asks for it; the disk's threads are left alone."""
+    pair = scene.neighbour()
+    scene.file.hot.put(scene.file, 1, scene.lab.piece(1))
+    scene.ask(pair, 1)
+    assert scene.lab.threads.waiting == 0
+    assert scene.served == 64 * 1024
+    pair.pump()
+    assert scene.got(pair, 1) == scene.lab.piece(1)
+
+
+def test_what_is_in_memory_waits_for_what_was_asked_before(scene: Scene) -> None:
+    """Answers of one connection are not mixed, however they come."""
+    pair = scene.neighbour(high=MIB)
+    scene.file.hot.put(scene.file, 1, scene.lab.piece(1))
+    scene.ask(pair, 0, 1)
+    assert scene.served == 0
+    scene.run()
+    order = [event.piece for event in pair.left.events if isinstance(event, SliceReceived)]
+    assert order == sorted(order)
+    assert scene.got(pair, 1) == scene.lab.piece(1)
+
+
+def test_what_is_in_memory_waits_for_a_neighbour_that_does_not_read(scene: Scene) -> None:
+    """Its answers are written one after another, as those from the disk are."""
+    pair = scene.neighbour(high=1000)
+    pair.right.on_event = lambda *_: None
+    scene.ask(pair, 0, 1)
+    for piece in (0, 1):
+        scene.file.hot.put(scene.file, piece, scene.lab.piece(piece))
+        assert scene.uploader.serve(pair.right.peer, scene.file, piece, 0, 64 * 1024)
+    assert scene.served == 64 * 1024
+    assert len(pair.right.pipe.queued) < 2 * 64 * 1024
+    pair.pump()
+    assert scene.served == 2 * 64 * 1024
+    assert scene.got(pair, 1) == scene.lab.piece(1)
+
+
+def test_nobody_looks_at_sockets_while_slots_are_free(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is a system call for each connection that was served."""
+    pair = scene.neighbour(high=MIB)
+    looked: list[object] = []
+    monkeypatch.setattr(pair.right.peer, "unacked", lambda: looked.append(1) or 0)
+    scene.ask(pair, 0)
+    scene.run()
+    assert scene.got(pair, 0) == scene.lab.piece(0)
+    scene.ask(pair, 1)
+    assert not looked
+    scene.ask(pair, 2)
+    assert looked
+
+
+def test_a_long_line_of_answers_from_memory_is_no_recursion_too_deep(tmp_path: Path) -> None:
+    """Each that is out may start the next one, while its neighbour takes everything at once."""
+    scene = Scene(tmp_path)
+    many = UploadSlots(slots=1, waiting_in_all=64)
+    scene.slots = scene.uploader.slots = many
+    scene.file.hot.put(scene.file, 1, scene.lab.piece(1))
+    pairs = [scene.neighbour(high=MIB) for _ in range(65)]
+    for pair in pairs:
+        pair.right.peer._backlog = lambda _: 0
+    scene.ask(pairs[0], 0)
+    for pair in pairs[1:]:
+        scene.ask(pair, 1)
+    assert many.waiting == 64
+    scene.run()
+    scene.clock.pump([POLL_S] * 70)
+    scene.run()
+    assert all(scene.got(pair, 1) == scene.lab.piece(1) for pair in pairs[1:])
+    scene.end()
+
+
 def test_a_request_finds_the_slots_of_answers_that_have_arrived(scene: Scene) -> None:
     """Nobody waited, so nobody asked for un-ACKed bytes; the next request does."""
     first, second = scene.neighbour(high=MIB), scene.neighbour(high=MIB)
@@ -400,7 +493,8 @@ def test_stopping_ends_the_wait_of_a_connection_that_was_served(tmp_path: Path) 
     scene.ask(pair, 0)
     scene.run()
     other = scene.neighbour()
-    scene.ask(other, 1)  # which finds that the slot of the first is free
+    scene.ask(other, 1, 2)  # the second of which finds that the slot of the first is free
+    assert scene.uploader.active == 2
     for each in scene.pairs:
         each.abort()
     scene.uploader.drop(other.right.peer)

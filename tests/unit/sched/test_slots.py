@@ -102,16 +102,17 @@ def test_a_slot_is_taken_until_the_bytes_are_acked(unacked: int, free: bool) -> 
     assert slots.taken == (0 if free else 1)
 
 
-def test_a_connection_with_more_to_send_frees_what_it_has_sent() -> None:
-    """It is never empty, and its youngest answer stands for all that is un-ACKed."""
+def test_answers_of_a_connection_are_judged_one_by_one() -> None:
+    """What it has to send besides is no reason, neither to free a slot nor to keep it."""
     slots = UploadSlots()
     fill(slots, "lone")
-    for key in range(7):
-        assert slots.draining("lone", key, 1 << 20)
-    assert not slots.draining("lone", 7, 1 << 20)
+    assert slots.draining("lone", 0, 0)
+    assert not slots.draining("lone", 1, 1 << 20)
     assert slots.offer("lone", 8) == "start"
-    assert slots.draining("lone", 7, 1 << 20)
-    assert slots.held_by("lone") == 1
+    assert not slots.draining("lone", 1, 1 << 20)
+    assert slots.held_by("lone") == 8
+    assert slots.draining("lone", 1, UNACKED_BYTES)
+    assert slots.held_by("lone") == 7
 
 
 def test_other_connections_drain_for_themselves() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from dragonfly.errors import JournalCorrupt, StoreError
 from dragonfly.store.descriptors import Descriptors
+from dragonfly.store.hot import HotPieces
 from dragonfly.store.taskfile import TaskFile, split_runs
 from dragonfly.task.manifest import MAX_RUN_BYTES
 
@@ -31,7 +32,14 @@ def make(
 ) -> TaskFile:
     """A new task in ``directory``."""
     file = TaskFile(
-        directory, descriptors, task=TASK, fetch=7, piece_size=SIZE, length=length, meta=meta
+        directory,
+        descriptors,
+        task=TASK,
+        fetch=7,
+        piece_size=SIZE,
+        length=length,
+        meta=meta,
+        hot=HotPieces(0),
     )
     file.create()
     return file
@@ -39,7 +47,7 @@ def make(
 
 def load(directory: Path, descriptors: Descriptors) -> TaskFile:
     """The task as the next run finds it."""
-    file = TaskFile.load(directory, descriptors, TASK)
+    file = TaskFile.load(directory, descriptors, TASK, HotPieces(0))
     assert file is not None
     return file
 
@@ -105,10 +113,10 @@ def test_reading_beyond_the_end(tmp_path: Path, descriptors: Descriptors) -> Non
 
 def test_nothing_there(tmp_path: Path, descriptors: Descriptors) -> None:
     """Without its metadata, which comes last, a task never was."""
-    assert TaskFile.load(tmp_path / "t", descriptors, TASK) is None
+    assert TaskFile.load(tmp_path / "t", descriptors, TASK, HotPieces(0)) is None
     make(tmp_path / "t", descriptors)
     (tmp_path / "t" / "meta.json").unlink()
-    assert TaskFile.load(tmp_path / "t", descriptors, TASK) is None
+    assert TaskFile.load(tmp_path / "t", descriptors, TASK, HotPieces(0)) is None
 
 
 @pytest.mark.parametrize(
@@ -133,7 +141,7 @@ def test_damaged_metadata(tmp_path: Path, descriptors: Descriptors, text: str) -
     make(tmp_path / "t", descriptors)
     (tmp_path / "t" / "meta.json").write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(JournalCorrupt, match=r"t/meta\.json"):
-        TaskFile.load(tmp_path / "t", descriptors, TASK)
+        TaskFile.load(tmp_path / "t", descriptors, TASK, HotPieces(0))
 
 
 @pytest.mark.parametrize("name", ["journal", "manifest"])
@@ -142,14 +150,14 @@ def test_a_missing_part(tmp_path: Path, descriptors: Descriptors, name: str) -> 
     make(tmp_path / "t", descriptors)
     (tmp_path / "t" / name).unlink()
     with pytest.raises(JournalCorrupt, match=f"{name} is missing"):
-        TaskFile.load(tmp_path / "t", descriptors, TASK)
+        TaskFile.load(tmp_path / "t", descriptors, TASK, HotPieces(0))
 
 
 def test_the_journal_of_another_task(tmp_path: Path, descriptors: Descriptors) -> None:
     """A directory under a wrong name is not believed."""
     make(tmp_path / "t", descriptors)
     with pytest.raises(JournalCorrupt, match="not of"):
-        TaskFile.load(tmp_path / "t", descriptors, b"u" * 32)
+        TaskFile.load(tmp_path / "t", descriptors, b"u" * 32, HotPieces(0))
 
 
 def test_when_it_was_used(tmp_path: Path, descriptors: Descriptors) -> None:

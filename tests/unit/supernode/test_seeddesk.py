@@ -11,6 +11,7 @@ import pytest
 
 from dragonfly.errors import ErrorCode
 from dragonfly.net.disk import DiskPool
+from dragonfly.peer.uploader import POLL_S
 from dragonfly.sched.seeding import ECHO_LIMIT, REGIVE_S
 from dragonfly.wire.constants import ANY_PIECE, Kind
 from dragonfly.wire.messages import (
@@ -83,9 +84,9 @@ def test_full_slots(slow: tuple[Scene, HandThreads]) -> None:
         scene.run()
     rejected = [event for event in leecher.events if isinstance(event, RejectReceived)]
     assert [(event.piece, event.code) for event in rejected] == [(3, ErrorCode.BUSY)]
-    while threads.waiting:
+    for _ in range(3):  # the one that waits begins when somebody looks at the slots
         threads.run()
-        scene.run()
+        scene.pass_time(POLL_S)
     assert sorted(leecher.pieces) == [0, 1, 2]
 
 
@@ -188,6 +189,20 @@ def test_a_lost_piece_is_given_again(scene: Scene) -> None:
     assert (len(leecher.pieces), leecher.repeats) == (2, 0)
     scene.pass_time(REGIVE_S + 2)
     assert leecher.repeats >= 1
+
+
+def test_an_answer_ends_though_nobody_needs_its_slot(scene: Scene) -> None:
+    """Whoever lost what it was sent may ask for it by name, and no turn counts as under way."""
+    content = scene.stock(3 * PIECE)
+    leecher = scene.join(content, asks=0)
+    for repeats in range(3):
+        leecher.peer.session.request(1, 0, PIECE)
+        leecher.peer.flush()
+        scene.run()
+        assert (sorted(leecher.pieces), leecher.repeats) == ([1], repeats)
+        scene.pass_time(2)
+        (swarm,) = scene.seed._swarms.values()
+        assert swarm.seeding.running == 0
 
 
 def test_in_flight_pieces_are_left_to_others(scene: Scene) -> None:
