@@ -13,15 +13,20 @@ yet. Everything lies on tmpfs. Needs nginx, curl, docker-registry and ss.
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from rig import (
     MIB,
@@ -37,7 +42,7 @@ from servers import REPOSITORY, Dfdaemon, Registry
 
 from dragonfly.limits import parse_rate
 
-PID = re.compile(r"pid=(\d+)")
+INODE = re.compile(r"\bino:(\d+)")
 RECEIVED = re.compile(r"bytes_received:(\d+)")
 SENT = re.compile(r"bytes_sent:(\d+)")
 LEAD_S = 2.0
@@ -47,7 +52,7 @@ LEAD_S = 2.0
 class Meter:
     """Counts the bytes of the connections of one process.
 
-    :param port: only connections whose other end has this port; ``None``: all.
+    :param port: only connections to this port, or from it if ``sent``; ``None``: all.
     """
 
     def __init__(self, pid: int, *, sent: bool = False, port: int | None = None) -> None:
@@ -56,14 +61,25 @@ class Meter:
         self._port = port
         self._seen: dict[tuple[str, str], int] = {}
 
+    def _inodes(self) -> set[str]:
+        """Of the sockets of the process."""
+        found = set()
+        for entry in Path(f"/proc/{self._pid}/fd").iterdir():
+            with suppress(OSError):
+                found.add(os.readlink(entry).removeprefix("socket:[").removesuffix("]"))
+        return found
+
     def bytes(self) -> int:
         """All bytes so far; what a connection that is gone had when it was last seen counts."""
-        text = subprocess.run(["ss", "-tinpHO"], capture_output=True, text=True, check=True).stdout
+        text = subprocess.run(["ss", "-tineHO"], capture_output=True, text=True, check=True).stdout
+        mine = self._inodes()
         for line in text.splitlines():
-            found, fields = PID.findall(line), line.split()
-            if str(self._pid) not in found:
+            found, fields = INODE.search(line), line.split()
+            if found is None or found[1] not in mine:
                 continue
-            if self._port is not None and not fields[4].endswith(f":{self._port}"):
+            if self._port is not None and not fields[3 if self._sent else 4].endswith(
+                f":{self._port}"
+            ):
                 continue
             count = (SENT if self._sent else RECEIVED).search(line)
             if count is not None:
@@ -260,17 +276,18 @@ class Run:
 
     def by_task(self, home: Home) -> dict[str, int]:
         """Verified bytes of each task of a home."""
-        import json  # noqa: PLC0415
-        import socket  # noqa: PLC0415
+        sources = ("cdn", "peers", "origin")
+        return {
+            task["task"]: sum(task["bytes"][source] for source in sources)
+            for task in self.status(home)["tasks"]
+        }
 
+    def status(self, home: Home) -> Any:
+        """What a home's peer says of itself."""
         with socket.socket(socket.AF_UNIX) as link:
             link.connect(str(home.path / "sock"))
             link.sendall(b'{"op":"status"}\n')
-            told = json.loads(link.makefile("rb").readline())
-        return {
-            task["task"]: task["bytes"]["cdn"] + task["bytes"]["peers"] + task["bytes"]["origin"]
-            for task in told["tasks"]
-        }
+            return json.loads(link.makefile("rb").readline())
 
     def upload(self) -> None:
         """What a home with ``--totallimit`` gives to others that have no other source."""
@@ -281,7 +298,7 @@ class Run:
             (self.work / "warm").unlink()
             tiny = self.dfget(giver, f"{self.base}/tiny", "--totallimit", text)
             tiny.wait()
-            meter = Meter(self.peer(giver), sent=True)
+            meter = Meter(self.peer(giver), sent=True, port=self.status(giver)["port"])
             for _ in range(2):
                 self.dfget(self.home(), url, "-s", text, "--notbs")
             window = Window([meter], enough=64 * 1024)

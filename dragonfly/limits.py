@@ -9,8 +9,8 @@ from dragonfly.errors import ConfigError
 
 __all__ = ["BURST_S", "CREDIT_S", "SharedRate", "parse_duration", "parse_rate", "parse_size"]
 
-BURST_S = 0.2
-"""So many seconds' worth are saved up at most: more than a busy reactor is ever late, and 2 %
+BURST_S = 0.4
+"""So many seconds' worth are saved up at most: more than a process waits for its CPU, and 4 %
 of what passes in 10 s."""
 
 CREDIT_S = 0.05
