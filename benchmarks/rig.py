@@ -126,6 +126,7 @@ class Supernode:
     """One ``twistd supernode`` with a home of its own."""
 
     def __init__(self, home: Path, *flags: str) -> None:
+        self.home = home
         home.mkdir(exist_ok=True)
         ports = home / "ports.json"
         ports.unlink(missing_ok=True)

@@ -126,12 +126,16 @@ class CachingNginx(Server):
 class Dfdaemon(Server):
     """``twistd dfdaemon`` with a home of its own."""
 
-    def __init__(self, home: Path, supernode: Supernode, registry: Registry) -> None:
+    def __init__(
+        self, home: Path, supernode: Supernode | None, registry: Registry, *flags: str
+    ) -> None:
         home.mkdir()
         self.home = home
         twistd = Path(sys.executable).with_name("twistd")
         role = ["dfdaemon", "--workHome", str(home), "--registry", registry.url]
-        role += ["--node", f"127.0.0.1:{supernode.port}", "--peerIp", "127.0.0.1"]
+        role += ["--peerIp", "127.0.0.1", *flags]
+        if supernode is not None:
+            role += ["--node", f"127.0.0.1:{supernode.port}"]
         role += ["--port", "0", "--peerPort", "0", "--statusPort", "0"]
         super().__init__(home.parent, home.name, str(twistd), "-n", "--pidfile=", *role)
         ports = home / "dfdaemon-ports.json"

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Hashable
 
 from dragonfly.errors import ConfigError
 
-__all__ = ["Limits", "TokenBucket", "parse_duration", "parse_rate", "parse_size"]
+__all__ = ["BURST_S", "CREDIT_S", "SharedRate", "parse_duration", "parse_rate", "parse_size"]
+
+BURST_S = 0.4
+"""So many seconds' worth are saved up at most: more than a process waits for its CPU, and 4 %
+of what passes in 10 s."""
+
+CREDIT_S = 0.05
+"""So many seconds' worth all flows together may have ahead of what they take: a turn of the
+reactor takes some milliseconds, in which a flow with one connection would lose its part."""
+
+_ROUNDING = 1.0
+"""Who owes less than a byte may go on; the rest stays in the books."""
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)(GB?|g|MB?|m|KB?|k|B?)")
 _FACTORS = {"": 0, "b": 0, "k": 10, "m": 20, "g": 30}
@@ -63,41 +74,97 @@ def parse_duration(text: str, key: str) -> float:
     return seconds
 
 
-class TokenBucket:
-    """Keeps a rate over time, with a burst.
+class SharedRate:
+    """A rate that flows share: equal parts for those that have use for it, all of it for one.
 
-    It lends: :meth:`take` always takes, and says how long to wait before taking again, so
-    that a slice larger than the burst passes too.
+    A token bucket over fluid fair queueing. What a flow took and the rate has not earned yet is
+    its debt; what is earned pays all flows at the same speed, and where there are none it is
+    saved, up to a burst. So a flow's part does not depend on how many connections it has, and
+    no byte is lost or won by whoever asks late or early. Nothing is saved in the beginning.
 
-    :param rate: bytes for each second; None for no limit.
-    :param burst: bytes that may pass at once; by default a quarter of a second's worth, at
-        least one slice, so that a limit under 1 MiB/s does not stop at every slice.
+    A flow is any hashable; one that owes nothing is paid ahead for a moment, since who reads
+    does so a little later than it may, and is forgotten then. Times are those of a monotonic
+    clock; one that steps back stands still.
+
+    :param rate: bytes for each second; ``None`` for no limit.
     """
 
-    def __init__(self, rate: float | None, burst: float | None = None) -> None:
-        self.rate = rate
-        self.burst = burst if burst is not None else max((rate or 0.0) / 4, 256 * 1024.0)
-        self._level = self.burst
+    def __init__(self, rate: float | None = None) -> None:
+        self._rate = rate
+        self._saved = 0.0
+        self._paid = 0.0
+        """What each flow was paid since there were last none."""
+        self._due: dict[Hashable, float] = {}
+        """Where :attr:`_paid` has to be for a flow to owe nothing."""
         self._at: float | None = None
 
-    def take(self, count: int, now: float) -> float:
-        """Take ``count`` bytes at ``now``; give the seconds to wait before the next."""
-        if self.rate is None:
+    @property
+    def rate(self) -> float | None:
+        """Bytes for each second, ``None``: no limit."""
+        return self._rate
+
+    def set(self, rate: float | None, now: float) -> None:
+        """Keep to ``rate`` from now on; debts stay, and are paid at the new rate."""
+        self._advance(now)
+        self._rate = rate
+        if rate is None:
+            self._due.clear()
+            self._saved = self._paid = 0.0
+        else:
+            self._saved = min(self._saved, rate * BURST_S)
+
+    def charge(self, flow: Hashable, count: float, now: float) -> None:
+        """``flow`` takes ``count`` bytes, at once; less than none: it gives some back."""
+        if self._rate is None:
+            return
+        self._advance(now)
+        owed = self._due.get(flow, self._paid) - self._paid + count
+        if owed > 0.0:
+            used = min(self._saved, owed)
+            self._saved, owed = self._saved - used, owed - used
+        self._due[flow] = self._paid + owed
+
+    def wait(self, flow: Hashable, now: float, *, debt: float = 0.0) -> float:
+        """Seconds until ``flow`` owes no more than ``debt`` if nobody takes any more; 0.0: it
+        does not."""
+        if self._rate is None:
             return 0.0
-        if self._at is not None:
-            now = max(now, self._at)  # a clock that steps back must not pay twice
-            self._level = min(self.burst, self._level + (now - self._at) * self.rate)
-        self._at = now
-        self._level -= count
-        return max(0.0, -self._level / self.rate)
+        self._advance(now)
+        mine = self._due.get(flow, self._paid) - debt
+        if mine - self._paid < _ROUNDING:
+            return 0.0
+        credit = self._credit
+        needed = sum(
+            (due if due + credit < mine else mine) - self._paid for due in self._due.values()
+        )
+        return max(0.0, needed / self._rate)
 
+    @property
+    def _credit(self) -> float:
+        """Bytes that a flow without debts may have ahead before its part goes to others."""
+        return (self._rate or 0.0) * CREDIT_S / max(1, len(self._due))
 
-class Limits:
-    """Several buckets that all apply: one of a download, one of the host."""
+    def _advance(self, now: float) -> None:
+        """Pay all flows with what was earned since the last call, at the same speed."""
+        before = now if self._at is None else self._at
+        self._at = max(now, before)
+        earned = (self._at - before) * (self._rate or 0.0)
+        while self._due:
+            leaves = min(self._due.values()) + self._credit
+            needed = (leaves - self._paid) * len(self._due)
+            if needed > earned:
+                self._paid += earned / len(self._due)
+                return
+            earned -= max(0.0, needed)
+            self._paid = max(self._paid, leaves)
+            earned += self._dismiss()
+        self._paid = 0.0
+        self._save(earned)
 
-    def __init__(self, buckets: Iterable[TokenBucket]) -> None:
-        self.buckets = tuple(buckets)
+    def _dismiss(self) -> float:
+        """Forget the flow that has used nothing for longest; give what it has ahead."""
+        flow = min(self._due, key=self._due.__getitem__)
+        return self._paid - self._due.pop(flow)
 
-    def take(self, count: int, now: float) -> float:
-        """Take from every bucket; give the longest of their waits."""
-        return max((bucket.take(count, now) for bucket in self.buckets), default=0.0)
+    def _save(self, count: float) -> None:
+        self._saved = min((self._rate or 0.0) * BURST_S, self._saved + count)

@@ -20,9 +20,9 @@ from dragonfly.control.messages import (
     RegisterRequest,
 )
 from dragonfly.net.tasks import TaskSet
+from dragonfly.net.throttle import Throttle
 from dragonfly.peer.equipment import Equipment
 from dragonfly.peer.links import Links
-from dragonfly.peer.pace import TotalLimit
 from dragonfly.peer.transfer import Transfer
 from dragonfly.peer.uploader import Uploader
 from dragonfly.sched.slots import SLOTS, UploadSlots
@@ -130,7 +130,7 @@ class SwarmPeer:
             tasks=self._tasks,
             dial=lambda address, _, peer: dial(self, address, peer),  # type: ignore[arg-type]
             announced=lambda: says,
-            total=TotalLimit(),
+            total=Throttle(self._clock),
         )
         self._request = RegisterRequest(url=URL, key=self.key, peer=says, callsystem="sim")
 

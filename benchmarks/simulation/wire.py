@@ -142,6 +142,9 @@ class SimPeer:
     def resume(self, token: Hashable) -> None:
         """Not simulated."""
 
+    def read_at_most(self, count: int) -> None:
+        """Not simulated."""
+
     # -- what the network does -----------------------------------------------------------
 
     def open(self, remote: Hello, now: float) -> None:

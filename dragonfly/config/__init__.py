@@ -6,6 +6,7 @@ defaults. A key of v1 that has no effect here is accepted and mentioned in ``not
 that an existing file works; a key that nobody ever knew is an error.
 """
 
+from dragonfly.config.change import changed_keys, rate_text
 from dragonfly.config.daemon import (
     DEFAULT_REGISTRY,
     DEFAULT_WORK_HOME,
@@ -33,6 +34,7 @@ __all__ = [
     "Node",
     "RegistryMirror",
     "SupernodeConfig",
+    "changed_keys",
     "load_daemon_config",
     "load_dfget_config",
     "load_supernode_config",
@@ -41,4 +43,5 @@ __all__ = [
     "parse_node",
     "parse_nodes",
     "parse_supernode_config",
+    "rate_text",
 ]

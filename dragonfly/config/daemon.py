@@ -50,7 +50,8 @@ class DaemonConfig:
     :ivar host_ip: the address that the proxy listens on.
     :ivar status_ip: the one that the status port listens on; ``None``: :attr:`host_ip`.
     :ivar peer_ip: under which other peers reach this host; ``None``: as the supernode sees it.
-    :ivar rate_limit: bytes for each second of all downloads together; ``None``: no limit.
+    :ivar rate_limit: bytes for each second of all layers together, and of what is sent to other
+        peers; ``None``: no limit.
     :ivar local_repo: where contents are kept; ``None``: in :attr:`work_home`.
     :ivar work_home: may begin with ``~``.
     :ivar certpem: with :attr:`keypem`, the proxy is served over TLS.

@@ -35,7 +35,8 @@ peerPort: 65002
 statusPort: 65003
 # statusIp: 0.0.0.0
 
-# All downloads together, bytes for each second, as in 20M; without it: unlimited.
+# All layers together, and what is sent to other peers, bytes for each second, as in 20M.
+# Unlimited without it; a change counts from SIGHUP on.
 # ratelimit: 20M
 
 # Key, lock and socket of this host's peer, shared with dfget.

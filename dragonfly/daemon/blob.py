@@ -30,8 +30,8 @@ from dragonfly.daemon.vigil import HungUp, Vigil
 from dragonfly.errors import ConfigError, DragonflyError, NoSources, OriginError, TaskError
 from dragonfly.net.origin import OriginClient
 from dragonfly.net.ranges import ByteRange, Unsatisfiable
+from dragonfly.net.throttle import Throttle
 from dragonfly.net.trust import Trust
-from dragonfly.peer.originstream import no_limit
 from dragonfly.peer.request import FetchRequest
 from dragonfly.peer.ways import Reason
 from dragonfly.task.identity import Name, name_of
@@ -70,7 +70,7 @@ class Blobs:
     :param client: gives the client that asks origins with that trust.
     :param straight_on: answers what the swarm cannot.
     :param holds: whether the peer has that in work, so that no supernode is needed for it.
-    :param pace: what is read from the registry behind the peer's back keeps to its limits.
+    :param limit: what is read from the registry behind the peer's back keeps to it.
     :param via: the name that this process goes by in ``Via``: a check that comes around is a
         loop. The swarm does not get it, since there all hosts must ask for the same.
     """
@@ -84,7 +84,7 @@ class Blobs:
         straight_on: StraightOn,
         clock: IReactorTime,
         holds: Callable[[Name], bool] = lambda _: False,
-        pace: Callable[[int, float], float] = no_limit,
+        limit: Throttle | None = None,
         via: bytes,
     ) -> None:
         self._settings = settings
@@ -94,8 +94,12 @@ class Blobs:
         self._straight_on = straight_on
         self._clock = clock
         self._holds = holds
-        self._pace = pace
+        self._limit = limit
         self._dark_until = clock.seconds()
+
+    def limit(self, rate: int | None) -> None:
+        """Name ``rate`` as the limit of all downloads together with each blob from now on."""
+        self._settings = attrs.evolve(self._settings, total_limit=rate)
 
     async def answer(self, responder: Responder, registry: Registry, note: Note) -> None:
         """Answer one request: through the swarm, or else straight on, with the reason noted.
@@ -216,7 +220,7 @@ class Blobs:
             responder=responder,
             note=note,
             clock=self._clock,
-            pace=self._pace,
+            flows=(self._limit.flow(vigil),) if self._limit is not None else (),
         )
         try:
             await delivery.run()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
+from twisted.internet.interfaces import IPushProducer, IReactorTime
 from zope.interface import implementer
 
 from dragonfly.daemon.outlet import Outlet
@@ -14,7 +14,7 @@ from dragonfly.daemon.vigil import Vigil
 from dragonfly.errors import DigestMismatch, OriginChanged, OriginError, OriginTruncated
 from dragonfly.net.origin import OriginBody
 from dragonfly.net.sink import BodySink
-from dragonfly.peer.originstream import no_limit
+from dragonfly.net.throttle import Flow, Pacer
 from dragonfly.task.digest import Digest, Hasher
 
 __all__ = ["ANSWER_S", "STALL_S", "TRIES", "Continuation"]
@@ -40,7 +40,7 @@ class Continuation:
 
     :param hasher: has taken everything before the outlet's position; ``None`` for a part of
         a blob, which cannot be compared.
-    :param pace: seconds to wait after that many bytes (rate limits).
+    :param flows: its parts in rate limits.
 
     :ivar read: bytes that came and were used.
     """
@@ -53,7 +53,7 @@ class Continuation:
         clock: IReactorTime,
         *,
         hasher: Hasher | None,
-        pace: Callable[[int, float], float] = no_limit,
+        flows: Sequence[Flow] = (),
     ) -> None:
         self.read = 0
         self._source = source
@@ -61,7 +61,7 @@ class Continuation:
         self._vigil = vigil
         self._clock = clock
         self._hasher = hasher
-        self._pace = pace
+        self._flows = flows
 
     async def run(self) -> None:
         """Read to the end, compare, and let the last byte out.
@@ -105,8 +105,9 @@ class Continuation:
 
     async def _deliver(self, body: OriginBody) -> None:
         skip = self._outlet.taken - body.reply.start
-        flow = _Flow(self, self._clock, self._pace, skip)
+        flow = _Inflow(self, self._clock, self._flows, skip)
         self._outlet.registerProducer(flow, True)
+        flow.begin()
         try:
             await self._vigil.wait(body.deliver(flow.sink))
         except _Enough:
@@ -165,40 +166,39 @@ class _Enough(Exception):
 
 
 @implementer(IPushProducer)
-class _Flow:
+class _Inflow:
     """A body that waits for two: the client, and the rate limit.
 
     :param skip: bytes at its beginning that the client has already.
     """
 
     def __init__(
-        self,
-        rest: Continuation,
-        clock: IReactorTime,
-        pace: Callable[[int, float], float],
-        skip: int,
+        self, rest: Continuation, clock: IReactorTime, flows: Sequence[Flow], skip: int
     ) -> None:
         self.sink = BodySink(self._took, clock=clock, stall_s=STALL_S)
+        self._pacer = Pacer(
+            flows,
+            pause=self.sink.pause,
+            resume=self._go_on,
+            read_at_most=self.sink.read_at_most,
+        )
         self._rest = rest
-        self._clock = clock
-        self._pace = pace
         self._skip = skip
         self._full = False
-        self._timer: IDelayedCall | None = None
+
+    def begin(self) -> None:
+        """The body is about to flow."""
+        self._pacer.begin()
 
     def _took(self, data: bytes) -> None:
-        wait_s = self._pace(len(data), self._clock.seconds())
-        if wait_s > 0 and self._timer is None:
-            self._timer = self._clock.callLater(wait_s, self._waited)
-            self.sink.pause()
+        self._pacer.took(len(data))
         skipped = min(self._skip, len(data))
         self._skip -= skipped
         if len(data) > skipped:
             self._rest.took(data[skipped:])
 
-    def _waited(self) -> None:
-        self._timer = None
-        if not self._full:
+    def _go_on(self) -> None:
+        if not self._full and not self._pacer.waiting:
             self.sink.resume()
 
     def pauseProducing(self) -> None:
@@ -209,11 +209,9 @@ class _Flow:
     def resumeProducing(self) -> None:
         """The client wants more."""
         self._full = False
-        if self._timer is None:
-            self.sink.resume()
+        self._go_on()
 
     def stopProducing(self) -> None:
         """Nothing more is wanted; who waits for the sink cancels it."""
-        timer, self._timer = self._timer, None
-        if timer is not None:
-            timer.cancel()
+        self._full = True
+        self._pacer.rest()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -18,7 +18,7 @@ from dragonfly.daemon.source import BlobSource
 from dragonfly.daemon.transferring import Transferring
 from dragonfly.daemon.vigil import Vigil
 from dragonfly.errors import DigestMismatch, DragonflyError, OriginError
-from dragonfly.peer.originstream import no_limit
+from dragonfly.net.throttle import Flow
 from dragonfly.peer.prefix import Prefix
 from dragonfly.task.digest import Hasher, new_hasher
 from dragonfly.task.layout import Layout
@@ -76,7 +76,7 @@ class Delivery:
         responder: Responder,
         note: Note,
         clock: IReactorTime,
-        pace: Callable[[int, float], float] = no_limit,
+        flows: Sequence[Flow] = (),
     ) -> None:
         self._download = download
         self._source = source
@@ -85,7 +85,7 @@ class Delivery:
         self._responder = responder
         self._note = note
         self._clock = clock
-        self._pace = pace
+        self._flows = flows
         self._begun: Deferred[None] | None = None
         self._prefix: Prefix | None = None
         self.unanswered = False
@@ -224,7 +224,7 @@ class Delivery:
             self._vigil,
             self._clock,
             hasher=await self._hasher() if outlet.whole else None,
-            pace=self._pace,
+            flows=self._flows,
         )
         self._log.info("the rest of a blob from the registry: {error}", error=str(error))
         try:

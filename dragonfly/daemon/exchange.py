@@ -17,6 +17,7 @@ from dragonfly.daemon.upstreamlink import MAX_HEAD, UpstreamLink
 from dragonfly.daemon.watch import Watch
 from dragonfly.errors import OriginError, OriginTruncated, OriginUnreachable
 from dragonfly.net.reasons import cause
+from dragonfly.net.throttle import AHEAD_BYTES, read_at_most
 
 __all__ = ["Exchange"]
 
@@ -130,6 +131,11 @@ class Exchange:
                 self._watch()
                 self._link.flow()
 
+    def read_at_most(self, count: int) -> None:
+        """Let one read of the connection bring no more bytes than that."""
+        if not self._over:
+            read_at_most(self._link.wire, count)
+
     def abort(self) -> None:
         """Close the connection; nothing is called any more."""
         if not self._over:
@@ -222,6 +228,7 @@ class Exchange:
         if self._over or not self._ended or (self._upload is not None and not self._upload.over):
             return
         self._finish()
+        read_at_most(self._link.wire, AHEAD_BYTES)  # whoever is next has no limit, perhaps
         self._on_over(self._link, self._link.release())
         if self._receiver is not None:
             self._receiver.body_ended()

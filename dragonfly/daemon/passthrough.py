@@ -12,6 +12,7 @@ from dragonfly.daemon.registry import Registry
 from dragonfly.daemon.relay import Relay
 from dragonfly.daemon.upstream import Upstream
 from dragonfly.errors import DragonflyError
+from dragonfly.net.throttle import Throttle
 
 __all__ = ["Passthrough"]
 
@@ -21,10 +22,12 @@ class Passthrough:
 
     :param via: the name that this process goes by in ``Via``; see
         :func:`~dragonfly.daemon.hops.came_through`.
+    :param limit: what the registry sends keeps to it; each request has the same part.
     """
 
-    def __init__(self, upstream: Upstream, *, via: bytes) -> None:
+    def __init__(self, upstream: Upstream, *, via: bytes, limit: Throttle | None = None) -> None:
         self._upstream = upstream
+        self._limit = limit
         self._via = via
 
     async def answer(self, responder: Responder, registry: Registry, note: Note) -> None:
@@ -39,7 +42,7 @@ class Passthrough:
         Cancelling cuts both connections.
         """
         note.route, note.registry = "direct", str(registry)
-        forwarding = _Forwarding(responder, note)
+        forwarding = _Forwarding(responder, note, self._limit)
         responder.on_gone(forwarding.gone)
         try:
             await forwarding.run(Deferred.fromCoroutine(self._ask(responder, registry)))
@@ -64,7 +67,8 @@ class Passthrough:
 class _Forwarding:
     """One request, and what has to stop when its client is gone."""
 
-    def __init__(self, responder: Responder, note: Note) -> None:
+    def __init__(self, responder: Responder, note: Note, limit: Throttle | None) -> None:
+        self._flows = () if limit is None else (limit.flow(self),)
         self._responder = responder
         self._note = note
         self._gone = False
@@ -89,6 +93,6 @@ class _Forwarding:
                 raise
             self._note.ending = "gone"
             return
-        self._relay = Relay(exchange, self._responder, self._note)
+        self._relay = Relay(exchange, self._responder, self._note, flows=self._flows)
         self._relay.start()
         await self._relay.done

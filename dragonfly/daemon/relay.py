@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
@@ -10,6 +12,7 @@ from dragonfly.daemon.exchange import Exchange
 from dragonfly.daemon.hops import client_headers
 from dragonfly.daemon.http import Responder
 from dragonfly.daemon.note import Note
+from dragonfly.net.throttle import Flow, Pacer
 
 __all__ = ["Relay"]
 
@@ -18,15 +21,25 @@ __all__ = ["Relay"]
 class Relay:
     """Starts the answer, writes its body, and finishes or aborts it.
 
+    :param flows: its parts in rate limits.
     :ivar done: fires when that has happened, or the client is gone.  Cancelling it cuts both
         connections.
     """
 
-    def __init__(self, exchange: Exchange, responder: Responder, note: Note) -> None:
+    def __init__(
+        self, exchange: Exchange, responder: Responder, note: Note, *, flows: Sequence[Flow] = ()
+    ) -> None:
         self.done: Deferred[None] = Deferred(self._cancelled)
         self._exchange = exchange
         self._responder = responder
         self._note = note
+        self._pacer = Pacer(
+            flows,
+            pause=exchange.pause,
+            resume=self._go_on,
+            read_at_most=exchange.read_at_most,
+        )
+        self._full = False
         self._over = False
 
     def start(self) -> None:
@@ -43,6 +56,7 @@ class Relay:
             raise
         responder.registerProducer(self, True)
         if not self._over:
+            self._pacer.begin()
             exchange.deliver(self)
 
     def gone(self) -> None:
@@ -57,6 +71,7 @@ class Relay:
         """Pass the next bytes on."""
         if not self._over:
             self._note.sources["registry"] += len(data)
+            self._pacer.took(len(data))
             self._responder.write(data)
 
     def body_ended(self) -> None:
@@ -78,18 +93,25 @@ class Relay:
 
     def pauseProducing(self) -> None:
         """Stop for now."""
+        self._full = True
         self._exchange.pause()
 
     def resumeProducing(self) -> None:
-        """Go on."""
-        self._exchange.resume()
+        """Go on, unless the rate limit says otherwise."""
+        self._full = False
+        self._go_on()
 
     def stopProducing(self) -> None:
         """The client is gone."""
         self.gone()
 
+    def _go_on(self) -> None:
+        if not self._over and not self._full and not self._pacer.waiting:
+            self._exchange.resume()
+
     def _cancelled(self, _: object) -> None:
         self._over = True
+        self._pacer.rest()
         self._note.ending = "aborted"
         self._exchange.abort()
         self._responder.unregisterProducer()
@@ -97,5 +119,6 @@ class Relay:
 
     def _end(self, ending: str) -> None:
         self._over = True
+        self._pacer.rest()
         self._note.ending = ending
         self.done.callback(None)

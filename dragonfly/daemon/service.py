@@ -17,7 +17,7 @@ from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 import dragonfly
-from dragonfly.config import DaemonConfig
+from dragonfly.config import DaemonConfig, changed_keys, rate_text
 from dragonfly.daemon.accesslog import AccessLog
 from dragonfly.daemon.blob import Blobs, BlobSettings
 from dragonfly.daemon.desk import Desk
@@ -37,6 +37,7 @@ from dragonfly.errors import ConfigError, StoreError
 from dragonfly.metrics import DaemonMetrics
 from dragonfly.net.build import build_info
 from dragonfly.net.deadline import deadline
+from dragonfly.net.hangup import Hangup
 from dragonfly.net.lateness import LatenessSampler
 from dragonfly.net.listen import BoundService
 from dragonfly.net.trust import Trust
@@ -166,19 +167,20 @@ class DaemonService(MultiService):
         via = b"dfdaemon-%016x" % self._runtime.rng.getrandbits(64)
         self._upstream = Upstream(reactor)
         passthrough = Passthrough(self._upstream, via=via)
-        blobs = Blobs(
+        layers = Passthrough(self._upstream, via=via, limit=peer.total)
+        self._blobs = Blobs(
             BlobSettings(nodes=config.nodes, total_limit=config.rate_limit),
             fetch=peer.fetch,
             client=peer.origins.get,
-            straight_on=NameCheck(passthrough.answer).answer,
+            straight_on=NameCheck(layers.answer).answer,
             clock=reactor,
             holds=peer.holds,
-            pace=peer.total.take,
+            limit=peer.total,
             via=via,
         )
         self._desk = Desk(
             Rules(),
-            blobs=blobs,
+            blobs=self._blobs,
             passthrough=passthrough,
             registry=lambda _head: self.registry,
             via=via,
@@ -244,6 +246,9 @@ class DaemonService(MultiService):
         await self.peer.stopService()
         await self.status.stopService()
         self._sampler.stopService()
+        for part in self:
+            if isinstance(part, Hangup):
+                part.stopService()
         self._place.unlock()
         self._log_file.stopService()
 
@@ -253,6 +258,16 @@ class DaemonService(MultiService):
         except defer.TimeoutError:
             _log.info("cutting {count} connections", count=self._clients.open)
             self._clients.abort()
+
+    def reconfigure(self, config: DaemonConfig) -> None:
+        """Take over what may change while this runs, which is the rate limit; the log says
+        so, and also what else is different and waits for a restart."""
+        self.peer.limit(config.rate_limit)
+        self._blobs.limit(config.rate_limit)
+        _log.info("rate limit: {rate}", rate=rate_text(config.rate_limit))
+        waiting = changed_keys(self.config, config, but=("rate_limit", "notices"))
+        if waiting:
+            _log.warn("not before a restart: {keys}", keys=", ".join(waiting))
 
     # -- what is told -----------------------------------------------------------------------
 

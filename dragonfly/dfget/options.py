@@ -184,7 +184,11 @@ def _source_flags(parser: argparse.ArgumentParser) -> None:
 def _limit_flags(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("limits").add_argument
     add("-s", "--locallimit", metavar="RATE", help="of this download")
-    add("--totallimit", metavar="RATE", help="of all downloads of this home together")
+    add(
+        "--totallimit",
+        metavar="RATE",
+        help="of all downloads of this home together, and of what it sends",
+    )
     add("--minrate", metavar="RATE", help="slower than this, the origin is tried")
     add("-e", "--timeout", metavar="TIME", help="give up after this long")
     add("--clientqueue", metavar="N", help="pieces at once [default: as the supernode says, 8]")

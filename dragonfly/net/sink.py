@@ -18,6 +18,7 @@ from twisted.web.http import PotentialDataLoss
 
 from dragonfly.errors import OriginTruncated
 from dragonfly.net.reasons import cause
+from dragonfly.net.throttle import AHEAD_BYTES, read_at_most
 
 __all__ = ["BodySink"]
 
@@ -61,6 +62,7 @@ class BodySink(Protocol):
         self._stall_s = stall_s
         self._producer: IPushProducer | None = None
         self._timer: IDelayedCall | None = None
+        self._most = AHEAD_BYTES
         self._paused = False
         self._ended = False
 
@@ -87,6 +89,12 @@ class BodySink(Protocol):
                 self._watch()
                 self._producer.resumeProducing()
 
+    def read_at_most(self, count: int) -> None:
+        """Let one read of the connection bring no more bytes than that, if it can be told so."""
+        self._most = count
+        if self._producer is not None:
+            read_at_most(self._producer, count)
+
     # -- Protocol ---------------------------------------------------------------
 
     def makeConnection(self, transport: object) -> None:
@@ -96,6 +104,7 @@ class BodySink(Protocol):
             producer.stopProducing()
             return
         self._producer = producer
+        read_at_most(producer, self._most)
         self._watch()
         if self._paused:
             producer.pauseProducing()

@@ -14,9 +14,9 @@ from dragonfly.net.addresses import FetchPolicy
 from dragonfly.net.disk import DiskPool
 from dragonfly.net.origin import OriginClient
 from dragonfly.net.tasks import TaskSet
+from dragonfly.net.throttle import Throttle
 from dragonfly.net.trust import Trust
 from dragonfly.peer.links import Dialler
-from dragonfly.peer.pace import TotalLimit
 from dragonfly.peer.supernodes import Supernodes
 from dragonfly.peer.uploader import Uploader
 from dragonfly.signatures import SigningKey
@@ -78,4 +78,4 @@ class Equipment:
     tasks: TaskSet
     dial: Dialler
     announced: Callable[[], Announced]
-    total: TotalLimit
+    total: Throttle

@@ -7,7 +7,8 @@ they meet. One round of asking follows each reactor turn in which something chan
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -15,8 +16,10 @@ from twisted.logger import Logger
 
 from dragonfly.errors import BadRun, ErrorCode
 from dragonfly.net.disk import DiskPool
+from dragonfly.net.throttle import Flow, Pacer
 from dragonfly.peer.content import Content
 from dragonfly.peer.links import Link
+from dragonfly.peer.protocol import PAUSE_LIMIT_S
 from dragonfly.peer.runs import DigestAsks
 from dragonfly.peer.uploader import Uploader
 from dragonfly.sched.picker import Picker
@@ -63,7 +66,7 @@ class Supervisor(Protocol):
 class Exchange:
     """The conversation of one task with all its neighbours.
 
-    :param pace: seconds to pause a connection after that many bytes (rate limits).
+    :param flows: its parts in rate limits.
     """
 
     _log = Logger()
@@ -78,7 +81,7 @@ class Exchange:
         clock: IReactorTime,
         disk: DiskPool,
         rng: random.Random,
-        pace: Callable[[int, float], float],
+        flows: Sequence[Flow] = (),
     ) -> None:
         self.links: set[Link] = set()
         self._content = content
@@ -87,7 +90,8 @@ class Exchange:
         self._supervisor = supervisor
         self._clock = clock
         self._disk = disk
-        self._pace = pace
+        self._flows = flows
+        self._pacers: dict[Link, Pacer] = {}
         self._asks = DigestAsks(content.manifest, rng, self._ask_digests)
         self._turn: IDelayedCall | None = None
         self._have_timer: IDelayedCall | None = None
@@ -132,12 +136,20 @@ class Exchange:
             if timer is not None and timer.active():
                 timer.cancel()
         self._turn = self._have_timer = self._expiry = None
+        for pacer in self._pacers.values():
+            pacer.rest()
 
     # -- LinkListener ---------------------------------------------------------------------
 
     def link_opened(self, link: Link) -> None:
         """Introduce ourselves."""
         self.links.add(link)
+        self._pacers[link] = Pacer(
+            self._flows,
+            pause=partial(link.peer.pause_for, "rate", PAUSE_LIMIT_S),
+            resume=partial(self._listen_on, link),
+            read_at_most=link.peer.read_at_most,
+        )
         self._picker.add_peer(link, seed=link.seed)
         have = self._content.have
         if have and link.peer.is_open:  # not if the same read brought its goodbye
@@ -161,6 +173,7 @@ class Exchange:
         """Free what was asked of it, and drop what it asked."""
         self.links.discard(link)
         self._wanted = [each for each in self._wanted if each[0] is not link]
+        self._pacers.pop(link).rest()
         self._picker.remove_peer(link)
         self._content.intake.forget(link)
         self._uploader.drop(link.peer)
@@ -221,6 +234,7 @@ class Exchange:
         for link in touched:
             link.told_at = now
             link.peer.flush()
+            self._pacers[link].begin()
         self._tell_the_quiet(now)
         self._watch_deadline(now)
 
@@ -256,8 +270,11 @@ class Exchange:
     def _expire(self) -> None:
         self._expiry = None
         now = self._clock.seconds()
+        for link, pacer in self._pacers.items():
+            if pacer.waiting:
+                self._picker.excuse(link, now)
         for late in self._picker.expire(now):
-            link: Link = late.peer
+            link = late.peer
             if late.piece is not None:
                 self._cancel(link, late.piece)
         self._ask()
@@ -277,6 +294,7 @@ class Exchange:
     # -- what comes ---------------------------------------------------------------------------
 
     def _slice(self, link: Link, event: SliceReceived) -> None:
+        self._pace(link, len(event.data))
         if not event.wanted:
             return
         piece, length, now = event.piece, len(event.data), self._clock.seconds()
@@ -300,7 +318,7 @@ class Exchange:
             whole = False
         if whole or event.last:
             self._arrived(link, piece, now, whole=whole)
-        self._hold_back(link, length, now)
+        self._hold_back()
 
     def _misfits(self, event: SliceReceived) -> bool:
         """Whether the answer has another length than the supernode signed, which only one to
@@ -320,11 +338,20 @@ class Exchange:
             self._picker.rejected(link, piece, ErrorCode.GONE, now)
         self.ask_soon()
 
-    def _hold_back(self, link: Link, length: int, now: float) -> None:
-        """Pause what comes too fast for the limits or the disk."""
-        wait = self._pace(length, now)
-        if wait > 0:
-            link.peer.pause_for("rate", wait)
+    def _pace(self, link: Link, length: int) -> None:
+        """Count bytes that came, wanted or not, and pause ``link`` if the limits say so."""
+        pacer = self._pacers[link]
+        pacer.took(length)
+        if not link.peer.session.questions_asked:
+            pacer.rest()  # the others have more use for what it paid
+
+    def _listen_on(self, link: Link) -> None:
+        """The limits let ``link`` go on; its silence until now was ours."""
+        self._picker.excuse(link, self._clock.seconds())
+        link.peer.resume("rate")
+
+    def _hold_back(self) -> None:
+        """Pause all when the disk is behind."""
         if not self._draining and self._disk.full(self._content.task):
             self._draining = True
             for each in self.links:

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import attrs
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 
 from dragonfly.errors import OriginChanged
 from dragonfly.net.disk import DiskPool
 from dragonfly.net.origin import OriginBody, OriginClient
 from dragonfly.net.reply import Validating
 from dragonfly.net.sink import BodySink
+from dragonfly.net.throttle import Flow, Pacer
 from dragonfly.peer.content import ORIGIN, Content
 
-__all__ = ["OriginSource", "OriginStream", "no_limit"]
+__all__ = ["OriginSource", "OriginStream"]
 
 STALL_S = 30.0
 """Silence of the origin after which a transfer has failed."""
-
-
-def no_limit(length: int, now: float) -> float:  # noqa: ARG001
-    """The pace of a download without a rate limit."""
-    return 0.0
 
 
 @attrs.frozen
@@ -39,7 +35,7 @@ class OriginSource:
 class OriginStream:
     """One reader of the origin for one content.
 
-    :param pace: seconds to wait after that many bytes (rate limits).
+    :param flows: its parts in rate limits.
     :ivar source: the caller's way to it.
     """
 
@@ -50,13 +46,13 @@ class OriginStream:
         disk: DiskPool,
         clock: IReactorTime,
         *,
-        pace: Callable[[int, float], float] = no_limit,
+        flows: Sequence[Flow] = (),
     ) -> None:
         self.source = source
         self._content = content
         self._disk = disk
         self._clock = clock
-        self._pace = pace
+        self._flows = flows
 
     async def known(
         self, first: int, validator: Validating | None, enough: Callable[[], bool]
@@ -113,7 +109,7 @@ class OriginStream:
 
     async def _run(self, feed: _Feed, body: OriginBody) -> None:
         """Let ``body`` flow through ``feed`` to its end, or until the feed has enough."""
-        brake = _Brake(self._disk, self._clock, self._pace, self._content.task)
+        brake = _Brake(self._disk, self._flows, self._content.task)
 
         def took(data: bytes) -> None:
             feed.took(data)
@@ -121,11 +117,12 @@ class OriginStream:
 
         brake.sink = BodySink(took, clock=self._clock, stall_s=STALL_S)
         try:
+            brake.pacer.begin()
             with suppress(_Enough):
                 await body.deliver(brake.sink)
                 self._ended(feed)
         finally:
-            brake.release()
+            brake.pacer.rest()
             self._content.intake.forget(ORIGIN)
 
     def _ended(self, feed: _Feed) -> None:
@@ -192,46 +189,36 @@ class _Feed:
 class _Brake:
     """Pauses a body while the disk is behind, or a rate limit says so."""
 
-    def __init__(
-        self,
-        disk: DiskPool,
-        clock: IReactorTime,
-        pace: Callable[[int, float], float],
-        key: bytes,
-    ) -> None:
+    def __init__(self, disk: DiskPool, flows: Sequence[Flow], key: bytes) -> None:
         self.sink: BodySink
+        self.pacer = Pacer(
+            flows,
+            pause=self._pause,
+            resume=self._go_on,
+            read_at_most=self._read_at_most,
+        )
         self._disk = disk
-        self._clock = clock
-        self._pace = pace
         self._key = key
         self._draining: Deferred[None] | None = None
-        self._timer: IDelayedCall | None = None
 
     def took(self, length: int) -> None:
         """So many bytes were taken: pause if that was too fast."""
-        wait = self._pace(length, self._clock.seconds())
-        if wait > 0 and self._timer is None:
-            self._timer = self._clock.callLater(wait, self._waited)
         if self._draining is None and self._disk.full(self._key):
+            self._pause()
             self._draining = self._disk.drained(self._key)
             self._draining.addBoth(self._drained)
-        if self._timer is not None or self._draining is not None:
-            self.sink.pause()
+        self.pacer.took(length)
 
-    def release(self) -> None:
-        """The transfer is over."""
-        timer, self._timer = self._timer, None
-        if timer is not None and timer.active():
-            timer.cancel()
+    def _pause(self) -> None:
+        self.sink.pause()
 
-    def _waited(self) -> None:
-        self._timer = None
-        self._go_on()
+    def _read_at_most(self, count: int) -> None:
+        self.sink.read_at_most(count)
 
     def _drained(self, _: object) -> None:
         self._draining = None
         self._go_on()
 
     def _go_on(self) -> None:
-        if self._timer is None and self._draining is None:
+        if self._draining is None and not self.pacer.waiting:
             self.sink.resume()

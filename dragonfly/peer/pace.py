@@ -4,33 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dragonfly.limits import TokenBucket
+from twisted.internet.interfaces import IReactorTime
 
-__all__ = ["Pace", "TotalLimit"]
+from dragonfly.net.throttle import Flow, Throttle
 
-
-class TotalLimit:
-    """The limit of all downloads of a home together; the last one that names a rate wins."""
-
-    def __init__(self) -> None:
-        self._bucket = TokenBucket(None)
-
-    def set(self, rate: int | None) -> None:
-        """Keep to ``rate`` bytes for each second from now on; ``None`` changes nothing."""
-        if rate is not None and rate != self._bucket.rate:
-            self._bucket = TokenBucket(rate)
-
-    def take(self, length: int, now: float) -> float:
-        """Take ``length`` bytes; give the seconds to wait before the next."""
-        return self._bucket.take(length, now)
+__all__ = ["Pace"]
 
 
 class Pace:
-    """How fast one content may come."""
+    """How fast one content may come.
 
-    def __init__(self, total: TotalLimit) -> None:
-        self._total = total
-        self._own = TokenBucket(None)
+    :param total: the limit of all downloads of the home, of which each content has the same
+        part.
+    """
+
+    def __init__(self, total: Throttle, clock: IReactorTime) -> None:
+        self._own = Throttle(clock)
+        self.flows: tuple[Flow, ...] = (self._own.flow(self), total.flow(self))
+
+    @property
+    def rate(self) -> float | None:
+        """What its clients allow, bytes for each second."""
+        return self._own.rate
 
     def limit(self, rates: Iterable[int | None]) -> None:
         """Its clients have these limits: the most generous counts, since they share the bytes.
@@ -41,10 +36,4 @@ class Pace:
         if not wanted:
             return
         limited = [rate for rate in wanted if rate is not None]
-        rate = max(limited) if limited and len(limited) == len(wanted) else None
-        if rate != self._own.rate:
-            self._own = TokenBucket(rate)
-
-    def take(self, length: int, now: float) -> float:
-        """Take ``length`` bytes; give the seconds to wait before the next."""
-        return max(self._own.take(length, now), self._total.take(length, now))
+        self._own.set(max(limited) if limited and len(limited) == len(wanted) else None)

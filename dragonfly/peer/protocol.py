@@ -25,6 +25,7 @@ from zope.interface import implementer
 from dragonfly.errors import ErrorCode, LocalProtocolError, PeerTimedOut, RemoteProtocolError
 from dragonfly.net.addresses import plain_address
 from dragonfly.net.sendnow import send_now, unsent
+from dragonfly.net.throttle import read_at_most
 from dragonfly.wire.messages import Closed, Event, Opened
 from dragonfly.wire.session import PeerSession
 
@@ -179,6 +180,10 @@ class PeerProtocol(Protocol):
             self._reason = self._reason or reason
             self._closing = True
             self.transport.abortConnection()  # type: ignore[attr-defined]
+
+    def read_at_most(self, count: int) -> None:
+        """Let one read of the reactor bring no more bytes than that, from the next one on."""
+        read_at_most(self.transport, count)
 
     def pause(self, token: Hashable) -> None:
         """Stop reading until every token is resumed; at most :data:`PAUSE_LIMIT_S`."""

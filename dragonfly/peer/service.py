@@ -26,6 +26,7 @@ from dragonfly.net.fanout import OneShot
 from dragonfly.net.http import make_client
 from dragonfly.net.listen import BoundService
 from dragonfly.net.tasks import TaskSet
+from dragonfly.net.throttle import Throttle
 from dragonfly.net.tls import PinnedPolicy
 from dragonfly.peer.acceptor import Acceptor
 from dragonfly.peer.dial import PeerDialler
@@ -34,7 +35,6 @@ from dragonfly.peer.equipment import Equipment, Origins, Runtime
 from dragonfly.peer.home import Home
 from dragonfly.peer.local import LocalFactory, LocalServer
 from dragonfly.peer.localport import LocalPort
-from dragonfly.peer.pace import TotalLimit
 from dragonfly.peer.request import FetchRequest
 from dragonfly.peer.room import Room
 from dragonfly.peer.shelf import Shelf
@@ -70,7 +70,7 @@ class PeerSettings:
     :ivar keep_free: whether finished contents leave earlier where the disk is short of
         space, see :mod:`dragonfly.peer.room`.
     :ivar store: where contents are kept, which nobody else uses; ``None``: in the home.
-    :ivar total_limit: bytes for each second of all downloads together.
+    :ivar total_limit: bytes for each second of all downloads together, and of all uploads.
     :ivar role: how this process calls itself to whoever asks on the home's socket.
     """
 
@@ -142,9 +142,15 @@ class PeerService(MultiService):
         self._control = make_client(reactor, PinnedPolicy(pins.get, pins.learn))
         self._dialler = PeerDialler(reactor)
         self.origins = Origins(reactor)
-        self._uploader = Uploader(UploadSlots(SLOTS), reactor, self._disk, on_served=self._served)
-        self.total = TotalLimit()
-        self.total.set(self._settings.total_limit)
+        self.total = Throttle(reactor, self._settings.total_limit)
+        self._upload_limit = Throttle(reactor, self._settings.total_limit)
+        self._uploader = Uploader(
+            UploadSlots(SLOTS),
+            reactor,
+            self._disk,
+            on_served=self._served,
+            limit=self._upload_limit,
+        )
         self._equipment = Equipment(
             reactor=reactor,
             rng=self._runtime.rng,
@@ -266,12 +272,19 @@ class PeerService(MultiService):
         """
         if not self.running:
             raise TaskError("this peer is stopping")
-        self.total.set(request.total_limit)
+        if request.total_limit is not None:
+            self.limit(request.total_limit)
         download = Download(request, self._equipment, self.swarm)
         self._downloads.add(download)
         download.done.wait().addBoth(self._ended, download)
         download.start()
         return download
+
+    def limit(self, rate: int | None) -> None:
+        """Keep to ``rate`` bytes for each second from now on, all downloads together, and all
+        uploads together; ``None``: no limit."""
+        self.total.set(rate)
+        self._upload_limit.set(rate)
 
     def holds(self, name: Name) -> bool:
         """Whether that is in work here, so that an admitted caller needs no supernode."""

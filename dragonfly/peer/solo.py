@@ -58,12 +58,12 @@ class Solo:
         self._equipment = equipment
         self._validator = validator
         self._unused = unused
-        self._pace = Pace(equipment.total)
+        self._pace = Pace(equipment.total, equipment.reactor)
         manifest = Manifest(file.task, file.fetch, file.piece_size, file.length)
         self.content = Content(file, manifest, KeyRing(), equipment.disk, equipment.reactor)
         self.content.adopt(file.recorded)
         self._stream = OriginStream(
-            self.content, source, equipment.disk, equipment.reactor, pace=self._pace.take
+            self.content, source, equipment.disk, equipment.reactor, flows=self._pace.flows
         )
         self._reading: Task | None = None
 

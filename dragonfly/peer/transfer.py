@@ -83,7 +83,7 @@ class Transfer:
         self._equipment = equipment
         self._clock = clock
         self._answer = answer
-        self._pace = Pace(equipment.total)
+        self._pace = Pace(equipment.total, clock)
         self._hunger = Hunger(clock.seconds())
         self.membership = Membership(answer, clock.seconds())
         manifest = Manifest(answer.task, answer.fetch, answer.piece_size, answer.length)
@@ -114,7 +114,7 @@ class Transfer:
             clock=self._clock,
             disk=equipment.disk,
             rng=equipment.rng,
-            pace=self._pace.take,
+            flows=self._pace.flows,
         )
 
     def _make_fallback(self) -> Fallback:
@@ -331,8 +331,8 @@ class Transfer:
         if not sources:
             return None
         source = next((each for each in sources if each not in self._refused), sources[0])
-        disk, pace = self._equipment.disk, self._pace.take
-        return OriginStream(self.content, source, disk, self._clock, pace=pace)
+        disk, flows = self._equipment.disk, self._pace.flows
+        return OriginStream(self.content, source, disk, self._clock, flows=flows)
 
     def _make_protocol(self, links: Links) -> PeerProtocol:
         def session(now: float) -> PeerSession:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 import attrs
@@ -20,6 +21,7 @@ from twisted.python.failure import Failure
 
 from dragonfly.errors import ErrorCode, StoreError
 from dragonfly.net.disk import DiskPool
+from dragonfly.net.throttle import Claim, Throttle
 from dragonfly.peer.protocol import PeerProtocol
 from dragonfly.sched.slots import UploadSlots
 from dragonfly.store.piecestore import TaskFile
@@ -27,10 +29,16 @@ from dragonfly.wire.constants import SLICE_BYTES
 
 _T = TypeVar("_T")
 
-__all__ = ["POLL_S", "READ_BYTES", "Uploader"]
+__all__ = ["LEAST_SLICE_BYTES", "POLL_S", "READ_BYTES", "SLICE_S", "Uploader"]
 
 READ_BYTES = 4 * SLICE_BYTES
 """Bytes read in one hop to a thread (a hop costs some 94 us; 1 MiB makes that 4 % at 1 GiB/s)."""
+
+SLICE_S = 0.1
+"""So long a slice may take at the rate limit: a longer one would be a burst."""
+
+LEAST_SLICE_BYTES = 16 * 1024
+"""Slices are not cut smaller for a rate limit; each is a frame, and a wake-up at both ends."""
 
 POLL_S = 0.010
 """How often un-ACKed bytes are asked for while requests wait and slots are only draining."""
@@ -47,6 +55,8 @@ class _Upload:
     end: int
     begin: int
     blocks: deque[bytes] = attrs.field(factory=deque)
+    claim: Claim | None = None
+    paid: int = 0
     reading: bool = False
     started: bool = False
     over: bool = False
@@ -87,8 +97,7 @@ class Uploader:
     :param on_served: called with (peer, file, bytes) for every slice handed to a connection.
     :param on_end: called with (peer, piece, begin, sent) when an answer has left its slot, or
         its place in line, for whatever reason but :meth:`drop`; must not call back.
-    :param pace: called with the number of bytes that were just sent and the time; gives the
-        seconds until more may be sent (``Limits.take``).
+    :param limit: what is sent keeps to it; each task has the same part.
     """
 
     _log = Logger()
@@ -101,7 +110,7 @@ class Uploader:
         *,
         on_served: Callable[[PeerProtocol, TaskFile, int], None] | None = None,
         on_end: Callable[[PeerProtocol, int, int, bool], None] | None = None,
-        pace: Callable[[int, float], float] | None = None,
+        limit: Throttle | None = None,
     ) -> None:
         self.slots = slots
         self._clock = clock
@@ -109,11 +118,10 @@ class Uploader:
         self._on_served = on_served
         self._on_end = on_end
         self._expected = False
-        self._pace = pace
+        self._limit = limit if limit is not None else Throttle(clock)
         self._uploads: dict[PeerProtocol, dict[tuple[int, int], _Upload]] = {}
         self._sending: dict[PeerProtocol, deque[_Upload]] = {}
         self._draining: list[_Upload] = []
-        self._held: dict[PeerProtocol, IDelayedCall] = {}
         self._poll: IDelayedCall | None = None
 
     # -- what the owner calls -----------------------------------------------------
@@ -160,9 +168,6 @@ class Uploader:
         for upload in list(self._uploads.pop(peer, {}).values()):
             self._let_go(upload)
         self._sending.pop(peer, None)
-        held = self._held.pop(peer, None)
-        if held is not None and held.active():
-            held.cancel()
         self.slots.remove(peer)
         self._start_next()
 
@@ -183,7 +188,7 @@ class Uploader:
 
     def stop(self) -> None:
         """Drop everything; the connections themselves are the owner's."""
-        for peer in {*self._uploads, *self._held}:
+        for peer in list(self._uploads):
             self.drop(peer)
         poll, self._poll = self._poll, None
         if poll is not None and poll.active():
@@ -251,10 +256,12 @@ class Uploader:
         there: the cursor moves before the write, and what comes after looks again.
         """
         sending = self._sending.get(peer)
-        while sending and peer.writable and peer.is_open and peer not in self._held:
+        while sending and peer.writable and peer.is_open:
             upload = sending[0]
             if not upload.blocks:
                 self._read(upload)
+                return
+            if not self._paid(upload):
                 return
             self._send_slice(upload)
             if upload.over:
@@ -266,24 +273,38 @@ class Uploader:
                 self._read(upload)
 
     def _send_slice(self, upload: _Upload) -> None:
-        data = upload.blocks.popleft()
+        data, upload.paid = upload.blocks.popleft(), 0
         begin, upload.cursor = upload.cursor, upload.cursor + len(data)
         upload.peer.session.send_data(upload.piece, begin, data)
         upload.peer.flush()
         if self._on_served is not None:
             self._on_served(upload.peer, upload.file, len(data))
-        self._hold(upload.peer, len(data))
 
-    def _hold(self, peer: PeerProtocol, length: int) -> None:
-        """Let ``peer`` wait as long as the rate limit says after ``length`` bytes."""
-        now = self._clock.seconds()
-        wait = self._pace(length, now) if self._pace is not None else 0.0
-        if wait > 0.0 and peer in self._uploads and peer not in self._held:
-            self._held[peer] = self._clock.callLater(wait, self._released, peer)
+    def _paid(self, upload: _Upload) -> bool:
+        """Whether the rate limit lets the next slice go; if not, it will go on by itself."""
+        if upload.claim is not None:
+            return False
+        if not upload.paid:
+            length = self._cut(upload)
+            upload.claim = self._limit.claim(
+                upload.file.task, length, partial(self._granted, upload, length)
+            )
+            upload.paid = length if upload.claim is None else 0
+        return upload.claim is None
 
-    def _released(self, peer: PeerProtocol) -> None:
-        del self._held[peer]
-        self._pump(peer)
+    def _granted(self, upload: _Upload, length: int) -> None:
+        upload.claim, upload.paid = None, length
+        self._pump(upload.peer)
+
+    def _cut(self, upload: _Upload) -> int:
+        """Make the next slice no longer than the rate limit lets pass in a moment."""
+        data, rate = upload.blocks[0], self._limit.rate
+        if rate is not None:
+            most = max(LEAST_SLICE_BYTES, int(rate * SLICE_S))
+            if len(data) > most:
+                upload.blocks[0] = data[most:]
+                upload.blocks.appendleft(data[:most])
+        return len(upload.blocks[0])
 
     # -- slots ----------------------------------------------------------------------
 
@@ -329,6 +350,12 @@ class Uploader:
         upload.over = True
         upload.blocks.clear()
         upload.file.release()
+        claim, upload.claim = upload.claim, None
+        if claim is not None:
+            claim.cancel()
+        if upload.paid:
+            self._limit.charge(upload.file.task, -upload.paid)
+            upload.paid = 0
 
     def _forget(self, upload: _Upload) -> None:
         uploads = self._uploads.get(upload.peer)

@@ -235,6 +235,12 @@ class Picker:
         if neighbour is not None:
             self._judge(neighbour, piece, code, now)
 
+    def excuse(self, peer: Hashable, now: float) -> None:
+        """It could not be heard until now, so that its silence is not its fault."""
+        neighbour = self._neighbours.get(peer)
+        if neighbour is not None:
+            neighbour.timing.heard = max(neighbour.timing.heard, now)
+
     def expire(self, now: float) -> list[Late]:
         """Take back what has been silent for too long, and what nobody needs."""
         self._now = max(self._now, now)

@@ -26,11 +26,11 @@ from dragonfly.errors import (
     OriginChanged,
     OriginError,
 )
-from dragonfly.limits import TokenBucket
 from dragonfly.metrics import SupernodeMetrics
 from dragonfly.net.disk import DiskPool
 from dragonfly.net.origin import OriginBody
 from dragonfly.net.reply import OriginReply
+from dragonfly.net.throttle import Throttle
 from dragonfly.signatures import SigningKey
 from dragonfly.store.piecestore import TaskFile
 from dragonfly.supernode.admission import Access
@@ -75,7 +75,7 @@ class FetchTools:
     clock: IReactorTime
     rng: random.Random
     metrics: SupernodeMetrics
-    rate: TokenBucket | None = None
+    rate: Throttle | None = None
     stall_s: float = STALL_S
 
 
@@ -235,7 +235,7 @@ class Fetch:
             stall_s=tools.stall_s,
             on_bytes=tools.metrics.cdn_download_bytes.inc,
             expected=expected,
-            rate=tools.rate,
+            flows=(tools.rate.flow(self),) if tools.rate is not None else (),
         )
 
     def _resumable(self) -> int:

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
-from dragonfly.limits import TokenBucket
 from dragonfly.net.disk import DiskPool
 from dragonfly.net.origin import OriginBody
 from dragonfly.net.sink import BodySink
+from dragonfly.net.throttle import Flow, Pacer
 
 __all__ = ["GATHER_BYTES", "Pump"]
 
@@ -31,7 +31,7 @@ class Pump:
         transfer is over.
     :param on_bytes: counts what came.
     :param expected: bytes that must come, where the transfer itself does not say.
-    :param rate: cap on reading, shared by all transfers.
+    :param flows: its parts in caps on reading.
     """
 
     def __init__(
@@ -45,15 +45,13 @@ class Pump:
         stall_s: float,
         on_bytes: Callable[[int], object],
         expected: int | None = None,
-        rate: TokenBucket | None = None,
+        flows: Sequence[Flow] = (),
     ) -> None:
         self._absorb = absorb
         self._on_digests = on_digests
         self._on_bytes = on_bytes
         self._key = key
         self._disk = disk
-        self._clock = clock
-        self._rate = rate
         self._sink = BodySink(self._came, clock=clock, stall_s=stall_s, expected=expected)
         self._gathered: list[bytes] = []
         self._waiting_bytes = 0
@@ -61,7 +59,12 @@ class Pump:
         self._error: BaseException | None = None
         self._idle: Deferred[None] | None = None
         self._holds: set[str] = set()
-        self._pause: IDelayedCall | None = None
+        self._pacer = Pacer(
+            flows,
+            pause=lambda: self._hold("rate"),
+            resume=lambda: self._let_go("rate"),
+            read_at_most=self._sink.read_at_most,
+        )
 
     async def run(self, body: OriginBody) -> None:
         """Move the whole body; returns when its last byte is on disk.
@@ -73,9 +76,10 @@ class Pump:
         :raises StoreError: the disk refuses.
         """
         try:
+            self._pacer.begin()
             await body.deliver(self._sink)
         finally:
-            self._release_pace()
+            self._pacer.rest()
             await self._drained()
             if self._error is not None:
                 # Whatever else ended it: bytes that count as come are not on disk.
@@ -89,8 +93,7 @@ class Pump:
             self._write()
         if self._waiting_bytes >= GATHER_BYTES or self._disk.full(self._key):
             self._hold("disk")
-        if self._rate is not None:
-            self._pace(self._rate.take(len(data), self._clock.seconds()))
+        self._pacer.took(len(data))
 
     # -- disk ------------------------------------------------------------------------
 
@@ -140,17 +143,3 @@ class Pump:
         self._holds.discard(why)
         if not self._holds:
             self._sink.resume()
-
-    def _pace(self, wait_s: float) -> None:
-        if wait_s > 0.0 and self._pause is None:
-            self._hold("rate")
-            self._pause = self._clock.callLater(wait_s, self._paced)
-
-    def _paced(self) -> None:
-        self._pause = None
-        self._let_go("rate")
-
-    def _release_pace(self) -> None:
-        pause, self._pause = self._pause, None
-        if pause is not None and pause.active():
-            pause.cancel()

@@ -14,8 +14,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 import dragonfly
-from dragonfly.config import SupernodeConfig
-from dragonfly.limits import TokenBucket
+from dragonfly.config import SupernodeConfig, changed_keys, rate_text
 from dragonfly.metrics import SupernodeMetrics
 from dragonfly.net.addresses import FetchPolicy
 from dragonfly.net.build import build_info
@@ -25,6 +24,7 @@ from dragonfly.net.lateness import LatenessSampler
 from dragonfly.net.listen import BoundService
 from dragonfly.net.origin import OriginClient
 from dragonfly.net.tasks import TaskSet
+from dragonfly.net.throttle import Throttle
 from dragonfly.net.tls import load_or_make_certificate
 from dragonfly.signatures import KeyRing
 from dragonfly.store.piecestore import PieceStore
@@ -96,7 +96,8 @@ class SupernodeService(MultiService):
     # -- composition ------------------------------------------------------------------
 
     def _make_cdn(self, rng: random.Random) -> None:
-        reactor, rate = self._reactor, self.config.origin_rate
+        reactor = self._reactor
+        self.origin_rate = Throttle(reactor, self.config.origin_rate)
         self.disk = DiskPool(reactor)
         self.store = PieceStore(self.home.store)
         self._origins = {
@@ -110,7 +111,7 @@ class SupernodeService(MultiService):
             clock=reactor,
             rng=rng,
             metrics=self.metrics,
-            rate=TokenBucket(rate) if rate is not None else None,
+            rate=self.origin_rate,
         )
         self.cdn = Cdn(self.store, tools)
 
@@ -225,6 +226,16 @@ class SupernodeService(MultiService):
         self.cdn.release_files()
         self.store.close()
         self.home.unlock()
+
+    def reconfigure(self, config: SupernodeConfig) -> None:
+        """Take over what may change while this runs, which is the cap on reading origins; the
+        log says so, and also what else is different and waits for a restart."""
+        self.origin_rate.set(config.origin_rate)
+        self._log.info("origins are read at: {rate}", rate=rate_text(config.origin_rate))
+        free = ("max_bandwidth", "system_bandwidth", "notices")
+        waiting = changed_keys(self.config, config, but=free)
+        if waiting:
+            self._log.warn("not before a restart: {keys}", keys=", ".join(waiting))
 
     def _expire(self) -> None:
         now = self._reactor.seconds()

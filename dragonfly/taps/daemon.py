@@ -11,6 +11,7 @@ from twisted.python import usage
 from dragonfly.config import DaemonConfig, load_daemon_config
 from dragonfly.errors import DragonflyError
 from dragonfly.net.allocator import keep_buffers
+from dragonfly.net.hangup import Hangup
 from dragonfly.net.openfiles import allow_open_files
 
 __all__ = ["DEFAULT_FILE", "Options", "makeService"]
@@ -40,7 +41,7 @@ class Options(usage.Options):
         ["peerIp", None, None, "address under which other peers reach this host"],
         ["statusPort", None, None, "port of /metrics and /healthy [default: 65003]"],
         ["statusIp", None, None, "address that it listens on [default: as --hostIp]"],
-        ["ratelimit", None, None, "of all downloads together [default: none]"],
+        ["ratelimit", None, None, "of all downloads together, and of uploads [default: none]"],
         ["workHome", None, None, "home of the peer [default: ~/.small-dragonfly]"],
         ["localrepo", None, None, "where layers are kept [default: in the home]"],
         ["callsystem", None, None, "has no effect here"],
@@ -100,6 +101,8 @@ def makeService(options: Options, reactor: Any = None) -> IService:
     if reactor is None:
         from twisted.internet import reactor  # noqa: PLC0415 - installs it
     try:
-        return cast("IService", make_daemon(options.parsed, reactor))
+        daemon = make_daemon(options.parsed, reactor)
     except DragonflyError as error:
         raise SystemExit(f"dfdaemon: {error}") from None
+    Hangup(reactor, options.config, daemon.reconfigure).setServiceParent(daemon)  # type: ignore[no-untyped-call]
+    return cast("IService", daemon)

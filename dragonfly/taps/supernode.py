@@ -11,6 +11,7 @@ from twisted.python import usage
 from dragonfly.config import SupernodeConfig, load_supernode_config
 from dragonfly.errors import DragonflyError
 from dragonfly.net.allocator import keep_buffers
+from dragonfly.net.hangup import Hangup
 from dragonfly.net.openfiles import allow_open_files
 
 __all__ = ["DEFAULT_FILE", "Options", "makeService"]
@@ -76,6 +77,8 @@ def makeService(options: Options, reactor: Any = None) -> IService:
     if reactor is None:
         from twisted.internet import reactor  # noqa: PLC0415 - installs it
     try:
-        return cast("IService", make_supernode(options.parsed, reactor))
+        supernode = make_supernode(options.parsed, reactor)
     except DragonflyError as error:
         raise SystemExit(f"supernode: {error}") from None
+    Hangup(reactor, options.config, supernode.reconfigure).setServiceParent(supernode)  # type: ignore[no-untyped-call]
+    return cast("IService", supernode)

@@ -13,12 +13,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.task import Clock
 
 from dragonfly.errors import ErrorCode
+from dragonfly.net.throttle import Throttle
 from dragonfly.peer.exchange import Exchange
 from dragonfly.peer.links import Link
 from dragonfly.peer.protocol import PeerProtocol
@@ -112,12 +112,12 @@ class ExchangeLab:
 
     def __init__(self, lab: TaskLab, *, runs: bool = True, length_known: bool = True) -> None:
         self.lab = lab
-        self.pace: Callable[[int, float], float] = lambda _length, _now: 0.0
         self.neighbours: list[Neighbour] = []
         self.complaints: list[tuple[Link, int, str]] = []
         self.fed_bytes = 0
         self.changes = 0
         self.clock = Clock()
+        self.limit = Throttle(self.clock)
         self.file = lab.file(length_known=length_known)
         self.file.retain()
         self.content = lab.content(self.file, runs=False, length_known=length_known)
@@ -132,14 +132,11 @@ class ExchangeLab:
             clock=self.clock,
             disk=self.lab.disk,
             rng=rng,
-            pace=self._pace,
+            flows=(self.limit.flow(self),),
         )
         self.content.observer = self.exchange
         if runs:
             self.content.add_run(lab.run())
-
-    def _pace(self, length: int, now: float) -> float:
-        return self.pace(length, now)
 
     # -- Supervisor -----------------------------------------------------------------------
 

@@ -130,7 +130,7 @@ class Mirror:
             straight_on=NameCheck(passthrough.answer).answer,
             clock=reactor,
             holds=service.holds,
-            pace=service.total.take,
+            limit=service.total,
             via=VIA,
         )
         desk = Desk(

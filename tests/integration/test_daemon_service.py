@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 import pytest_twisted
 from pytest_twisted import ensureDeferred
@@ -335,3 +336,25 @@ async def test_over_tls(origin: FakeOrigin, start: Start, tmp_path: Path) -> Non
     await client.lost
     await daemon.stop()
     assert client.received.endswith(b"\r\n\r\n{}")
+
+
+@ensureDeferred
+async def test_another_rate_while_it_runs(origin: FakeOrigin, tmp_path: Path) -> None:
+    """For what it receives and what it sends; the blob that is pulled next names it, too."""
+    config = DaemonConfig(
+        registry=RegistryMirror(remote=origin.url("")),
+        work_home=str(tmp_path / "home"),
+        rate_limit=1000,
+        port=0,
+        peer_port=0,
+        status_port=0,
+    )
+    service = make_daemon(config, reactor)
+    assert service.peer.total.rate == 1000
+    service.reconfigure(attrs.evolve(config, rate_limit=2000, verbose=True))
+    assert service.peer.total.rate == 2000
+    assert service.peer._uploader._limit.rate == 2000
+    assert service._blobs._settings.total_limit == 2000
+    service.reconfigure(attrs.evolve(config, rate_limit=None))
+    assert service.peer.total.rate is None
+    await service.stopService()

@@ -5,9 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dragonfly.errors import ConfigError
-from dragonfly.limits import Limits, TokenBucket, parse_duration, parse_rate, parse_size
-
-SLICE = 256 * 1024
+from dragonfly.limits import BURST_S, SharedRate, parse_duration, parse_rate, parse_size
 
 
 @pytest.mark.parametrize(
@@ -88,55 +86,100 @@ def test_no_durations(text: str) -> None:
         parse_duration(text, "--alivetime")
 
 
-# -- keeping a rate -----------------------------------------------------------------------
+# -- sharing a rate -----------------------------------------------------------------------
 
 
 def test_no_limit() -> None:
     """Without a rate nobody waits."""
-    bucket = TokenBucket(None)
-    assert bucket.take(10**12, 0.0) == 0.0
-    assert bucket.take(10**12, 0.0) == 0.0
+    shared = SharedRate()
+    shared.charge("a", 10**12, 0.0)
+    assert shared.wait("a", 0.0) == 0.0
 
 
-def test_a_burst_passes_and_then_the_rate_counts() -> None:
-    """What was saved up passes at once; after it each byte costs its time."""
-    bucket = TokenBucket(1000.0, burst=500.0)
-    assert bucket.take(500, 10.0) == 0.0
-    assert bucket.take(100, 10.0) == pytest.approx(0.1)
-    assert bucket.take(100, 10.1) == pytest.approx(0.1)
-    assert bucket.take(0, 10.2) == pytest.approx(0.0)
+def test_each_byte_costs_its_time() -> None:
+    """From the first one on: nothing is saved in the beginning."""
+    shared = SharedRate(1000.0)
+    assert shared.wait("a", 10.0) == 0.0
+    shared.charge("a", 500, 10.0)
+    assert shared.wait("a", 10.0) == pytest.approx(0.5)
+    assert shared.wait("a", 10.2) == pytest.approx(0.3)
+    assert shared.wait("a", 10.5) == pytest.approx(0.0)
 
 
 def test_savings_end_at_the_burst() -> None:
     """An idle hour does not allow an hour's bytes at once."""
-    bucket = TokenBucket(1000.0, burst=500.0)
-    bucket.take(500, 0.0)
-    assert bucket.take(600, 3600.0) == pytest.approx(0.1)
+    shared = SharedRate(1000.0)
+    shared.charge("a", 0, 0.0)
+    shared.charge("a", 1000 * BURST_S + 100, 3600.0)
+    assert shared.wait("a", 3600.0) == pytest.approx(0.1)
 
 
-def test_more_than_the_burst_is_lent() -> None:
-    """A slice larger than the burst passes, and is waited for afterwards."""
-    bucket = TokenBucket(1000.0, burst=10.0)
-    assert bucket.take(SLICE, 0.0) == pytest.approx((SLICE - 10) / 1000)
+def test_who_asks_late_loses_nothing() -> None:
+    """A timer that was late is made up for."""
+    shared = SharedRate(1000.0)
+    shared.charge("a", 100, 0.0)
+    shared.charge("a", 100, 0.15)
+    assert shared.wait("a", 0.15) == pytest.approx(0.05)
+
+
+def test_flows_share() -> None:
+    """However much one of them owes, the other gets its half, and all when it is alone."""
+    shared = SharedRate(1000.0)
+    shared.charge("greedy", 10_000, 0.0)
+    shared.charge("modest", 100, 0.0)
+    assert shared.wait("modest", 0.0) == pytest.approx(0.2)
+    assert shared.wait("greedy", 0.0) == pytest.approx(10.1)
+    assert shared.wait("modest", 0.2) == pytest.approx(0.0)
+    assert shared.wait("greedy", 1.2) == pytest.approx(8.9)
+
+
+def test_savings_are_for_those_without_debts() -> None:
+    """Who is in debt pays first, and another's debt is not made larger by that."""
+    shared = SharedRate(1000.0)
+    shared.charge("a", 300, 0.0)
+    shared.charge("b", 100, 0.0)
+    assert shared.wait("b", 0.0) == pytest.approx(0.2)
+    assert shared.wait("a", 0.3) == pytest.approx(0.1)
+
+
+def test_what_is_given_back_counts() -> None:
+    """Less debt, or savings."""
+    shared = SharedRate(1000.0)
+    shared.charge("a", 300, 0.0)
+    shared.charge("a", -100, 0.0)
+    assert shared.wait("a", 0.0) == pytest.approx(0.2)
+    shared.charge("a", -300, 0.0)
+    assert shared.wait("a", 0.0) == 0.0
+    shared.charge("b", 100, 0.0)
+    assert shared.wait("b", 0.0) == 0.0
 
 
 def test_a_clock_that_steps_back() -> None:
     """The time between is not counted twice."""
-    bucket = TokenBucket(1000.0, burst=500.0)
-    bucket.take(500, 100.0)
-    assert bucket.take(100, 90.0) == pytest.approx(0.1)
-    assert bucket.take(0, 100.0) == pytest.approx(0.1)
+    shared = SharedRate(1000.0)
+    shared.charge("a", 100, 100.0)
+    assert shared.wait("a", 90.0) == pytest.approx(0.1)
+    assert shared.wait("a", 100.0) == pytest.approx(0.1)
 
 
-@pytest.mark.parametrize(("rate", "burst"), [(1.0, SLICE), (4.0 * SLICE, SLICE), (8e9, 2e9)])
-def test_default_burst(rate: float, burst: float) -> None:
-    """A quarter of a second, and never less than one slice."""
-    assert TokenBucket(rate).burst == burst
+def test_another_rate_from_now_on() -> None:
+    """What is owed is paid at the new one; without a limit nothing is owed."""
+    shared = SharedRate(1000.0)
+    shared.charge("a", 1000, 0.0)
+    shared.set(100.0, 0.5)
+    assert shared.wait("a", 0.5) == pytest.approx(5.0)
+    shared.set(10_000.0, 1.5)
+    assert shared.wait("a", 1.5) == pytest.approx(0.04)
+    shared.set(None, 1.5)
+    assert shared.wait("a", 1.5) == 0.0
+    shared.set(1000.0, 2.0)
+    assert shared.wait("a", 2.0) == 0.0
 
 
-def test_all_limits_apply() -> None:
-    """Each bucket pays, and the slowest decides."""
-    mine, host = TokenBucket(1000.0, burst=0.0), TokenBucket(200.0, burst=0.0)
-    assert Limits([mine, host]).take(100, 0.0) == pytest.approx(0.5)
-    assert mine.take(0, 0.0) == pytest.approx(0.1)
-    assert Limits([]).take(100, 0.0) == 0.0
+def test_a_lower_rate_has_smaller_savings() -> None:
+    """What was saved at a high rate is no burst at a low one."""
+    shared = SharedRate(1e6)
+    shared.charge("a", 0, 0.0)
+    shared.set(1000.0, 60.0)
+    shared.charge("a", 1000, 60.0)
+    assert shared.wait("a", 60.0) == pytest.approx(1.0 - BURST_S)

@@ -22,6 +22,7 @@ from dragonfly.errors import (
     OriginTruncated,
     OriginUnreachable,
 )
+from dragonfly.net.throttle import AHEAD_BYTES, Throttle
 from dragonfly.task.digest import Digest, new_hasher
 from tests.doubles.blob import FakeRegistry
 from tests.doubles.responding import HeardResponder, request
@@ -58,14 +59,14 @@ class Scene:
             digest=Digest("sha256", hashlib.sha256(BODY).digest()),
             length=end,
         )
-        self.pace = 0.0
+        self.limit = Throttle(self.clock)
         self.rest = Continuation(
             self.source,
             self.outlet,
             Vigil(self.responder, self.clock),
             self.clock,
             hasher=self.hasher if whole else None,
-            pace=lambda length, now: self.pace,
+            flows=(self.limit.flow(self),),
         )
         self.sent = sent
 
@@ -222,16 +223,17 @@ def test_back_pressure() -> None:
 def test_the_rate_limit() -> None:
     """What comes this way keeps to it, too; and it waits for the client besides."""
     scene = Scene()
-    scene.pace = 1.0
+    scene.limit.set(20 * AHEAD_BYTES)
     running = scene.run()
-    before = len(scene.received)
-    scene.responder.room = before + 1
-    scene.clock.advance(1.1)
-    assert len(scene.received) > before
+    assert SENT < scene.outlet.taken <= SENT + 2 * AHEAD_BYTES
+    before = scene.outlet.taken
+    scene.clock.advance(0.06)
+    assert scene.outlet.taken == before + AHEAD_BYTES
+    assert not running.called
+    scene.responder.room = len(scene.received) + 1
     scene.clock.advance(5)
     scene.responder.take(1 << 30)
-    scene.pace = 0.0
-    scene.clock.advance(1.1)
+    scene.limit.set(None)
     result_of(running)
     assert scene.received == BODY
 

@@ -14,6 +14,7 @@ from dragonfly.daemon.registry import Registry
 from dragonfly.daemon.upstream import Upstream
 from dragonfly.daemon.upstreamlink import CLOSE_S
 from dragonfly.errors import ClientGone, OriginError, OriginUnreachable
+from dragonfly.net.throttle import AHEAD_BYTES, Throttle
 from tests.doubles.registry import MemoryRegistry, Visit
 from tests.doubles.responding import FedBody, HeardResponder, request
 
@@ -55,6 +56,37 @@ class PassthroughTestCase(SynchronousTestCase):
     def visit(self) -> Visit:
         """The last connection."""
         return self.registry.visit()
+
+
+class LimitTests(PassthroughTestCase):
+    """Where there is a rate limit."""
+
+    def test_a_limit(self) -> None:
+        """The registry is read no faster, and the client gets everything."""
+        limit = Throttle(self.clock, 20 * AHEAD_BYTES)
+        self.passthrough = Passthrough(self.upstream, via=b"dragonfly-1", limit=limit)
+        responder, answering = self.forward()
+        body = bytes(4 * AHEAD_BYTES)
+        self.visit.say(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        self.assertNoResult(answering)
+        assert 0 < len(responder.received) < len(body)
+        for _ in range(30):
+            self.clock.advance(0.01)
+            self.visit.pump()
+        self.successResultOf(answering)
+        assert responder.received == body
+        assert limit.waiting == 0
+
+    def test_a_client_that_leaves(self) -> None:
+        """Nothing waits for it."""
+        limit = Throttle(self.clock, 1000)
+        self.passthrough = Passthrough(self.upstream, via=b"dragonfly-1", limit=limit)
+        responder, answering = self.forward()
+        self.visit.say(b"HTTP/1.1 200 OK\r\nContent-Length: 500000\r\n\r\n" + bytes(300_000))
+        assert limit.waiting == 1
+        responder.leave()
+        self.successResultOf(answering)
+        assert limit.waiting == 0
 
 
 class RequestTests(PassthroughTestCase):

@@ -31,10 +31,10 @@ from dragonfly.errors import (
     VersionUnknown,
 )
 from dragonfly.net.tasks import TaskSet
+from dragonfly.net.throttle import Throttle
 from dragonfly.peer.content import ORIGIN, Content
 from dragonfly.peer.download import CHANGES_IN_SWARM, MAX_RESTARTS, SLOW_AFTER_S, Download
 from dragonfly.peer.equipment import Equipment
-from dragonfly.peer.pace import TotalLimit
 from dragonfly.peer.request import FetchRequest
 from dragonfly.peer.ways import Reason
 from dragonfly.task.digest import Digest
@@ -131,7 +131,7 @@ class Scene:
             tasks=self.tasks,
             dial=none,
             announced=lambda: Announced(port=1),
-            total=TotalLimit(),
+            total=Throttle(self.clock),
         )
         self.download = Download(FetchRequest(**{"url": URL, **request}), self.equipment, self)
         self.heard = Heard()

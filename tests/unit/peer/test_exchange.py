@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from dragonfly.errors import ErrorCode, StoreError
+from dragonfly.net.throttle import AHEAD_BYTES
 from dragonfly.peer.exchange import HAVE_EVERY_S
 from dragonfly.peer.protocol import PeerProtocol
 from dragonfly.signatures import SigningKey
@@ -614,16 +615,32 @@ def test_a_disk_that_is_behind_pauses_all_links_until_it_has_caught_up(tmp_path:
     scene.end()
 
 
-def test_a_rate_limit_pauses_the_link_that_brought_the_bytes(scene: ExchangeLab) -> None:
-    """For as long as the limit says."""
-    scene.pace = lambda length, now: 1.5
-    neighbour, other = Neighbour(scene), Neighbour(scene)
+def test_a_rate_limit_lets_one_link_after_another(scene: ExchangeLab) -> None:
+    """Those that were asked; who owes nothing is not paused."""
+    scene.limit.set(1000)
+    first, second, other = (Neighbour(scene) for _ in range(3))
+    first.show(0)
+    second.show(1)
+    scene.wait(0.1)
+    assert [each.link.peer.paused for each in (first, second, other)] == [False, True, False]
+    scene.wait(5.0)
+    assert not second.link.peer.paused
+
+
+def test_what_was_paid_ahead_comes_back(scene: ExchangeLab) -> None:
+    """When a link owes nothing more: then only what came counts."""
+    scene.limit.set(AHEAD_BYTES)
+    neighbour = Neighbour(scene)
     neighbour.show(0)
+    scene.wait(0)
     neighbour.send(0)
-    assert neighbour.link.peer.paused
-    assert not other.link.peer.paused
-    scene.wait(1.6)
-    assert not neighbour.link.peer.paused
+    scene.run()
+    granted: list[int] = []
+    assert scene.limit.claim(scene, 1, lambda: granted.append(1)) is not None
+    scene.wait(PIECE / AHEAD_BYTES - 0.05)
+    assert granted == []
+    scene.wait(0.1)
+    assert granted == [1]
 
 
 def test_slices_for_a_content_that_failed_are_dropped(scene: ExchangeLab) -> None:

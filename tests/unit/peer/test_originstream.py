@@ -13,8 +13,9 @@ from twisted.python.failure import Failure
 
 from dragonfly.control.messages import Validator
 from dragonfly.errors import OriginChanged, OriginRefused, OriginTruncated, StoreError
+from dragonfly.net.throttle import AHEAD_BYTES, Throttle
 from dragonfly.peer.content import Content
-from dragonfly.peer.originstream import STALL_S, OriginSource, OriginStream, no_limit
+from dragonfly.peer.originstream import STALL_S, OriginSource, OriginStream
 from tests.doubles.reader import ScriptedReader
 from tests.doubles.tasklab import PIECE, TaskLab
 
@@ -39,14 +40,14 @@ class Scene:
         self.file = self.lab.file(length_known=length_known)
         self.file.retain()
         self.content: Content = self.lab.content(self.file, runs=runs, length_known=length_known)
-        self.wait_s = 0.0
+        self.limit = Throttle(self.clock)
         source = OriginSource(self.origin, "http://o/f", (("X", "y"),))  # type: ignore[arg-type]
         self.stream = OriginStream(
             self.content,
             source,
             self.lab.disk,
             self.clock,
-            pace=lambda _length, _now: self.wait_s,
+            flows=(self.limit.flow(self),),
         )
         self.ended: list[Any] = []
 
@@ -267,14 +268,14 @@ def test_a_slow_disk_pauses_the_origin(tmp_path: Path) -> None:
 
 def test_a_rate_limit_pauses_the_origin(scene: Scene) -> None:
     """Until its time is over; then it goes on by itself."""
-    scene.wait_s = 2.0
+    scene.limit.set(AHEAD_BYTES)
     scene.begin(scene.stream.known(0, V1, never))
     first = scene.origin.sent
     assert scene.origin.bodies[0].paused
-    scene.clock.advance(1.9)
+    scene.clock.advance(first / AHEAD_BYTES - 0.1)
     assert scene.origin.sent == first
-    scene.wait_s = 0.0
-    scene.clock.advance(0.1)
+    for _ in range(10):
+        scene.clock.advance(1)
     assert scene.ended == [None]
 
 
@@ -283,13 +284,12 @@ def test_a_disk_that_drains_during_a_rate_limit_does_not_end_the_wait(tmp_path: 
     scene = Scene(tmp_path, size=20 * PIECE)
     scene.lab.disk._key_high = PIECE
     scene.origin.silent = True
+    scene.limit.set(PIECE)
     scene.begin(scene.stream.known(0, V1, never))
-    scene.wait_s = 2.0
     scene.origin.give(2 * PIECE)
     scene.lab.threads.run()
     assert scene.origin.bodies[0].paused
-    scene.wait_s = 0.0
-    scene.clock.advance(2.0)
+    scene.limit.set(None)
     assert not scene.origin.bodies[0].paused
     scene.origin.give(18 * PIECE)
     assert scene.ended == [None]
@@ -310,14 +310,10 @@ def test_a_silent_origin_is_given_up(scene: Scene) -> None:
 def test_cancelling_stops_the_transfer(scene: Scene) -> None:
     """Also while it waits for a rate limit; what was begun is forgotten."""
     scene.origin.silent = True
+    scene.limit.set(1000)
     running = scene.begin(scene.stream.known(0, V1, never))
-    scene.wait_s = 5.0
-    scene.origin.give(100)
+    scene.origin.give(AHEAD_BYTES)
+    assert scene.origin.bodies[0].paused
     running.cancel()
     assert isinstance(scene.ended[0].value, CancelledError)
     assert scene.origin.bodies[0].stopped
-
-
-def test_without_a_limit_nothing_waits() -> None:
-    """The default pace."""
-    assert no_limit(1 << 30, 0.0) == 0.0

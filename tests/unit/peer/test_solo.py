@@ -19,9 +19,9 @@ from dragonfly.errors import OriginChanged, OriginRefused, OriginTruncated, Orig
 from dragonfly.net.disk import DiskPool
 from dragonfly.net.reply import OriginReply
 from dragonfly.net.tasks import TaskSet
+from dragonfly.net.throttle import Throttle
 from dragonfly.peer.equipment import Equipment
 from dragonfly.peer.originstream import OriginSource
-from dragonfly.peer.pace import TotalLimit
 from dragonfly.peer.solo import FIRST_PAUSE_S, TRIES, Solo
 from dragonfly.peer.solodesk import local_id
 from dragonfly.signatures import SigningKey
@@ -110,7 +110,7 @@ class Scene:
             tasks=self.tasks,
             dial=none,
             announced=lambda: Announced(port=1),
-            total=TotalLimit(),
+            total=Throttle(self.reactor),
         )
         file = store.create(b"t" * 32, 0, SIZE, len(BODY))
         source = OriginSource(self.client, URL, ())  # type: ignore[arg-type]

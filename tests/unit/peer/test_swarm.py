@@ -24,8 +24,8 @@ from dragonfly.control.messages import (
 )
 from dragonfly.errors import NoSources, OriginChanged, StoreError, TrackerUnreachable
 from dragonfly.net.tasks import TaskSet
+from dragonfly.net.throttle import Throttle
 from dragonfly.peer.equipment import Equipment
-from dragonfly.peer.pace import TotalLimit
 from dragonfly.peer.request import FetchRequest
 from dragonfly.peer.shelf import Shelf
 from dragonfly.peer.swarm import FRESH_S, LINGER_S, Swarm
@@ -153,7 +153,7 @@ class Scene:
             tasks=self.tasks,
             dial=none,
             announced=lambda: Announced(port=1),
-            total=TotalLimit(),
+            total=Throttle(self.reactor),
         )
         self.shelf = Shelf(store, disk, wall=lambda: 1e9 + self.reactor.seconds())
         result_of(self.shelf.index())

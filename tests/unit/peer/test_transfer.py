@@ -27,12 +27,12 @@ from dragonfly.control.messages import (
 )
 from dragonfly.errors import OriginChanged, OriginRefused, StoreError, TrackerUnreachable
 from dragonfly.net.tasks import TaskSet
+from dragonfly.net.throttle import Throttle
 from dragonfly.peer.acceptor import Acceptor
 from dragonfly.peer.announcer import KICK_GAP_S
 from dragonfly.peer.content import ORIGIN
 from dragonfly.peer.equipment import Equipment
 from dragonfly.peer.originstream import OriginSource
-from dragonfly.peer.pace import TotalLimit
 from dragonfly.peer.protocol import PeerProtocol
 from dragonfly.peer.transfer import TICK_S, Transfer
 from dragonfly.peer.uploader import Uploader
@@ -136,7 +136,7 @@ class Peer:
             tasks=self.tasks,
             dial=world.dial,
             announced=lambda: Announced(port=number),
-            total=TotalLimit(),
+            total=Throttle(world.clock),
         )
         self.acceptor = Acceptor(
             lambda task: self.transfer if task == TASK else None,  # type: ignore[arg-type, return-value]
@@ -392,11 +392,11 @@ def test_limits_are_those_of_the_clients(world: World) -> None:
     slow, fast = Client(local_limit=1000), Client(local_limit=100_000)
     transfer.join(slow)
     transfer.join(fast)
-    assert transfer._pace._own.rate == 100_000
+    assert transfer._pace.rate == 100_000
     transfer.leave(fast)
-    assert transfer._pace._own.rate == 1000
+    assert transfer._pace.rate == 1000
     transfer.join(Client())
-    assert transfer._pace._own.rate is None
+    assert transfer._pace.rate is None
 
 
 def test_a_failure_reaches_the_clients_and_ends_the_watching(world: World) -> None:

@@ -9,8 +9,9 @@ import pytest
 from twisted.internet.task import Clock
 
 from dragonfly.errors import ErrorCode
+from dragonfly.net.throttle import Throttle
 from dragonfly.peer.protocol import PeerProtocol
-from dragonfly.peer.uploader import POLL_S, READ_BYTES, Uploader, read_slices
+from dragonfly.peer.uploader import POLL_S, READ_BYTES, SLICE_S, Uploader, read_slices
 from dragonfly.sched.slots import UploadSlots
 from dragonfly.store.piecestore import TaskFile
 from dragonfly.wire.constants import SLICE_BYTES
@@ -37,11 +38,13 @@ class Scene:
         self.file.retain()
         self.slots = UploadSlots(slots=2, unacked_bytes=16 * 1024)
         self.served = 0
+        self.limit = Throttle(self.clock)
         self.uploader = Uploader(
             self.slots,
             self.clock,
             self.lab.disk,
             on_served=self._on_served,
+            limit=self.limit,
             **options,  # type: ignore[arg-type]
         )
         self.pairs: list[PeerPair] = []
@@ -462,16 +465,52 @@ def test_a_transport_that_drains_inside_a_write_is_served_in_order(scene: Scene)
 
 def test_a_rate_limit_spaces_the_slices(tmp_path: Path) -> None:
     """One slice each second, and no timer outlives the end."""
-    scene = Scene(tmp_path, piece_size=MIB, pace=lambda _length, _now: 1.0)
+    scene = Scene(tmp_path, piece_size=MIB)
+    scene.limit.set(SLICE_BYTES)
     pair = scene.neighbour()
     scene.ask(pair, 0)
     scene.run()
-    assert scene.served == SLICE_BYTES
-    for second in range(2, 5):
-        scene.clock.advance(1.0)
-        scene.run()
-        assert scene.served == second * SLICE_BYTES
+    for second in range(4):
+        assert second <= scene.served / SLICE_BYTES <= second + SLICE_S
+        for _ in range(20):
+            scene.clock.advance(0.05)
+            scene.run()
+    assert scene.served == MIB
     assert scene.got(pair, 0) == scene.lab.piece(0)
+    scene.end()
+
+
+def test_neighbours_of_one_task_take_turns(tmp_path: Path) -> None:
+    """Each has the same part of the limit."""
+    scene = Scene(tmp_path, piece_size=MIB)
+    scene.limit.set(SLICE_BYTES)
+    pairs = [scene.neighbour(), scene.neighbour()]
+    for pair in pairs:
+        scene.ask(pair, 0)
+    scene.run()
+    for _ in range(40):
+        scene.clock.advance(0.05)
+        scene.run()
+    first, second = (len(scene.got(pair, 0)) for pair in pairs)
+    assert abs(first - second) <= SLICE_BYTES * SLICE_S + 10
+    assert first + second == pytest.approx(2 * SLICE_BYTES, rel=0.06)
+    scene.end()
+
+
+def test_an_answer_that_is_taken_back_gives_back_its_bytes(tmp_path: Path) -> None:
+    """Whether they wait for the limit, or for a neighbour that does not read."""
+    scene = Scene(tmp_path, piece_size=MIB)
+    scene.limit.set(SLICE_BYTES)
+    first, second = scene.neighbour(), scene.neighbour()
+    scene.ask(first, 0)
+    scene.ask(second, 0)
+    scene.run()
+    assert scene.limit.waiting == 2
+    for pair in (first, second):
+        pair.left.peer.session.cancel(0, 0)
+        pair.left.peer.flush()
+    scene.run()
+    assert scene.limit.waiting == 0
     scene.end()
 
 
@@ -486,19 +525,16 @@ def test_stopping_frees_everything(large: Scene) -> None:
     assert large.slots.taken == large.slots.waiting == 0
 
 
-def test_stopping_ends_the_wait_of_a_connection_that_was_served(tmp_path: Path) -> None:
-    """Its last slice was sent, so nothing of it is in the books but the wait."""
-    scene = Scene(tmp_path, pace=lambda _length, _now: 5.0)
+def test_stopping_ends_the_wait_for_the_limit(tmp_path: Path) -> None:
+    """No timer is left."""
+    scene = Scene(tmp_path, piece_size=MIB)
+    scene.limit.set(1000)
     pair = scene.neighbour(high=MIB)
     scene.ask(pair, 0)
     scene.run()
-    other = scene.neighbour()
-    scene.ask(other, 1, 2)  # the second of which finds that the slot of the first is free
-    assert scene.uploader.active == 2
-    for each in scene.pairs:
-        each.abort()
-    scene.uploader.drop(other.right.peer)
-    assert scene.uploader.active == 0
+    assert scene.limit.waiting == 1
+    pair.abort()
     scene.uploader.stop()
+    assert scene.limit.waiting == 0
     assert scene.clock.getDelayedCalls() == []
     scene.end()

@@ -19,7 +19,7 @@ from dragonfly.errors import (
     OriginTruncated,
     OriginUnreachable,
 )
-from dragonfly.limits import TokenBucket
+from dragonfly.net.throttle import Throttle
 from dragonfly.supernode.attempts import ATTEMPTS
 from dragonfly.supernode.content import Content, State
 from dragonfly.task.digest import Digest
@@ -407,7 +407,7 @@ def test_slow_disk_pauses_the_origin(tmp_path: Path) -> None:
 def test_rate(tmp_path: Path) -> None:
     """A cap on origin reads is kept over the whole transfer."""
     lab = CdnLab(tmp_path, body=content_of(2 * 1024 * 1024))
-    lab.cdn._tools = attrs.evolve(lab.tools, rate=TokenBucket(1024 * 1024))
+    lab.cdn._tools = attrs.evolve(lab.tools, rate=Throttle(lab.clock, 1024 * 1024))
     began = lab.clock.seconds()
     content = lab.fetch()
     assert content.state is State.READY

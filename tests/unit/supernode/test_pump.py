@@ -10,8 +10,8 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from dragonfly.errors import DiskFull, OriginChanged, OriginTruncated
-from dragonfly.limits import TokenBucket
 from dragonfly.net.disk import DiskPool
+from dragonfly.net.throttle import AHEAD_BYTES, Throttle
 from dragonfly.supernode.pump import GATHER_BYTES, Pump
 from tests.doubles.reader import ScriptedReader
 from tests.doubles.threads import HandThreads
@@ -26,12 +26,13 @@ class Lab:
         self,
         *,
         body: bytes = BODY,
-        rate: TokenBucket | None = None,
+        rate: int | None = None,
         expected: int | None = None,
         announce: bool = True,
         cut_after: int | None = None,
     ) -> None:
         self.clock = Clock()
+        self.throttle = Throttle(self.clock, rate)
         self.threads = HandThreads()
         self.disk = DiskPool(self.threads, threads=self.threads)
         self.reader = ScriptedReader(
@@ -52,7 +53,7 @@ class Lab:
             stall_s=30.0,
             on_bytes=self.count,
             expected=expected,
-            rate=rate,
+            flows=(self.throttle.flow(self),),
         )
         self.running = Deferred.fromCoroutine(self._run())
         self.running.addBoth(self.result.append)
@@ -118,13 +119,15 @@ def test_a_slow_disk_pauses_the_origin() -> None:
 
 def test_rate() -> None:
     """A rate pauses the origin until the bytes were earned."""
-    lab = Lab(rate=TokenBucket(1000.0, burst=1000.0))
-    lab.reader.give(3000)
+    lab = Lab(rate=20 * AHEAD_BYTES)
+    lab.reader.give(AHEAD_BYTES // 2)  # it is paid already
     lab.threads.run()
+    assert not lab.reader.bodies[0].paused
+    lab.reader.give(AHEAD_BYTES)
     assert lab.reader.bodies[0].paused
-    lab.clock.advance(1.9)
+    lab.clock.advance(0.07)
     assert lab.reader.bodies[0].paused
-    lab.clock.advance(0.2)
+    lab.clock.advance(0.01)
     assert not lab.reader.bodies[0].paused
     lab.running.cancel()
     assert lab.clock.getDelayedCalls() == []
