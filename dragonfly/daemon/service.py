@@ -210,7 +210,7 @@ class DaemonService(MultiService):
             interface=config.status_ip or config.host_ip,
             what="status port",
         )
-        self._sampler = LatenessSampler(reactor, self.metrics.reactor_lateness.observe)
+        self._sampler = LatenessSampler(reactor, self._was_late)
         self._log_file = LogFile(config.log_path, verbose=config.verbose)
         # The ports first: one that is taken ends the process before threads run.
         for part in (self._log_file, self.front, self.status, self._sampler, self.peer):
@@ -256,6 +256,10 @@ class DaemonService(MultiService):
             self._clients.abort()
 
     # -- what is told -----------------------------------------------------------------------
+
+    def _was_late(self, seconds: float) -> None:
+        self.metrics.reactor_lateness.observe(seconds)
+        self.peer.lateness.observe(seconds)
 
     def health(self) -> Mapping[str, object]:
         """What ``/healthy`` shows."""

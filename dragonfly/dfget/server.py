@@ -20,6 +20,7 @@ from dragonfly.dfget.options import ServerOptions, parse_server
 from dragonfly.dfget.report import EXIT_OK, exit_code
 from dragonfly.errors import DragonflyError, HomeBusy
 from dragonfly.net.allocator import keep_buffers
+from dragonfly.net.lateness import LatenessSampler
 from dragonfly.net.logs import log_to
 from dragonfly.net.openfiles import allow_open_files
 from dragonfly.peer.equipment import Runtime
@@ -43,7 +44,10 @@ def main(argv: Sequence[str]) -> int:
     from twisted.internet import reactor  # noqa: PLC0415 - the command decides when
 
     def make() -> PeerService:
-        return make_peer(settings_of(options), Runtime(reactor=reactor))
+        service = make_peer(settings_of(options), Runtime(reactor=reactor))
+        sampler = LatenessSampler(reactor, service.lateness.observe)
+        sampler.setServiceParent(service)  # type: ignore[no-untyped-call]
+        return service
 
     return run(make, reactor, word)
 
