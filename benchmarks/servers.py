@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -124,16 +125,23 @@ class CachingNginx(Server):
 
 
 class Dfdaemon(Server):
-    """``twistd dfdaemon`` with a home of its own."""
+    """``twistd dfdaemon`` with a home of its own.
 
-    def __init__(self, home: Path, supernode: Supernode, registry: Registry) -> None:
+    :param registry: URL of the registry.
+    :param under: a command that runs it.
+    """
+
+    def __init__(
+        self, home: Path, supernode: Supernode, registry: str, *, under: Sequence[str] = ()
+    ) -> None:
         home.mkdir()
         self.home = home
         twistd = Path(sys.executable).with_name("twistd")
-        role = ["dfdaemon", "--workHome", str(home), "--registry", registry.url]
+        role = ["dfdaemon", "--workHome", str(home), "--registry", registry]
         role += ["--node", f"127.0.0.1:{supernode.port}", "--peerIp", "127.0.0.1"]
         role += ["--port", "0", "--peerPort", "0", "--statusPort", "0"]
-        super().__init__(home.parent, home.name, str(twistd), "-n", "--pidfile=", *role)
+        command = (*under, str(twistd), "-n", "--pidfile=", *role)
+        super().__init__(home.parent, home.name, *command)
         ports = home / "dfdaemon-ports.json"
         wait_until(ports.exists, "dfdaemon")
         told = json.loads(ports.read_text())
