@@ -170,7 +170,8 @@ class Run:
             seconds, cpu, peak, output = timed(*command)
             if output != f"200 {self.size}":
                 sys.exit(f"curl says {output!r}")
-            print(f"\ndfdaemon: {seconds:.1f} s")
+            sources = {name: f"{count / 2**30:.2f}" for name, count in daemon.sources().items()}
+            print(f"\ndfdaemon: {seconds:.1f} s; GiB by source: {sources}")
             self.line("curl", cpu, peak)
             self.process("supernode", supernode.pid)
             self.process("dfdaemon", daemon.pid)
@@ -220,6 +221,7 @@ class Run:
 
 def main() -> None:
     """Make the file, measure, clean up."""
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--gib", type=int, default=20)
     parser.add_argument("--kill", action="store_true")
@@ -231,7 +233,7 @@ def main() -> None:
         (work / "www").mkdir()
         make_file(work / "www" / "file", args.gib * 1024 * MIB)
         today = datetime.datetime.now(datetime.timezone.utc)
-        print(f"{today:%Y-%m-%d}", machine(), f"{args.gib} GiB", sep="; ", flush=True)
+        print(f"{today:%Y-%m-%d}", machine(), f"{args.gib} GiB", sep="; ")
         with nginx(work / "www", work) as url:
             run = Run(work, url, args)
             run.curl()

@@ -147,11 +147,16 @@ class Dfdaemon(Server):
         told = json.loads(ports.read_text())
         self.port, self.status = int(told["front"]), int(told["status"])
 
+    def sources(self) -> dict[str, float]:
+        """Bytes of bodies by where they came from."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.status}/metrics") as answer:
+            found = BYTES.findall(answer.read().decode())
+        return {source: float(count) for source, count in found}
+
     def share_of_peers(self) -> float:
         """How much of all that came over the network other hosts sent; from 0 to 1."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.status}/metrics") as answer:
-            found = dict(BYTES.findall(answer.read().decode()))
-        peers, cdn = float(found.get("peers", 0)), float(found.get("cdn", 0))
+        found = self.sources()
+        peers, cdn = found.get("peers", 0.0), found.get("cdn", 0.0)
         return peers / (peers + cdn) if peers else 0.0
 
 
