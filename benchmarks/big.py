@@ -123,7 +123,8 @@ class Run:
             output = self.work / "dfget"
             _, cpu, peak, said = home.download(f"{self.url}/file", output)
             seconds = time.monotonic() - began
-            print(f"\ndfget: {seconds:.1f} s; it says: {said.splitlines()[0]}")
+            told = next(line for line in said.splitlines() if " GiB in " in line)
+            print(f"\ndfget: {seconds:.1f} s; it says: {told.rpartition('): ')[2]}")
             self.line("dfget", cpu, peak)
             self.process("supernode", supernode.pid)
             self.process("peer", home.pid or 0)
@@ -213,9 +214,8 @@ class Run:
             found = json.loads(report.read_text())
             print(f"  {report.stem:14} turns: {found['counts']}")
             for kind, worst in found["worst"].items():
-                print(
-                    f"  {'':14} {kind}: worst {1000 * worst['s']:.0f} ms, {worst['over']} > 50 ms"
-                )
+                worst_ms, at, over = 1000 * worst["s"], worst["at"], worst["over"]
+                print(f"  {'':14} {kind}: worst {worst_ms:.0f} ms at {at:.2f}, {over} > 50 ms")
             report.unlink()
 
 

@@ -40,16 +40,18 @@ class Worst:
 
     def __init__(self) -> None:
         self.seconds = 0.0
+        self.at = 0.0
         self.over = 0
 
-    def add(self, seconds: float) -> None:
-        """Count a turn."""
-        self.seconds = max(self.seconds, seconds)
+    def add(self, seconds: float, now: float) -> None:
+        """Count a turn that ended just now."""
+        if seconds > self.seconds:
+            self.seconds, self.at = seconds, now
         self.over += seconds > LONG_S
 
     def told(self) -> dict[str, float]:
         """For the report."""
-        return {"s": self.seconds, "over": self.over}
+        return {"s": self.seconds, "at": self.at, "over": self.over}
 
 
 class Turns:
@@ -77,7 +79,7 @@ class Turns:
         self._counts[bisect_left(BOUNDS_S, wall)] += 1
         each = zip(self._worst.values(), (wall, wall - queue, cpu), strict=True)
         for worst, seconds in each:
-            worst.add(seconds)
+            worst.add(seconds, now[0])
         if now[0] > self._write_at:
             self._write_at = now[0] + EVERY_S
             self.write()

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Callable
 
 from twisted.application.service import Service
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall
 
 __all__ = ["BOUNDS_S", "INTERVAL_S", "Lateness", "LatenessSampler"]
@@ -39,20 +39,26 @@ class LatenessSampler(Service):
         self._observe = observe
         self._interval_s = interval_s
         self._due = 0.0
+        self._first: IDelayedCall | None = None
         self._loop = LoopingCall(self._sample)
         self._loop.clock = clock
 
     def startService(self) -> None:
-        """Begin to sample."""
+        """Begin to sample, in the reactor's first turn: what comes before is not its lateness."""
         super().startService()  # type: ignore[no-untyped-call]
-        self._due = self._clock.seconds() + self._interval_s
-        self._loop.start(self._interval_s, now=False)
+        self._first = self._clock.callLater(0, self._begin)
 
     def stopService(self) -> None:
         """Stop sampling."""
         super().stopService()  # type: ignore[no-untyped-call]
+        if self._first is not None and self._first.active():
+            self._first.cancel()
         if self._loop.running:
             self._loop.stop()
+
+    def _begin(self) -> None:
+        self._due = self._clock.seconds() + self._interval_s
+        self._loop.start(self._interval_s, now=False)
 
     def _sample(self) -> None:
         now = self._clock.seconds()

@@ -18,6 +18,11 @@ class SamplerTests(SynchronousTestCase):
         self.seen: list[float] = []
         self.sampler = LatenessSampler(self.clock, self.seen.append, interval_s=0.5)
 
+    def start(self) -> None:
+        """Start it, and the reactor."""
+        self.sampler.startService()
+        self.clock.advance(0)
+
     def told(self) -> list[float]:
         """What was seen since."""
         seen = self.seen.copy()
@@ -26,20 +31,20 @@ class SamplerTests(SynchronousTestCase):
 
     def test_in_time(self) -> None:
         """A reactor that has nothing to do is never late."""
-        self.sampler.startService()
+        self.start()
         self.clock.pump([0.5] * 4)
         assert self.told() == [0, 0, 0, 0]
 
     def test_long_turn(self) -> None:
         """A long turn is seen once, by what it went over the time of the next look."""
-        self.sampler.startService()
+        self.start()
         self.clock.advance(0.25)
         self.clock.advance(1.875)
         assert self.told() == [1.625]
 
     def test_looks_go_on_as_before(self) -> None:
         """What was missed is not made up for, and does not count for the next look."""
-        self.sampler.startService()
+        self.start()
         self.clock.advance(1.25)
         self.told()
         self.clock.advance(0.25)
@@ -57,10 +62,18 @@ class SamplerTests(SynchronousTestCase):
 
     def test_again(self) -> None:
         """The time while it was stopped is nobody's lateness."""
-        self.sampler.startService()
+        self.start()
         self.sampler.stopService()
+        assert self.clock.getDelayedCalls() == []
         self.clock.advance(7.0)
+        self.start()
+        self.clock.advance(0.5)
+        assert self.told() == [0]
+
+    def test_before_the_reactor_runs(self) -> None:
+        """What takes long then is not the reactor's lateness."""
         self.sampler.startService()
+        self.clock.advance(3.0)
         self.clock.advance(0.5)
         assert self.told() == [0]
 
