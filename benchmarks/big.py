@@ -91,17 +91,17 @@ def lateness_of(url: str) -> dict[str, int]:
 class Run:
     """One file, and everything that takes it."""
 
-    def __init__(self, work: Path, url: str, args: argparse.Namespace) -> None:
+    def __init__(self, work: Path, reports: Path, url: str, args: argparse.Namespace) -> None:
         self.work = work
+        self.reports = reports
         self.url = url
         self.kill = args.kill
         self.size = args.gib * 1024 * MIB
         self.gib = args.gib
-        self.sent_before = 0
 
     def under(self, name: str) -> tuple[str, ...]:
         """The command that runs ``name`` and measures its turns."""
-        return sys.executable, TURNS, str(self.work / f"{name}.turns")
+        return sys.executable, TURNS, str(self.reports / f"{name}.turns")
 
     # -- what is measured --------------------------------------------------------------
 
@@ -148,7 +148,7 @@ class Run:
         os.kill(pid, signal.SIGKILL)
         child.kill()
         child.wait()
-        (self.work / "peer.turns").replace(self.work / "peer, killed.turns")
+        (self.reports / "peer.turns").replace(self.reports / "peer, killed.turns")
         home.start(*self.under("peer"))
 
     def here(self, home: Home) -> int:
@@ -210,7 +210,7 @@ class Run:
 
     def turns(self, *names: str) -> None:
         """What every turn took."""
-        for report in [each for name in names for each in self.work.glob(f"{name}*.turns")]:
+        for report in [each for name in names for each in self.reports.glob(f"{name}*.turns")]:
             found = json.loads(report.read_text())
             print(f"  {report.stem:14} turns: {found['counts']}")
             for kind, worst in found["worst"].items():
@@ -229,13 +229,15 @@ def main() -> None:
     parser.add_argument("--dir", type=Path, default=Path("/tmp"))
     args = parser.parse_args()
     work = Path(tempfile.mkdtemp(prefix="dragonfly-big-", dir=args.dir))
+    # Not on the disk: writing them would be what turns wait for.
+    reports = Path(tempfile.mkdtemp(prefix="dragonfly-big-", dir="/dev/shm"))
     try:
         (work / "www").mkdir()
         make_file(work / "www" / "file", args.gib * 1024 * MIB)
         today = datetime.datetime.now(datetime.timezone.utc)
         print(f"{today:%Y-%m-%d}", machine(), f"{args.gib} GiB", sep="; ")
         with nginx(work / "www", work) as url:
-            run = Run(work, url, args)
+            run = Run(work, reports, url, args)
             run.curl()
             if args.only != "dfdaemon":
                 run.dfget()
@@ -244,6 +246,7 @@ def main() -> None:
     finally:
         end_children()
         shutil.rmtree(work)
+        shutil.rmtree(reports)
 
 
 if __name__ == "__main__":

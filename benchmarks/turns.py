@@ -31,6 +31,7 @@ BOUNDS_S = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1, 5)
 
 LONG_S = 0.05
 EVERY_S = 1.0
+REPORT_BYTES = 2048
 KINDS = ("by the clock", "without waiting for a CPU", "CPU alone")
 """How turns are measured."""
 
@@ -58,7 +59,7 @@ class Turns:
     """What is known of all turns."""
 
     def __init__(self, report: Path) -> None:
-        self._report = report
+        self._report = os.open(report, os.O_CREAT | os.O_WRONLY, 0o644)
         thread = threading.get_native_id()
         self._waited = os.open(f"/proc/self/task/{thread}/schedstat", os.O_RDONLY)
         self._counts = [0] * (len(BOUNDS_S) + 1)
@@ -95,9 +96,8 @@ class Turns:
             "counts": dict(zip(names, self._counts, strict=True)),
             "worst": {kind: worst.told() for kind, worst in self._worst.items()},
         }
-        new = self._report.with_suffix(".new")
-        new.write_text(json.dumps(report))
-        new.replace(self._report)
+        # In place: a file system may wait for the disk where one file replaces another.
+        os.pwrite(self._report, json.dumps(report).ljust(REPORT_BYTES).encode(), 0)
 
 
 class WatchedPoller:
