@@ -338,7 +338,7 @@ class Run:
             ):
                 self.names += 1
                 home = self.work / f"daemon{self.names}"
-                daemon = Dfdaemon(home, node, registry, "--ratelimit", text)
+                daemon = Dfdaemon(home, node, registry.url, "--ratelimit", text)
                 for blob in blobs:
                     place = f"{daemon.url}/v2/{REPOSITORY}/blobs/{blob}"
                     self.start("curl", "-s", "-o", "/dev/null", place)

@@ -9,9 +9,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 TICKS = os.sysconf("SC_CLK_TCK")
 ROOT = str(Path(__file__).resolve().parents[1])
@@ -123,9 +124,12 @@ def nginx(root: Path, work: Path) -> Iterator[str]:
 
 
 class Supernode:
-    """One ``twistd supernode`` with a home of its own."""
+    """One ``twistd supernode`` with a home of its own.
 
-    def __init__(self, home: Path, *flags: str) -> None:
+    :param under: a command that runs it.
+    """
+
+    def __init__(self, home: Path, *flags: str, under: Sequence[str] = ()) -> None:
         self.home = home
         home.mkdir(exist_ok=True)
         ports = home / "ports.json"
@@ -134,7 +138,7 @@ class Supernode:
         role = ["supernode", "--home-dir", str(home), "--port", "0", "--download-port", "0"]
         with (home.parent / f"{home.name}.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [str(twistd), "-n", "--pidfile=", *role, *flags],
+                [*under, str(twistd), "-n", "--pidfile=", *role, *flags],
                 stdout=log,
                 stderr=log,
                 cwd=home,
@@ -161,6 +165,17 @@ class Home:
         self.path = path
         self.supernode = supernode
 
+    def start(self, *under: str) -> None:
+        """Start the background peer now, by a command that runs a module."""
+        self.path.mkdir(exist_ok=True)
+        role = ["dragonfly.dfget", "server", "--home", str(self.path), "--ip", "127.0.0.1"]
+        with (self.path.parent / f"{self.path.name}.log").open("ab") as log:
+            child = subprocess.Popen(
+                [*(under or (sys.executable, "-m")), *role], stdout=log, stderr=log
+            )
+        children.append(child)
+        wait_until(lambda: self.pid == child.pid, "the peer")
+
     def download(self, url: str, output: Path) -> tuple[float, float, float, str]:
         """Run dfget once; as :func:`timed`."""
         node = f"127.0.0.1:{self.supernode.port}"
@@ -170,13 +185,17 @@ class Home:
     @property
     def pid(self) -> int | None:
         """Process id of the background peer, asked over its socket; None if there is none."""
+        try:
+            return int(self.ask("ping")["pid"])
+        except (OSError, ValueError, KeyError):
+            return None
+
+    def ask(self, what: str) -> dict[str, Any]:
+        """Ask the background peer one question over its socket."""
         with socket.socket(socket.AF_UNIX) as link:
-            try:
-                link.connect(str(self.path / "sock"))
-                link.sendall(b'{"op":"ping"}\n')
-                return int(json.loads(link.makefile("rb").readline())["pid"])
-            except (OSError, ValueError, KeyError):
-                return None
+            link.connect(str(self.path / "sock"))
+            link.sendall(json.dumps({"op": what}).encode() + b"\n")
+            return dict(json.loads(link.makefile("rb").readline()))
 
     def stop(self) -> None:
         """End the background peer."""
@@ -185,7 +204,14 @@ class Home:
             return
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
-        wait_until(lambda: not Path(f"/proc/{pid}").exists(), "the end of the peer")
+        wait_until(lambda: gone(pid), "the end of the peer")
+
+
+def gone(pid: int) -> bool:
+    """Tell whether a process, ours or a stranger's, has ended."""
+    for child in children:
+        child.poll()  # one of ours is there until it is waited for
+    return not Path(f"/proc/{pid}").exists()
 
 
 def machine() -> str:

@@ -40,8 +40,8 @@ class Round:
         self.share_of_peers = 0.0
         self.nginx = CachingNginx(work, registry)
         self.supernode = Supernode(work / "supernode", "--advertise-ip", "127.0.0.1")
-        self.first = Dfdaemon(work / "home1", self.supernode, registry)
-        self.second = Dfdaemon(work / "home2", self.supernode, registry)
+        self.first = Dfdaemon(work / "home1", self.supernode, registry.url)
+        self.second = Dfdaemon(work / "home2", self.supernode, registry.url)
         self.pids = {
             "registry": registry.pid,
             "nginx": self.nginx.pid,

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -124,30 +125,45 @@ class CachingNginx(Server):
 
 
 class Dfdaemon(Server):
-    """``twistd dfdaemon`` with a home of its own."""
+    """``twistd dfdaemon`` with a home of its own.
+
+    :param registry: URL of the registry.
+    :param under: a command that runs it.
+    """
 
     def __init__(
-        self, home: Path, supernode: Supernode | None, registry: Registry, *flags: str
+        self,
+        home: Path,
+        supernode: Supernode | None,
+        registry: str,
+        *flags: str,
+        under: Sequence[str] = (),
     ) -> None:
         home.mkdir()
         self.home = home
         twistd = Path(sys.executable).with_name("twistd")
-        role = ["dfdaemon", "--workHome", str(home), "--registry", registry.url]
+        role = ["dfdaemon", "--workHome", str(home), "--registry", registry]
         role += ["--peerIp", "127.0.0.1", *flags]
         if supernode is not None:
             role += ["--node", f"127.0.0.1:{supernode.port}"]
         role += ["--port", "0", "--peerPort", "0", "--statusPort", "0"]
-        super().__init__(home.parent, home.name, str(twistd), "-n", "--pidfile=", *role)
+        command = (*under, str(twistd), "-n", "--pidfile=", *role)
+        super().__init__(home.parent, home.name, *command)
         ports = home / "dfdaemon-ports.json"
         wait_until(ports.exists, "dfdaemon")
         told = json.loads(ports.read_text())
         self.port, self.status = int(told["front"]), int(told["status"])
 
+    def sources(self) -> dict[str, float]:
+        """Bytes of bodies by where they came from."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.status}/metrics") as answer:
+            found = BYTES.findall(answer.read().decode())
+        return {source: float(count) for source, count in found}
+
     def share_of_peers(self) -> float:
         """How much of all that came over the network other hosts sent; from 0 to 1."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.status}/metrics") as answer:
-            found = dict(BYTES.findall(answer.read().decode()))
-        peers, cdn = float(found.get("peers", 0)), float(found.get("cdn", 0))
+        found = self.sources()
+        peers, cdn = found.get("peers", 0.0), found.get("cdn", 0.0)
         return peers / (peers + cdn) if peers else 0.0
 
 

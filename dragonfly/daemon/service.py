@@ -211,7 +211,7 @@ class DaemonService(MultiService):
             interface=config.status_ip or config.host_ip,
             what="status port",
         )
-        self._sampler = LatenessSampler(reactor, self.metrics.reactor_lateness.observe)
+        self._sampler = LatenessSampler(reactor, self._was_late)
         self._log_file = LogFile(config.log_path, verbose=config.verbose)
         # The ports first: one that is taken ends the process before threads run.
         for part in (self._log_file, self.front, self.status, self._sampler, self.peer):
@@ -270,6 +270,10 @@ class DaemonService(MultiService):
             _log.warn("not before a restart: {keys}", keys=", ".join(waiting))
 
     # -- what is told -----------------------------------------------------------------------
+
+    def _was_late(self, seconds: float) -> None:
+        self.metrics.reactor_lateness.observe(seconds)
+        self.peer.lateness.observe(seconds)
 
     def health(self) -> Mapping[str, object]:
         """What ``/healthy`` shows."""

@@ -20,12 +20,14 @@ from dragonfly.dfget.options import ServerOptions, parse_server
 from dragonfly.dfget.report import EXIT_OK, exit_code
 from dragonfly.errors import DragonflyError, HomeBusy
 from dragonfly.net.allocator import keep_buffers
+from dragonfly.net.collector import pass_over_what_is_there
+from dragonfly.net.lateness import LatenessSampler
 from dragonfly.net.logs import log_to
 from dragonfly.net.openfiles import allow_open_files
 from dragonfly.peer.equipment import Runtime
 from dragonfly.peer.service import PeerService, PeerSettings, make_peer
 
-__all__ = ["Word", "main", "run", "settings_of"]
+__all__ = ["Word", "main", "make_service", "run", "settings_of"]
 
 _log = Logger("dragonfly.dfget.server")
 
@@ -42,10 +44,16 @@ def main(argv: Sequence[str]) -> int:
     keep_buffers()
     from twisted.internet import reactor  # noqa: PLC0415 - the command decides when
 
-    def make() -> PeerService:
-        return make_peer(settings_of(options), Runtime(reactor=reactor))
+    pass_over_what_is_there()
+    return run(lambda: make_service(options, reactor), reactor, word)
 
-    return run(make, reactor, word)
+
+def make_service(options: ServerOptions, reactor: Any) -> PeerService:
+    """Compose the peer, and the sampler of its reactor, which its status tells of."""
+    service = make_peer(settings_of(options), Runtime(reactor=reactor))
+    sampler = LatenessSampler(reactor, service.lateness.observe)
+    sampler.setServiceParent(service)  # type: ignore[no-untyped-call]
+    return service
 
 
 def settings_of(options: ServerOptions) -> PeerSettings:

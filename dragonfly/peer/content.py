@@ -8,6 +8,7 @@ became of pieces, and any number of watchers (downloads) which bytes may be used
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
+from contextlib import suppress
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
@@ -19,18 +20,22 @@ from dragonfly.net.disk import DiskPool
 from dragonfly.peer.pieces import PieceIntake, Verdict
 from dragonfly.signatures import KeyRing
 from dragonfly.store.piecestore import TaskFile
-from dragonfly.task.bitfield import Bitfield
+from dragonfly.task.bitfield import Bitfield, pieces_of
 from dragonfly.task.digest import Digest
 from dragonfly.task.layout import Layout
-from dragonfly.task.manifest import Manifest, parse_run
+from dragonfly.task.manifest import Manifest, Run, parse_good, parse_run
 
-__all__ = ["ORIGIN", "RECHECK_BYTES", "Content", "Observer", "Watcher", "kind_of"]
+__all__ = ["ORIGIN", "RECHECK_BYTES", "RUNS_AT_ONCE", "Content", "Observer", "Watcher", "kind_of"]
 
 ORIGIN = "origin"
 """The source of bytes that came from the origin itself."""
 
 RECHECK_BYTES = 8 * 1024 * 1024
 """How much of an old file is hashed in one job (a few milliseconds of one thread)."""
+
+RUNS_AT_ONCE = 64
+"""Stored runs whose signatures are checked in one job, 150 us each. Content that was fetched
+meanwhile has one for every 50 ms: checking those of 20 GiB on the reactor took 190 ms."""
 
 
 def kind_of(source: Hashable) -> str:
@@ -115,6 +120,7 @@ class Content:
         self._claimed: set[int] = set()
         self._to_check: list[int] = []
         self._checking = False
+        self._reading = False
         self.wrong_from_origin = False
         self.spoilt = False
         self.vouched: dict[Digest, tuple[int, int, int]] = {}
@@ -154,8 +160,8 @@ class Content:
 
     @property
     def checking(self) -> bool:
-        """Whether pieces of an earlier run are still being hashed."""
-        return self._checking or bool(self._to_check)
+        """Whether what an earlier run left is still being checked."""
+        return self._reading or self._checking or bool(self._to_check)
 
     @property
     def remaining(self) -> int:
@@ -191,28 +197,25 @@ class Content:
 
     def ranges(self) -> list[tuple[int, int]]:
         """The byte ranges that are on disk."""
-        spans = [self._span(piece) for piece in sorted([*self.on_disk, *self.extra])]
         joined: list[tuple[int, int]] = []
-        for begin, end in spans:
-            if joined and joined[-1][1] == begin:
-                joined[-1] = (joined[-1][0], end)
+        for piece in pieces_of(self.on_disk.mask | self.extra.mask):
+            if joined and joined[-1][1] == piece:
+                joined[-1] = (joined[-1][0], piece + 1)
             else:
-                joined.append((begin, end))
-        return joined
+                joined.append((piece, piece + 1))
+        return [(self._span(first)[0], self._span(end - 1)[1]) for first, end in joined]
 
     # -- what comes in ----------------------------------------------------------------
 
     def begin(self) -> None:
-        """Take up what an earlier run left: its runs, and its pieces after hashing them."""
+        """Take up what an earlier run left: its runs, and its pieces after hashing them.
+
+        Both are checked by the disk pool, some at a time.
+        """
         self._claimed = set(self.file.recorded)
-        known: list[int] = []
-        for raw in self.file.runs():
-            try:
-                known += self._learn(raw)
-            except BadRun as error:  # noqa: PERF203 - the runs before it count
-                self._log.info("a stored run is of no use: {error}", error=str(error))
-                break
-        self._sort(known)
+        stored = self.file.runs()
+        self._seen.update(stored)
+        self._take_up(stored)
 
     def adopt(self, pieces: Iterable[int]) -> None:
         """Take up pieces that an earlier run of this boot wrote, where no digests are.
@@ -300,9 +303,40 @@ class Content:
     def _expected(self, piece: int) -> bytes | None:
         return self.manifest.digest(piece)
 
+    def _take_up(self, stored: list[bytes]) -> None:
+        """Check the next of the runs that an earlier run of this program kept."""
+        batch, rest = stored[:RUNS_AT_ONCE], stored[RUNS_AT_ONCE:]
+        self._reading = bool(batch)
+        if batch:
+            parsed = self._disk.run(self.task, parse_good, batch, self.keys)
+            parsed.addCallback(self._taken_up, batch, rest)
+            parsed.addErrback(lambda failure: self._log.failure("reading old runs", failure))
+        else:
+            self._look_if_finished()
+
+    def _taken_up(self, runs: list[Run], batch: list[bytes], rest: list[bytes]) -> None:
+        """The runs before the first bad one count; the others can be had from neighbours."""
+        if self.intake.closed:
+            self._reading = False
+            return
+        known: list[int] = []
+        good = 0
+        with suppress(BadRun):
+            for raw, run in zip(batch, runs, strict=False):
+                known += self._add(raw, run)
+                good += 1
+        if good < len(batch):
+            self._log.info("{n} stored runs are of no use", n=len(batch) - good + len(rest))
+            self._seen.difference_update(batch[good:], rest)
+            rest = []
+        self._take_up(rest)
+        self._sort(known)
+
     def _learn(self, raw: bytes) -> list[int]:
         """Check and add one run; the pieces it made known."""
-        run = parse_run(raw, self.keys)
+        return self._add(raw, parse_run(raw, self.keys))
+
+    def _add(self, raw: bytes, run: Run) -> list[int]:
         known = self.manifest.add(raw, run)
         self._seen.add(raw)
         if self.manifest.length is not None:

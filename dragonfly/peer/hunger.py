@@ -22,6 +22,13 @@ SLIP = 0.5
 """... nor one that slips by less than this share of the time it was to take."""
 
 
+PROMISE_S = 10.0
+"""What is slower than it was for longer than this, up to twice as long, is how fast it is. A
+large content comes at the rate of the network until memory is full, and at that of disks from
+then on: help from the origin that did not bring the end nearer is not asked for again. Where it
+did, the better rate is a new promise."""
+
+
 class Hunger:
     """Follows one download's bytes.
 
@@ -34,7 +41,8 @@ class Hunger:
         self._fed_at = now
         self._rated_at = now
         self._weight = 0.0
-        self._promised: float | None = None
+        self._promised = self._promised_before = math.inf
+        self._renew_at = now + PROMISE_S
 
     def fed(self, length: int, now: float) -> None:
         """``length`` useful bytes came."""
@@ -67,9 +75,16 @@ class Hunger:
         if now - self._began < WARM_UP_S or expected is None:
             return False
         finish = now + expected
-        if self._promised is None or finish < self._promised:
-            self._promised = finish
-        return finish - self._promised > max(SLACK_S, SLIP * (self._promised - self._began))
+        promised = self._promise(finish, now)
+        return finish - promised > max(SLACK_S, SLIP * (promised - self._began))
+
+    def _promise(self, finish: float, now: float) -> float:
+        """The earliest end that was to be expected lately."""
+        if now >= self._renew_at:
+            self._promised_before, self._promised = self._promised, math.inf
+            self._renew_at = now + PROMISE_S
+        self._promised = min(self._promised, finish)
+        return min(self._promised_before, self._promised)
 
     def _settle(self, now: float) -> None:
         """Let the weight of old bytes fade up to ``now``."""

@@ -24,6 +24,7 @@ from dragonfly.errors import TaskError
 from dragonfly.net.disk import DiskPool
 from dragonfly.net.fanout import OneShot
 from dragonfly.net.http import make_client
+from dragonfly.net.lateness import Lateness
 from dragonfly.net.listen import BoundService
 from dragonfly.net.tasks import TaskSet
 from dragonfly.net.throttle import Throttle
@@ -110,6 +111,7 @@ class PeerService(MultiService):
     :ivar origins: its clients for origins; they end with it.
     :ivar total: the limit of all its downloads together.
     :ivar served_bytes: sent to other peers so far.
+    :ivar lateness: of the process's reactor; whoever runs the service has it sampled.
     :ivar finished: fires with the reason when there is no more to do here: the peer was
         idle for long, or asked to stop. Whoever runs the service stops it then.
     """
@@ -118,6 +120,7 @@ class PeerService(MultiService):
         super().__init__()  # type: ignore[no-untyped-call]
         self.finished: OneShot[str] = OneShot()
         self.served_bytes = 0
+        self.lateness = Lateness()
         self._settings = settings
         self._runtime = runtime
         self._reactor = runtime.reactor
@@ -305,6 +308,7 @@ class PeerService(MultiService):
             "clients": self._clients,
             "uploading": self._uploader.active > 0,
             "downloads": len(self._downloads),
+            "reactor_lateness": self.lateness.told(),
             "tasks": [
                 {
                     "task": each.content.task.hex(),

@@ -11,6 +11,7 @@ from twisted.python import usage
 from dragonfly.config import DaemonConfig, load_daemon_config
 from dragonfly.errors import DragonflyError
 from dragonfly.net.allocator import keep_buffers
+from dragonfly.net.collector import pass_over_what_is_there
 from dragonfly.net.hangup import Hangup
 from dragonfly.net.openfiles import allow_open_files
 
@@ -100,6 +101,8 @@ def makeService(options: Options, reactor: Any = None) -> IService:
     keep_buffers()
     if reactor is None:
         from twisted.internet import reactor  # noqa: PLC0415 - installs it
+
+        pass_over_what_is_there()
     try:
         daemon = make_daemon(options.parsed, reactor)
     except DragonflyError as error:

@@ -11,6 +11,7 @@ from twisted.python import usage
 from dragonfly.config import SupernodeConfig, load_supernode_config
 from dragonfly.errors import DragonflyError
 from dragonfly.net.allocator import keep_buffers
+from dragonfly.net.collector import pass_over_what_is_there
 from dragonfly.net.hangup import Hangup
 from dragonfly.net.openfiles import allow_open_files
 
@@ -76,6 +77,8 @@ def makeService(options: Options, reactor: Any = None) -> IService:
     keep_buffers()
     if reactor is None:
         from twisted.internet import reactor  # noqa: PLC0415 - installs it
+
+        pass_over_what_is_there()
     try:
         supernode = make_supernode(options.parsed, reactor)
     except DragonflyError as error:

@@ -7,6 +7,8 @@ them: digests come only from runs, and runs only from a key on the ring.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
+from contextlib import suppress
 
 import attrs
 
@@ -16,7 +18,7 @@ from dragonfly.task.bitfield import Bitfield
 from dragonfly.task.digest import PIECE_DIGEST_BYTES
 from dragonfly.task.layout import MAX_PIECES, PIECE_MAX, PIECE_MIN, Layout
 
-__all__ = ["MAX_RUN_BYTES", "RUN_DIGESTS", "Manifest", "Run", "parse_run", "sign_run"]
+__all__ = ["MAX_RUN_BYTES", "RUN_DIGESTS", "Manifest", "Run", "parse_good", "parse_run", "sign_run"]
 
 RUN_DIGESTS = 256
 """Digests under one signature: 8 KiB, so a signature costs under 1 % of a run's bytes."""
@@ -108,6 +110,15 @@ def parse_run(raw: bytes, keys: KeyRing) -> Run:
     if problem:
         raise BadRun(problem)
     return run
+
+
+def parse_good(raws: Iterable[bytes], keys: KeyRing) -> list[Run]:
+    """Read runs up to the first that is bad; as :func:`parse_run`."""
+    runs: list[Run] = []
+    with suppress(BadRun):
+        for raw in raws:
+            runs.append(parse_run(raw, keys))  # noqa: PERF401 - what came before counts
+    return runs
 
 
 def _problem(run: Run) -> str:

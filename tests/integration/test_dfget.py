@@ -19,6 +19,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.protocol import ProcessProtocol
 
 from dragonfly.dfget.client import Conversation, connect
+from dragonfly.dfget.options import parse_server
+from dragonfly.dfget.server import make_service
 from dragonfly.errors import PeerGone
 from dragonfly.peer.sockpath import socket_path
 from tests.doubles.origin import FakeOrigin
@@ -276,3 +278,19 @@ def _stored(place: Place) -> int:
     """How many pieces the journals of the home hold."""
     journals = place.home.glob("store/tasks/*/*/journal")
     return sum(journal.stat().st_size // 8 for journal in journals)
+
+
+@ensureDeferred
+async def test_the_status_of_a_peer_tells_how_late_its_reactor_is(tmp_path: Path) -> None:
+    """Looked at as long as it serves."""
+    service = make_service(parse_server(["--home", str(tmp_path / "home")]), reactor)
+
+    def looks() -> int:
+        return int(service.status()["reactor_lateness"]["le"]["+Inf"])
+
+    service.startService()
+    try:
+        assert looks() == 0
+        await until(looks)
+    finally:
+        await service.stopService()

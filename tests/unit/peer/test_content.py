@@ -10,7 +10,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from dragonfly.errors import BadRun, DiskFull, OriginChanged, StoreError
-from dragonfly.peer.content import ORIGIN, RECHECK_BYTES, Content, kind_of
+from dragonfly.peer.content import ORIGIN, RECHECK_BYTES, RUNS_AT_ONCE, Content, kind_of
 from dragonfly.peer.writebatch import BATCH_S
 from dragonfly.signatures import SigningKey
 from dragonfly.store.piecestore import TaskFile
@@ -423,6 +423,8 @@ def test_old_pieces_are_hashed_before_they_count(lab: TaskLab) -> None:
     scene = Scene(lab, file, runs=False)
     scene.content.begin()
     assert scene.content.checking
+    lab.threads.run(hops=1)
+    assert scene.content.checking
     assert scene.watching.asked == [2]
     assert not scene.content.have
     scene.run()
@@ -488,7 +490,7 @@ def test_old_pieces_are_hashed_in_portions(tmp_path: Path) -> None:
     file.append_run(lab.run())
     scene = Scene(lab, file, runs=False)
     scene.content.begin()
-    lab.threads.run(hops=1)
+    lab.threads.run(hops=2)
     assert len(scene.content.have) == RECHECK_BYTES // lab.layout.piece_size == 2
     scene.run()
     assert scene.content.complete
@@ -502,7 +504,69 @@ def test_a_stored_run_of_another_supernode_is_left_aside(lab: TaskLab) -> None:
     file.append_run(lab.run(2, 3, key=SigningKey.generate()))
     scene = Scene(lab, file, runs=False)
     scene.content.begin()
+    scene.run()
     assert scene.watching.asked == [0, 1]
+    assert not scene.content.checking
+    scene.end()
+
+
+def test_what_lies_behind_a_bad_stored_run_is_learned_from_others(lab: TaskLab) -> None:
+    """It is not believed, and not taken for known either."""
+    file = lab.file()
+    file.append_run(lab.run(0, 1, key=SigningKey.generate()))
+    file.append_run(lab.run(1, 3))
+    scene = Scene(lab, file, runs=False)
+    scene.content.begin()
+    scene.run()
+    assert scene.watching.asked == []
+    assert scene.content.add_run(lab.run(1, 3))
+    assert scene.watching.asked == [1, 2]
+    scene.run()
+    scene.end()
+
+
+def test_a_stored_run_that_contradicts_another_is_left_aside(lab: TaskLab) -> None:
+    """Well signed as it is: the first one counts."""
+    file = lab.file()
+    file.append_run(lab.run(0, 2))
+    file.append_run(lab.run(1, 3, wrong=(1,)))
+    scene = Scene(lab, file, runs=False)
+    scene.content.begin()
+    scene.run()
+    assert scene.watching.asked == [0, 1]
+    assert scene.content.manifest.digest(1) == lab.digest(1)
+    scene.end()
+
+
+def test_stored_runs_are_checked_in_portions(tmp_path: Path) -> None:
+    """A signature takes its time, and a large content has many."""
+    lab = TaskLab(tmp_path, size=(RUNS_AT_ONCE + 2) * PIECE, piece_size=PIECE)
+    file = lab.file()
+    for piece in range(lab.count):
+        file.append_run(lab.run(piece, piece + 1))
+    scene = Scene(lab, file, runs=False)
+    scene.content.begin()
+    assert not scene.content.add_run(lab.run(3, 4))  # it is here, though not learned yet
+    lab.threads.run(hops=1)
+    assert scene.watching.asked == list(range(RUNS_AT_ONCE))
+    assert scene.content.checking
+    lab.threads.run(hops=1)
+    assert scene.watching.asked == list(range(lab.count))
+    assert not scene.content.checking
+    assert file.runs() == [lab.run(piece, piece + 1) for piece in range(lab.count)]
+    scene.end()
+
+
+def test_stored_runs_are_of_no_use_to_a_content_that_failed(lab: TaskLab) -> None:
+    """What the pool found comes too late."""
+    file = lab.file()
+    file.append_run(lab.run())
+    scene = Scene(lab, file, runs=False)
+    scene.content.begin()
+    scene.content.fail(StoreError("no"))
+    scene.run()
+    assert not scene.content.manifest.known
+    assert not scene.content.checking
     scene.end()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dragonfly.peer.hunger import QUIET_S, SLACK_S, Hunger
+from dragonfly.peer.hunger import PROMISE_S, QUIET_S, SLACK_S, Hunger
 
 MIB = 1024 * 1024
 
@@ -40,6 +40,35 @@ def test_a_swarm_that_dries_up_is() -> None:
     assert not hunger.starves(left, 5.0)
     fed(hunger, MIB // 10, 5.0, 25.0)
     assert hunger.starves(left, 25.0)
+
+
+def test_a_slower_rate_that_lasts_is_how_fast_it_is() -> None:
+    """As of disks when memory is full: hungry for a while, then used to it."""
+    hunger = Hunger(0.0)
+    fed(hunger, 30 * MIB, 0.0, 10.0)
+    left = 2_000 * MIB
+    assert not hunger.starves(left, 10.0)
+    hungry = []
+    for second in range(10, 60):
+        fed(hunger, 10 * MIB, second, second + 1)
+        left -= 10 * MIB
+        hungry.append(hunger.starves(left, second + 1.0))
+    assert hungry[6]
+    assert 0 < hungry.count(True) <= 2 * PROMISE_S
+    assert not any(hungry[25:])
+
+
+def test_a_rate_that_falls_on_is_hunger_all_the_time() -> None:
+    """The end moves away from whatever was promised."""
+    hunger = Hunger(0.0)
+    fed(hunger, 32 * MIB, 0.0, 10.0)
+    left = 2_000 * MIB
+    assert not hunger.starves(left, 10.0)
+    hungry = []
+    for step in range(1, 8):
+        fed(hunger, 32 * MIB >> step, 10.0 * step, 10.0 * (step + 1))
+        hungry.append(hunger.starves(left, 10.0 * (step + 1)))
+    assert all(hungry)
 
 
 def test_a_small_slip_is_forgiven() -> None:

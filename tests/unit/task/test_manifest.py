@@ -16,6 +16,7 @@ from dragonfly.task.manifest import (
     RUN_DIGESTS,
     Manifest,
     Run,
+    parse_good,
     parse_run,
     sign_run,
 )
@@ -114,6 +115,15 @@ def test_another_signer() -> None:
     """Only keys on the ring vouch for bytes."""
     with pytest.raises(BadRun, match="unknown key"):
         parse_run(sign_run(run(0, 1), STRANGER), RING)
+
+
+def test_good_ones_of_many() -> None:
+    """Up to the first bad one; all of them, or none, if that is how it is."""
+    good = [run(0, 2), run(2, 1)]
+    raws = [sign_run(each, KEY) for each in good]
+    assert parse_good(raws, RING) == good
+    assert parse_good([raws[0], sign_run(run(2, 1), STRANGER), raws[1]], RING) == good[:1]
+    assert parse_good([b""], RING) == []
 
 
 @pytest.mark.parametrize(
