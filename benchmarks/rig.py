@@ -127,6 +127,7 @@ class Supernode:
 
     def __init__(self, home: Path, *flags: str) -> None:
         home.mkdir(exist_ok=True)
+        self.home = home
         ports = home / "ports.json"
         ports.unlink(missing_ok=True)
         twistd = Path(sys.executable).with_name("twistd")
