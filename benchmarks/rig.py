@@ -132,6 +132,7 @@ class Supernode:
     def __init__(self, home: Path, *flags: str, under: Sequence[str] = ()) -> None:
         self.home = home
         home.mkdir(exist_ok=True)
+        self.home = home
         ports = home / "ports.json"
         ports.unlink(missing_ok=True)
         twistd = Path(sys.executable).with_name("twistd")

@@ -22,10 +22,13 @@ from dragonfly.net.disk import DiskPool
 from dragonfly.store.piecestore import TaskFile
 from dragonfly.supernode.content import Content, State
 
-__all__ = ["BLOCK_BYTES", "PATIENCE_S", "ContentStream"]
+__all__ = ["BLOCK_BYTES", "PATIENCE_S", "WRITE_BYTES", "ContentStream"]
 
 BLOCK_BYTES = 1024 * 1024
-_WRITE_BYTES = 256 * 1024
+
+WRITE_BYTES = 256 * 1024
+"""Read, written and offered to the kernel at once; Twisted would offer 128 KiB and come back.
+With more, a slow client would have to take more within :data:`PATIENCE_S`."""
 
 PATIENCE_S = 60.0
 """twisted.web has no timeout while it answers: a client that takes nothing for so long
@@ -34,7 +37,7 @@ is cut off, or it would hold its producer for ever."""
 
 def _read(file: TaskFile, begin: int, end: int) -> list[bytes]:
     """Read ``begin`` to ``end`` in writable blocks; blocks."""
-    return [file.read(at, min(_WRITE_BYTES, end - at)) for at in range(begin, end, _WRITE_BYTES)]
+    return [file.read(at, min(WRITE_BYTES, end - at)) for at in range(begin, end, WRITE_BYTES)]
 
 
 @implementer(IPushProducer)
@@ -79,6 +82,9 @@ class ContentStream:
             raise RuntimeError("a stream is started once")
         self._content.listen(self)
         self._request.notifyFinish().addErrback(lambda _: self._finish())
+        channel: Any = self._request.channel
+        wire = getattr(channel.transport, "transport", channel.transport)  # below TLS
+        wire.SEND_LIMIT = WRITE_BYTES
         self._request.registerProducer(self, True)
         self._pump()
         return done

@@ -12,7 +12,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
 
 from dragonfly.errors import OriginError
-from dragonfly.net.pool import HEAD_BYTES, quiet_pool
+from dragonfly.net.pool import BODY_READ_BYTES, HEAD_BYTES, quiet_pool
 from dragonfly.net.reasons import innermost
 
 LINE = b"X-Line: " + b"x" * 1000 + b"\r\n"
@@ -22,7 +22,8 @@ HINT = b"HTTP/1.1 103 Early Hints\r\n\r\n"
 class Asked:
     """A connection on which something was asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, persistent: bool = True) -> None:
+        self.persistent = persistent
         pool = quiet_pool(MemoryReactorClock(), persistent=True)
         self.client = pool._factory(lambda _: None, "").buildProtocol(None)
         self.wire = StringTransportWithDisconnection()
@@ -32,7 +33,8 @@ class Asked:
 
     def ask(self) -> None:
         """Ask for something."""
-        request = Request(b"GET", b"/", Headers({b"host": [b"h"]}), None, persistent=True)
+        headers = Headers({b"host": [b"h"]})
+        request = Request(b"GET", b"/", headers, None, persistent=self.persistent)
         self.answer: Deferred[IResponse] = self.client.request(request)
         self.failures: list[Any] = []
         self.answer.addErrback(self.failures.append)
@@ -73,3 +75,31 @@ def test_a_long_body_is_no_head() -> None:
             break
         asked.ask()
     assert asked.wire.connected
+
+
+@pytest.mark.parametrize(
+    ("framing", "persistent", "more"),
+    [
+        (b"Content-Length: %d" % BODY_READ_BYTES, False, True),
+        (b"Content-Length: %d" % (BODY_READ_BYTES - 1), False, False),
+        (b"Content-Length: %d" % BODY_READ_BYTES, True, False),
+        (b"Transfer-Encoding: chunked", False, False),
+        (b"X-Nothing: to be seen", False, False),
+    ],
+)
+def test_more_is_read_at_once_of_long_bodies(framing: bytes, persistent: bool, more: bool) -> None:
+    """From the end of the head on, where nothing small can follow that costs an event each."""
+    asked = Asked(persistent=persistent)
+    asked.client.dataReceived(b"HTTP/1.1 200 OK\r\n" + framing)
+    assert not hasattr(asked.wire, "bufferSize")
+    asked.client.dataReceived(b"\r\n\r\n")
+    assert getattr(asked.wire, "bufferSize", None) == (BODY_READ_BYTES if more else None)
+
+
+def test_more_is_read_below_tls() -> None:
+    """TLS asks the transport below it for no number of bytes of its own."""
+    asked = Asked(persistent=False)
+    socket = StringTransportWithDisconnection()
+    asked.wire.transport = socket  # type: ignore[attr-defined]
+    asked.client.dataReceived(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (1 << 20))
+    assert socket.bufferSize == BODY_READ_BYTES  # type: ignore[attr-defined]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dragonfly.errors import OriginChanged, OriginUnreachable, StoreError
-from dragonfly.supernode.api.stream import BLOCK_BYTES, PATIENCE_S
+from dragonfly.supernode.api.stream import BLOCK_BYTES, PATIENCE_S, WRITE_BYTES
 from dragonfly.supernode.content import State
 from tests.doubles.api import TASK, ApiLab
 from tests.doubles.cdn import PIECE, content_of
@@ -125,6 +125,14 @@ def test_a_slow_client_is_not_run_over(tmp_path: Path) -> None:
     assert call.answer().body == LONG
     assert call.server.pauses > 3
     assert not held(lab).watched
+
+
+def test_a_block_is_offered_to_the_kernel_at_once(tmp_path: Path) -> None:
+    """By Twisted's own limit each block would take two turns of the reactor."""
+    lab = ApiLab(tmp_path, body=LONG)
+    lab.cdn.fetch()
+    call = ask(lab)
+    assert call.server.SEND_LIMIT == WRITE_BYTES  # type: ignore[attr-defined]
 
 
 def test_a_client_that_takes_nothing(tmp_path: Path) -> None:
