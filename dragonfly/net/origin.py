@@ -126,9 +126,9 @@ class OriginClient:
             timeout_s=connect_s,
         )
         self._pool = quiet_pool(reactor, persistent=True)
-        self._pool.maxPersistentPerHost = 4
+        self._pool.maxPersistentPerHost = MAX_WAITING
         self._pool.cachedConnectionTimeout = 30
-        # A connection is used again only for probes that tell nothing of who
+        # A connection is used again only for requests that tell nothing of who
         # asks: some servers tie a login to the connection, and bytes sent
         # beyond the end of one body would pass for the next answer.
         once = quiet_pool(reactor, persistent=False)
@@ -166,6 +166,7 @@ class OriginClient:
         *,
         start: int = 0,
         validator: Validating | None = None,
+        pooled: bool = False,
     ) -> OriginBody:
         """Ask for the content from byte *start* on and return its body, not yet flowing.
 
@@ -176,6 +177,9 @@ class OriginClient:
         ``reply.start`` says where the body really begins: 0 if the origin does
         not do ranges.
 
+        :param pooled: a connection that was used before will do, if no header tells who
+            asks: for short content that is compared with its digest, since a server that
+            sends more bytes than it announced would have them taken for the next answer.
         :raises OriginChanged: the origin has another version now.
 
         Cancelling closes the connection.
@@ -183,7 +187,7 @@ class OriginClient:
         ranged = start > 0 and (validator is None or strong(validator.etag) is not None)
         headers = tuple(headers)
         extra = _range_headers(start, validator) if ranged else ()
-        response, walk = await self._walk(b"GET", url, headers, extra)
+        response, walk = await self._walk(b"GET", url, headers, extra, pooled=pooled)
         try:
             reply = _accept(response, walk, ranged=ranged)
             if validator is not None:
@@ -247,19 +251,27 @@ class OriginClient:
     # -- one request --------------------------------------------------------------
 
     async def _walk(
-        self, method: bytes, url: str, headers: _Pairs, extra: _Pairs, *, follow: bool = True
+        self,
+        method: bytes,
+        url: str,
+        headers: _Pairs,
+        extra: _Pairs,
+        *,
+        follow: bool = True,
+        pooled: bool = False,
     ) -> tuple[IResponse, Walk]:
         walk = Walk(url, headers)
         while True:
-            response = await self._send(method, walk, extra)
+            pooled = pooled or method == b"HEAD"
+            response = await self._send(method, walk, extra, pooled=pooled)
             if response.code not in REDIRECTS or not follow:
                 return response, walk
             location = response.headers.getRawHeaders(b"location", [b""])[-1]
             discard(response, self._reactor)
             walk.follow(response.code, location.decode("utf-8", "replace"))
 
-    async def _send(self, method: bytes, walk: Walk, extra: _Pairs) -> IResponse:
-        agent = self._shared if method == b"HEAD" and walk.anonymous else self._single
+    async def _send(self, method: bytes, walk: Walk, extra: _Pairs, *, pooled: bool) -> IResponse:
+        agent = self._shared if pooled and walk.anonymous else self._single
         url = walk.target.url.encode("ascii")
         headers = _to_headers((*walk.headers, *extra))
         turn = self._turns.setdefault(walk.target.origin, DeferredSemaphore(MAX_WAITING))

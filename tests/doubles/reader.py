@@ -50,6 +50,7 @@ class Asked:
     start: int
     validator: Validator | None
     headers: tuple[tuple[str, str], ...]
+    pooled: bool = False
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -87,9 +88,10 @@ class ScriptedReader:
         *,
         start: int = 0,
         validator: Validator | None = None,
+        pooled: bool = False,
     ) -> OriginBody:
         """Answer as :class:`dragonfly.net.origin.OriginClient` would."""
-        self.asked.append(Asked(start, validator, tuple(headers)))
+        self.asked.append(Asked(start, validator, tuple(headers), pooled))
         self.before()
         if self.errors:
             raise self.errors.pop(0)
