@@ -35,6 +35,10 @@ from dragonfly.net.urls import Target, parse_target
 
 __all__ = ["ControlAnswer", "ControlClient", "make_client"]
 
+IDLE_MAX = 16
+"""Idle connections to one supernode that are kept: a TLS handshake costs more than a small
+content, and an engine pulls many of these at once."""
+
 ANSWER_LIMIT = 1 << 20
 """Bytes of an answer; the largest honest ones are a few KiB."""
 
@@ -162,6 +166,7 @@ def make_client(reactor: Any, trust: IPolicyForHTTPS, *, connect_s: float = 5.0)
     :param connect_s: seconds for each address that is tried.
     """
     pool = quiet_pool(reactor, persistent=True)
+    pool.maxPersistentPerHost = IDLE_MAX
     pool.cachedConnectionTimeout = 30
     # A call that died with its connection may have been carried out: the caller
     # decides about repeating it.

@@ -61,7 +61,7 @@ class Reader(Protocol):
         *,
         start: int = 0,
         validator: Validator | None = None,
-        pooled: bool = False,
+        checked: bool = False,
     ) -> OriginBody:
         """Ask for the content from ``start`` on."""
 

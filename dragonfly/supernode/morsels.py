@@ -101,7 +101,7 @@ class Morsels:
             access.url,
             access.headers,
             validator=expected_of(content),
-            pooled=content.digest is not None,
+            checked=content.digest is not None,
         )
         if body.remaining not in (None, content.length):
             body.close()

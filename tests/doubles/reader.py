@@ -50,7 +50,7 @@ class Asked:
     start: int
     validator: Validator | None
     headers: tuple[tuple[str, str], ...]
-    pooled: bool = False
+    checked: bool = False
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -88,10 +88,10 @@ class ScriptedReader:
         *,
         start: int = 0,
         validator: Validator | None = None,
-        pooled: bool = False,
+        checked: bool = False,
     ) -> OriginBody:
         """Answer as :class:`dragonfly.net.origin.OriginClient` would."""
-        self.asked.append(Asked(start, validator, tuple(headers), pooled))
+        self.asked.append(Asked(start, validator, tuple(headers), checked))
         self.before()
         if self.errors:
             raise self.errors.pop(0)

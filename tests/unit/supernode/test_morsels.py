@@ -191,7 +191,7 @@ def test_only_what_a_digest_proves_may_use_an_old_connection(tmp_path: Path, nam
     digest = Digest("sha256", hashlib.sha256(BODY).digest()) if named else None
     content = lab.fetch(lab.wanted(digest=digest))
     assert content.state is State.READY
-    assert [asked.pooled for asked in lab.reader.asked] == [named]
+    assert [asked.checked for asked in lab.reader.asked] == [named]
 
 
 def test_the_cap_on_reading_holds_for_small_contents(tmp_path: Path) -> None:
