@@ -6,6 +6,7 @@ import hashlib
 import http.client
 import json
 import re
+import shutil
 import subprocess
 import sys
 import urllib.request
@@ -99,10 +100,35 @@ class Registry(Server):
         link.close()
 
 
+class BlobServer(Server):
+    """nginx that has blobs where a registry has them: what an origin costs at the least."""
+
+    def __init__(self, work: Path) -> None:
+        self.port = free_port()
+        self.blobs = work / "www" / "v2" / REPOSITORY / "blobs"
+        self.blobs.mkdir(parents=True)
+        config = work / "blobs.conf"
+        config.write_text(
+            f"daemon off; user root; worker_processes 1; pid {work}/blobs.pid;\n"
+            f"error_log {work}/blobs.err; events {{ worker_connections 1024; }}\n"
+            f"http {{ access_log off; sendfile on; client_body_temp_path {work}/blobs-body;\n"
+            f" server {{ listen 127.0.0.1:{self.port}; keepalive_requests 100000;\n"
+            f"  root {work}/www; location /v2/ {{ }} location = /v2/ {{ return 200; }} }} }}\n"
+        )
+        super().__init__(work, "blobs", "nginx", "-p", str(work), "-c", str(config))
+        wait_until(lambda: connects(self.port), "the blob server")
+
+    def push_file(self, path: Path) -> str:
+        """Put a file where its digest says; give that."""
+        digest = f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+        shutil.copyfile(path, self.blobs / digest)
+        return digest
+
+
 class CachingNginx(Server):
     """nginx in front of a registry, as plain as can be: it caches blobs, and nothing else."""
 
-    def __init__(self, work: Path, registry: Registry) -> None:
+    def __init__(self, work: Path, registry: Registry | BlobServer) -> None:
         self.port = free_port()
         names = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         temporary = "".join(f"{name}_temp_path {work}/nginx-{name}; " for name in names)

@@ -64,6 +64,10 @@ class SimLibrary:
         """Nothing is kept of earlier runs."""
         return None
 
+    async def whole(self, content: Content, limit: int) -> bytes | None:
+        """Never inside an answer: it is the swarm that is looked at."""
+        return None
+
     async def recall(self, task: bytes) -> Content | None:
         """The content of a task."""
         return self._kept.get(task)

@@ -8,6 +8,7 @@ import attrs
 
 __all__ = [
     "BASE64",
+    "INLINE_BYTES",
     "RUNS_INLINE_BYTES",
     "AnnounceAnswer",
     "AnnounceRequest",
@@ -27,6 +28,10 @@ __all__ = [
 
 RUNS_INLINE_BYTES = 4096
 """At most that much of a manifest comes in a register answer: thousands may ask at once."""
+
+INLINE_BYTES = 64 * 1024
+"""Contents up to this length come inside a register answer: configurations of images and
+small layers, and less than a connection to the seed costs in time."""
 
 State = Literal["fetching", "ready", "failed"]
 
@@ -61,7 +66,10 @@ class Holding:
 
 @attrs.frozen(kw_only=True)
 class RegisterRequest:
-    """One peer wants one URL."""
+    """One peer wants one URL.
+
+    ``inline`` is how many bytes of content it takes inside the answer.
+    """
 
     url: str = attrs.field(repr=False)
     key: bytes
@@ -73,6 +81,7 @@ class RegisterRequest:
     callsystem: str = ""
     pattern: Literal["p2p", "cdn"] = "p2p"
     have: Holding | None = None
+    inline: int = 0
 
 
 @attrs.frozen(kw_only=True)
@@ -100,6 +109,8 @@ class RegisterAnswer:
 
     ``now`` is the supernode's clock, by which grants expire; ``keys`` are the public keys
     that sign runs and grants; ``down_limit`` is how many pieces to ask for at once.
+
+    Without a grant the content is in the answer, all of it; there is nothing to take part in.
     """
 
     task: bytes
@@ -118,6 +129,7 @@ class RegisterAnswer:
     neighbours: list[Neighbour] = attrs.field(factory=list)
     content_type: str | None = None
     down_limit: int = 12
+    content: bytes = attrs.field(default=b"", repr=False, metadata=_LONG)
 
 
 @attrs.frozen(kw_only=True)

@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None, *, config_file: str = CONFIG_FILE) -
         from dragonfly.dfget.server import main as serve  # noqa: PLC0415 - imports Twisted
 
         return serve(argv[1:])
-    if list(argv) == ["version"]:
+    if list(argv) in (["version"], ["--version"]):
         print(f"dfget {__version__}")
         return report.EXIT_OK
     return _Command(parse(argv, config_file=config_file)).run()

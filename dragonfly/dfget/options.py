@@ -28,7 +28,7 @@ EXPIRE_TIME = "3m"
 _URL = re.compile(r"https?://[^\s/?#]+\S*", re.IGNORECASE)
 _HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00-\x1f\x7f]*)")
 # What certainly is a node; anything else is read by dragonfly.config, which costs 30 ms.
-_PLAIN_NODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*(:[1-9]\d{0,3})?")
+_PLAIN_NODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*(:([1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}))?")
 
 
 class ServerOptions(argparse.Namespace):

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
+from weakref import WeakValueDictionary
 
 import attrs
 from hyperlink import EncodedURL
 from treq.client import HTTPClient
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet import defer
+from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.python.failure import Failure
 from twisted.web.client import Agent, HTTPConnectionPool
@@ -34,6 +36,13 @@ from dragonfly.net.sink import BodySink
 from dragonfly.net.urls import Target, parse_target
 
 __all__ = ["ControlAnswer", "ControlClient", "make_client"]
+
+IDLE_MAX = 16
+"""Idle connections to one supernode that are kept: a TLS handshake costs more than a small
+content, and an engine pulls many of these at once."""
+
+PATIENCE_S = 0.1
+"""So long a call waits for one of these when all are in use, before it opens one more."""
 
 ANSWER_LIMIT = 1 << 20
 """Bytes of an answer; the largest honest ones are a few KiB."""
@@ -84,6 +93,8 @@ class ControlClient:
         self._client = HTTPClient(agent)
         self._reactor = reactor
         self._pool = pool
+        self._turns: WeakValueDictionary[tuple[str, str, int], DeferredSemaphore]
+        self._turns = WeakValueDictionary()
 
     async def post_json(
         self,
@@ -125,9 +136,24 @@ class ControlClient:
 
     async def _call(self, call: _Call, timeout_s: float, limit: int) -> ControlAnswer:
         target = parse_target(call.url)
-        asking = Deferred.fromCoroutine(self._ask(call, target, limit))
+        asking = Deferred.fromCoroutine(self._ask_in_turn(call, target, limit))
         answer = deadline(asking, timeout_s, self._reactor)
         return await answer.addErrback(_explain, target)
+
+    async def _ask_in_turn(self, call: _Call, target: Target, limit: int) -> ControlAnswer:
+        """Ask when a connection is free, or after a moment anyway.
+
+        So a burst of calls makes few connections, and no call waits for slow ones.
+        """
+        turns = self._turns.setdefault(target.origin, DeferredSemaphore(IDLE_MAX))
+        try:
+            await deadline(turns.acquire(), PATIENCE_S, self._reactor)
+        except defer.TimeoutError:
+            return await self._ask(call, target, limit)
+        try:
+            return await self._ask(call, target, limit)
+        finally:
+            turns.release()
 
     async def _ask(self, call: _Call, target: Target, limit: int) -> ControlAnswer:
         response: IResponse = await self._client.request(
@@ -162,6 +188,7 @@ def make_client(reactor: Any, trust: IPolicyForHTTPS, *, connect_s: float = 5.0)
     :param connect_s: seconds for each address that is tried.
     """
     pool = quiet_pool(reactor, persistent=True)
+    pool.maxPersistentPerHost = IDLE_MAX
     pool.cachedConnectionTimeout = 30
     # A call that died with its connection may have been carried out: the caller
     # decides about repeating it.

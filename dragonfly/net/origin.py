@@ -11,10 +11,10 @@ from typing import Any, NoReturn
 from weakref import WeakValueDictionary
 
 import attrs
-from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
+from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore, gatherResults
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
-from twisted.web.client import Agent
+from twisted.web.client import Agent, HTTPConnectionPool
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
 
@@ -125,14 +125,16 @@ class OriginClient:
             trust=(trust or Trust()).policy(),
             timeout_s=connect_s,
         )
-        self._pool = quiet_pool(reactor, persistent=True)
-        self._pool.maxPersistentPerHost = 4
-        self._pool.cachedConnectionTimeout = 30
-        # A connection is used again only for probes that tell nothing of who
+        # A connection is used again only for requests that tell nothing of who
         # asks: some servers tie a login to the connection, and bytes sent
-        # beyond the end of one body would pass for the next answer.
+        # beyond the end of one body would pass for the next answer.  So bodies
+        # that are checked have connections of their own: what passes for a
+        # body there must not pass for the answer to a probe.
+        self._pools = [_lasting_pool(reactor) for _ in range(2)]
+        probes, checked = self._pools
         once = quiet_pool(reactor, persistent=False)
-        self._shared = Agent.usingEndpointFactory(reactor, endpoints, self._pool)
+        self._probing = Agent.usingEndpointFactory(reactor, endpoints, probes)
+        self._checked = Agent.usingEndpointFactory(reactor, endpoints, checked)
         self._single = Agent.usingEndpointFactory(reactor, endpoints, once)
         self._turns: WeakValueDictionary[tuple[str, str, int], DeferredSemaphore]
         self._turns = WeakValueDictionary()
@@ -166,6 +168,7 @@ class OriginClient:
         *,
         start: int = 0,
         validator: Validating | None = None,
+        checked: bool = False,
     ) -> OriginBody:
         """Ask for the content from byte *start* on and return its body, not yet flowing.
 
@@ -176,6 +179,9 @@ class OriginClient:
         ``reply.start`` says where the body really begins: 0 if the origin does
         not do ranges.
 
+        :param checked: the content is short and will be compared with its digest, so that a
+            connection which was used before will do, if no header tells who asks: a server
+            that sends more bytes than it announced would have them taken for the next body.
         :raises OriginChanged: the origin has another version now.
 
         Cancelling closes the connection.
@@ -183,7 +189,8 @@ class OriginClient:
         ranged = start > 0 and (validator is None or strong(validator.etag) is not None)
         headers = tuple(headers)
         extra = _range_headers(start, validator) if ranged else ()
-        response, walk = await self._walk(b"GET", url, headers, extra)
+        agent = self._checked if checked else self._single
+        response, walk = await self._walk(b"GET", url, headers, extra, agent=agent)
         try:
             reply = _accept(response, walk, ranged=ranged)
             if validator is not None:
@@ -206,15 +213,18 @@ class OriginClient:
 
     def close(self) -> Deferred[None]:
         """Close the idle connections; fires when they are gone."""
-        closing: Deferred[None] = self._pool.closeCachedConnections()
-        return closing
+        closing = [pool.closeCachedConnections() for pool in self._pools]
+        done: Deferred[None] = gatherResults(closing).addCallback(lambda _: None)
+        return done
 
     async def _probe_by_head(
         self, url: str, headers: _Pairs, *, follow: bool, brief: bool
     ) -> OriginReply | None:
         """The answer to a HEAD; ``None``: it says nothing about a GET."""
         try:
-            response, walk = await self._walk(b"HEAD", url, headers, (), follow=follow)
+            response, walk = await self._walk(
+                b"HEAD", url, headers, (), follow=follow, agent=self._probing
+            )
             reply = _accept(response, walk)
         except OriginUntrusted:
             raise
@@ -247,19 +257,26 @@ class OriginClient:
     # -- one request --------------------------------------------------------------
 
     async def _walk(
-        self, method: bytes, url: str, headers: _Pairs, extra: _Pairs, *, follow: bool = True
+        self,
+        method: bytes,
+        url: str,
+        headers: _Pairs,
+        extra: _Pairs,
+        *,
+        follow: bool = True,
+        agent: Agent | None = None,
     ) -> tuple[IResponse, Walk]:
         walk = Walk(url, headers)
         while True:
-            response = await self._send(method, walk, extra)
+            response = await self._send(method, walk, extra, agent or self._single)
             if response.code not in REDIRECTS or not follow:
                 return response, walk
             location = response.headers.getRawHeaders(b"location", [b""])[-1]
             discard(response, self._reactor)
             walk.follow(response.code, location.decode("utf-8", "replace"))
 
-    async def _send(self, method: bytes, walk: Walk, extra: _Pairs) -> IResponse:
-        agent = self._shared if method == b"HEAD" and walk.anonymous else self._single
+    async def _send(self, method: bytes, walk: Walk, extra: _Pairs, agent: Agent) -> IResponse:
+        agent = agent if walk.anonymous else self._single
         url = walk.target.url.encode("ascii")
         headers = _to_headers((*walk.headers, *extra))
         turn = self._turns.setdefault(walk.target.origin, DeferredSemaphore(MAX_WAITING))
@@ -267,6 +284,13 @@ class OriginClient:
             limit_s = min(HEAD_S, self._answer_s) if method == b"HEAD" else self._answer_s
             sent = deadline(agent.request(method, url, headers), limit_s, self._reactor)
             return await sent.addErrback(_unreachable, walk)
+
+
+def _lasting_pool(reactor: Any) -> HTTPConnectionPool:
+    pool = quiet_pool(reactor, persistent=True)
+    pool.maxPersistentPerHost = MAX_WAITING
+    pool.cachedConnectionTimeout = 30
+    return pool
 
 
 def _to_headers(pairs: _Pairs) -> Headers:

@@ -18,7 +18,7 @@ REDIRECTS = frozenset({300, 301, 302, 303, 307, 308})
 MAX_REDIRECTS = 10
 
 # What may follow a redirect to another origin: it says nothing of who asks.
-_HARMLESS = frozenset({"accept", "accept-language", "user-agent"})
+_HARMLESS = frozenset({"accept", "accept-language", "user-agent", "via"})
 # What is ours to set (Host follows from the URL, ranges and encodings from what
 # the transfer needs), or concerns one connection only.
 _OURS = frozenset(

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 import attrs
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from dragonfly.limits import SharedRate
@@ -24,6 +25,9 @@ AHEAD_BYTES = 64 * 1024
 
 AHEAD_S = 0.05
 """So long that may take to be earned. Of eight connections all may have paid and not read."""
+
+UNLIMITED_BYTES = 256 * 1024
+"""What one read may bring when a limit was lifted; before there is one, nothing is said."""
 
 LEAST_AHEAD_BYTES = 4 * 1024
 """Less is not worth a wake-up."""
@@ -94,6 +98,18 @@ class Throttle:
         self._queued[key] = self._queued.get(key, 0) + count
         self._arm()
         return claim
+
+    async def pay(self, key: Hashable, count: int) -> None:
+        """Wait until ``count`` bytes may pass. Cancelling takes the claim back."""
+        passed: Deferred[None] = Deferred()
+        claim = self.claim(key, count, partial(passed.callback, None))
+        if claim is None:
+            return
+        try:
+            await passed
+        except CancelledError:
+            claim.cancel()
+            raise
 
     def drop(self, claim: Claim) -> None:
         """Forget a claim that was not granted yet."""
@@ -219,6 +235,7 @@ class Pacer:
         self._resume = resume
         self._read_at_most = read_at_most
         self._ahead = self._asked = 0
+        self._most: int | None = None
         self._paid = 0
         """The first so many flows are paid, while the next one's claim waits."""
         self._claim: Claim | None = None
@@ -266,10 +283,12 @@ class Pacer:
             self._resume()
 
     def _ask(self) -> None:
-        asked = self.ahead
-        if asked != self._asked:
-            self._asked = asked
-            self._read_at_most(asked)
+        asked = self._asked = self.ahead
+        limited = any(flow.throttle.rate is not None for flow in self._flows)
+        most = asked if limited else None
+        if most != self._most:
+            self._most = most
+            self._read_at_most(most or UNLIMITED_BYTES)
         self._pay(0)
 
     def _pay(self, paid: int) -> None:

@@ -25,10 +25,22 @@ from dragonfly.task.digest import Digest
 from dragonfly.task.layout import Layout
 from dragonfly.task.manifest import Manifest, Run, parse_good, parse_run
 
-__all__ = ["ORIGIN", "RECHECK_BYTES", "RUNS_AT_ONCE", "Content", "Observer", "Watcher", "kind_of"]
+__all__ = [
+    "INSIDE",
+    "ORIGIN",
+    "RECHECK_BYTES",
+    "RUNS_AT_ONCE",
+    "Content",
+    "Observer",
+    "Watcher",
+    "kind_of",
+]
 
 ORIGIN = "origin"
 """The source of bytes that came from the origin itself."""
+
+INSIDE = "inside"
+"""The source of bytes that came inside a register answer: the CDN."""
 
 RECHECK_BYTES = 8 * 1024 * 1024
 """How much of an old file is hashed in one job (a few milliseconds of one thread)."""
@@ -42,7 +54,7 @@ def kind_of(source: Hashable) -> str:
     """``cdn``, ``peers`` or ``origin``: how the bytes of ``source`` are counted."""
     if source == ORIGIN:
         return ORIGIN
-    return "cdn" if getattr(source, "seed", False) else "peers"
+    return "cdn" if source == INSIDE or getattr(source, "seed", False) else "peers"
 
 
 class Observer(Protocol):
@@ -86,6 +98,7 @@ class Content:
     :ivar in_order: somebody reads from the front while it comes.
     :ivar extra: pieces that only the origin vouches for: for the user, never for others.
     :ivar spoilt: all is here, and it is not what its name says: nobody is to have it.
+    :ivar memory: all of it, verified, while :class:`~dragonfly.peer.memory.Memory` lets it.
     :ivar vouched: digests of the whole that were compared, and the file's stamp then.
     """
 
@@ -124,6 +137,8 @@ class Content:
         self.wrong_from_origin = False
         self.spoilt = False
         self.vouched: dict[Digest, tuple[int, int, int]] = {}
+        self.memory: bytes | None = None
+        self._brought = False
 
     # -- facts --------------------------------------------------------------------
 
@@ -216,6 +231,16 @@ class Content:
         stored = self.file.runs()
         self._seen.update(stored)
         self._take_up(stored)
+
+    def bring(self) -> None:
+        """All of it came inside an answer, was verified, and is in the file already."""
+        self._brought = True
+        self._verified(list(range(self.layout.piece_count or 0)), INSIDE)
+
+    def introduction(self) -> str:
+        """The kind of source that whoever is told of it first counts what is here by."""
+        brought, self._brought = self._brought, False
+        return "cdn" if brought else "cache"
 
     def adopt(self, pieces: Iterable[int]) -> None:
         """Take up pieces that an earlier run of this boot wrote, where no digests are.

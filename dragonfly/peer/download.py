@@ -190,6 +190,11 @@ class Download:
         """Up to where bytes from ``begin`` on may be given out."""
         return self.content.ready_to(begin) if self.content is not None else begin
 
+    @property
+    def memory(self) -> bytes | None:
+        """All of it, if it is in memory."""
+        return self.content.memory if self.content is not None else None
+
     def reader_at(self, reader: OrderedReader, position: int | None) -> None:
         """A reader moved on, or ended."""
         if position is None and reader in self._readers:
@@ -346,7 +351,7 @@ class Download:
         self.content_layout()
         ranges = content.ranges()
         if ranges:
-            self.content_ranges(ranges, "cache")
+            self.content_ranges(ranges, content.introduction())
 
     def _settle(self, error: Exception | None) -> None:
         finish, self._finish = self._finish, None

@@ -17,6 +17,7 @@ from dragonfly.net.tasks import TaskSet
 from dragonfly.net.throttle import Throttle
 from dragonfly.net.trust import Trust
 from dragonfly.peer.links import Dialler
+from dragonfly.peer.memory import Memory
 from dragonfly.peer.supernodes import Supernodes
 from dragonfly.peer.uploader import Uploader
 from dragonfly.signatures import SigningKey
@@ -65,6 +66,7 @@ class Equipment:
 
     :ivar announced: how this peer describes itself, with its real port.
     :ivar total: the rate limit of all downloads together.
+    :ivar memory: small contents that are at hand.
     """
 
     reactor: Any
@@ -79,3 +81,4 @@ class Equipment:
     dial: Dialler
     announced: Callable[[], Announced]
     total: Throttle
+    memory: Memory = attrs.field(factory=Memory)

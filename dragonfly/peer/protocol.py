@@ -32,6 +32,7 @@ from dragonfly.wire.session import PeerSession
 __all__ = [
     "CLOSE_LIMIT_S",
     "PAUSE_LIMIT_S",
+    "READ_BYTES",
     "UNREAD_LIMIT_BYTES",
     "PeerListener",
     "PeerProtocol",
@@ -47,6 +48,9 @@ PAUSE_LIMIT_S = 60.0
 DEAF_S = 2.0
 """After a pause the neighbour gets so long before its silence counts: we did not listen."""
 
+
+READ_BYTES = 256 * 1024
+"""Read at once: a slice. Twisted's 64 KiB make it four events, each of which costs as much."""
 
 UNREAD_LIMIT_BYTES = 4 * 1024 * 1024
 """So much may be written to a neighbour that does not read. Slices stop at the first byte of
@@ -229,6 +233,7 @@ class PeerProtocol(Protocol):
             setter = getattr(transport, option, None)
             if setter is not None:
                 setter(True)
+        self.read_at_most(READ_BYTES)
         self.session = self._session_factory(self._clock.seconds())
         transport.registerProducer(self, True)  # type: ignore[union-attr]
         self.flush()

@@ -27,6 +27,10 @@ class Ready(Protocol):
     def ready_to(self, begin: int) -> int:
         """Up to where bytes from ``begin`` on may be given out; ``begin`` if none."""
 
+    @property
+    def memory(self) -> bytes | None:
+        """All bytes, if they are in memory and may be given out."""
+
     def reader_at(self, reader: OrderedReader, position: int | None) -> None:
         """``reader`` has come to ``position``; ``None``: it has ended."""
 
@@ -105,6 +109,10 @@ class OrderedReader:
             ready = min(ready, self._end)
         length = min(READ_BYTES, ready - self._position)
         if length <= 0:
+            return
+        memory = self._source.memory
+        if memory is not None:
+            self._got([memory[self._position : self._position + length]])
             return
         self._reading = True
         file = self._source.file

@@ -18,12 +18,12 @@ from dragonfly.control.messages import (
     RegisterRequest,
 )
 from dragonfly.errors import BadRun, ErrorCode, NoSources, OriginChanged, OriginRefused
-from dragonfly.peer.content import Content
+from dragonfly.peer.content import INSIDE, Content
 from dragonfly.peer.fallback import Fallback
 from dragonfly.peer.hunger import Hunger
 from dragonfly.peer.links import Links
 from dragonfly.peer.membership import Membership
-from dragonfly.peer.supernodes import Supernode
+from dragonfly.peer.supernodes import Supernode, pieces_of
 
 __all__ = ["Reports", "Tally"]
 
@@ -121,7 +121,8 @@ class Reports:
 
     async def register_again(self) -> float:
         """The supernode has forgotten us: say what is here, and go on."""
-        answer = await self._supernode.register(attrs.evolve(self.request, have=self.holding()))
+        request = attrs.evolve(self.request, have=self.holding(), inline=0)
+        answer = await self._supernode.register(request)
         if isinstance(answer, RegisterAnswer) and self.same(answer):
             self.registered(answer, self.request)
             return answer.announce_after
@@ -139,16 +140,22 @@ class Reports:
         """One more registration for this version was answered."""
         self.request = request
         self._membership.renewed(answer, self._clock.seconds())
-        self.take_runs(answer)
+        self.take(answer)
         self._links.connect(answer.neighbours)
 
-    def take_runs(self, answer: RegisterAnswer) -> None:
-        """Believe the runs that came inside an answer; they are signed like all others."""
+    def take(self, answer: RegisterAnswer) -> None:
+        """Believe the runs that came inside an answer; they are signed like all others.
+
+        If it is not here yet, take the content too that came instead of a place in the swarm.
+        """
         for raw in answer.runs:
             try:
                 self._content.add_run(raw)
             except BadRun as error:  # noqa: PERF203 - the others may be good
                 self._log.warn("a run from the supernode is of no use: {error}", error=str(error))
+        if not self._content.finished:
+            for piece, data in enumerate(pieces_of(answer)):
+                self._content.intake.add(INSIDE, piece, 0, data)
 
     def _failed(self, answer: AnnounceAnswer) -> None:
         """The CDN will not have it: if the origin said no, it is no; else try ourselves."""

@@ -26,7 +26,7 @@ from dragonfly.store.piecestore import PieceStore, TaskFile
 from dragonfly.task.bitfield import Bitfield
 from dragonfly.task.layout import Layout
 
-__all__ = ["KEEP_UNFINISHED_S", "Shelf", "Shelved", "boot_id"]
+__all__ = ["KEEP_UNFINISHED_S", "Shelf", "Shelved", "Whole", "boot_id"]
 
 _log = Logger()
 
@@ -52,6 +52,11 @@ class Shelved:
     in_use: bool = False
 
     @property
+    def name(self) -> str:
+        """The name whose version it is; empty if that was not noted."""
+        return str(self.meta.get("name", ""))
+
+    @property
     def whole(self) -> bool:
         """Whether nothing is missing."""
         count = Layout(self.piece_size, self.length).piece_count
@@ -71,6 +76,14 @@ class Shelved:
         )
 
 
+@attrs.frozen
+class Whole:
+    """All of a small content, and the runs that name its pieces."""
+
+    data: bytes = attrs.field(repr=False)
+    runs: tuple[bytes, ...] = attrs.field(repr=False)
+
+
 class Shelf:
     """The store of one home.
 
@@ -86,6 +99,7 @@ class Shelf:
         self._disk = disk
         self._wall = wall
         self._shelved: dict[bytes, Shelved] = {}
+        self._named: dict[str, set[bytes]] = {}
         self._indexed: OneShot[None] = OneShot()
 
     def __len__(self) -> int:
@@ -102,7 +116,8 @@ class Shelf:
         try:
             found = await self._disk.run("index", _index, self._store)
             for shelved in found:
-                self._shelved.setdefault(shelved.task, shelved)
+                if shelved.task not in self._shelved:
+                    self._put(shelved)
         finally:
             self._indexed.fire(None)
         return len(found)
@@ -117,22 +132,30 @@ class Shelf:
 
     def named(self, name: bytes) -> Shelved | None:
         """The version of ``name`` that was used last."""
-        wanted = name.hex()
-        found = [each for each in self if each.meta.get("name") == wanted]
+        found = [self._shelved[task] for task in self._named.get(name.hex(), ())]
         return max(found, key=lambda each: each.last_used, default=None)
 
     async def take(
-        self, task: bytes, fetch: int, piece_size: int, length: int | None, meta: dict[str, Any]
+        self,
+        task: bytes,
+        fetch: int,
+        piece_size: int,
+        length: int | None,
+        meta: dict[str, Any],
+        *,
+        whole: Whole | None = None,
     ) -> TaskFile:
         """Open ``task`` with what is there of this very fetch, or make it anew.
 
+        :param whole: all of it, verified, to be written by the same job.
         :raises DiskFull: there is no space for it.
         :raises StoreError: it cannot be read or written.
         """
         shelved = Shelved(task, fetch, piece_size, length, meta, Bitfield(), self._wall())
-        known = self._shelved.setdefault(task, shelved)
-        known.last_used = self._wall()
-        file = await self._disk.run(task, _take, self._store, shelved)
+        if task not in self._shelved:
+            self._put(shelved)
+        self._shelved[task].last_used = self._wall()
+        file = await self._disk.run(task, _take, self._store, shelved, whole)
         self._opened(file)
         return file
 
@@ -140,7 +163,7 @@ class Shelf:
         self, task: bytes, piece_size: int, length: int | None, meta: dict[str, Any]
     ) -> TaskFile:
         """Make ``task`` anew, whatever is there; the errors are those of :meth:`take`."""
-        self._shelved.pop(task, None)
+        self._drop(task)
         file = await self._disk.run(task, self._store.create, task, 0, piece_size, length, meta)
         self._opened(file)
         return file
@@ -151,7 +174,7 @@ class Shelf:
         if file is not None:
             self._opened(file)
         else:
-            self._shelved.pop(task, None)
+            self._drop(task)
         return file
 
     def give_back(self, file: TaskFile, have: Bitfield, *, keep: bool = True) -> None:
@@ -175,7 +198,7 @@ class Shelf:
 
     def remove(self, task: bytes) -> None:
         """Delete ``task``; who has its content open can read it to the end."""
-        self._shelved.pop(task, None)
+        self._drop(task)
         self._job(task, self._store.remove, task)
 
     def expire(self, idle_s: float) -> list[bytes]:
@@ -185,7 +208,7 @@ class Shelf:
             entries = [
                 Entry(task=each.task, last_used=each.last_used, in_use=each.in_use)
                 for each in self
-                if each.whole is whole
+                if not each.in_use and each.whole is whole
             ]
             gone += expired(entries, now=now, idle_s=limit)
         for task in gone:
@@ -214,7 +237,21 @@ class Shelf:
 
     def _opened(self, file: TaskFile) -> None:
         file.retain()
-        self._shelved[file.task] = _shelved(file, self._wall(), in_use=True)
+        self._put(_shelved(file, self._wall(), in_use=True))
+
+    def _put(self, shelved: Shelved) -> None:
+        self._drop(shelved.task)
+        self._shelved[shelved.task] = shelved
+        self._named.setdefault(shelved.name, set()).add(shelved.task)
+
+    def _drop(self, task: bytes) -> None:
+        shelved = self._shelved.pop(task, None)
+        if shelved is None:
+            return
+        others = self._named[shelved.name]
+        others.discard(task)
+        if not others:
+            del self._named[shelved.name]
 
     def _job(self, task: bytes, job: Callable[..., object], *args: Any) -> None:
         self._disk.run(task, job, *args).addErrback(self._failed, task)
@@ -286,7 +323,19 @@ def _size(file: TaskFile) -> int:
         return -1
 
 
-def _take(store: PieceStore, wanted: Shelved) -> TaskFile:
+def _take(store: PieceStore, wanted: Shelved, whole: Whole | None) -> TaskFile:
+    file = _open_or_make(store, wanted)
+    if whole is not None:
+        file.write(0, [whole.data])
+        if not file.runs():
+            for raw in whole.runs:
+                file.append_run(raw)
+        count = Layout(file.piece_size, len(whole.data)).piece_count or 0
+        file.record(piece for piece in range(count) if piece not in file.recorded)
+    return file
+
+
+def _open_or_make(store: PieceStore, wanted: Shelved) -> TaskFile:
     file = _load(store, wanted.task)
     if file is not None and (file.fetch, file.piece_size) == (wanted.fetch, wanted.piece_size):
         if file.length is None and wanted.length is not None:

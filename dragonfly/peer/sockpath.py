@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 
@@ -22,6 +21,8 @@ def socket_path(home: str | Path) -> Path:
     inside = os.path.join(root, "sock")
     if len(os.fsencode(inside)) <= SOCKET_PATH_BYTES:
         return Path(inside)
+    import hashlib  # noqa: PLC0415 - 5 ms that few homes need
+
     name = hashlib.sha256(os.fsencode(root)).hexdigest()[:32]
     # World-writable /tmp is safe here: who listens makes the directory and checks its owner.
     return Path(f"/tmp/dragonfly-{os.getuid()}") / name  # noqa: S108

@@ -19,6 +19,7 @@ from dragonfly.control.messages import (
 )
 from dragonfly.control.signing import SIGNATURE_HEADER, sign_body
 from dragonfly.errors import (
+    BadRun,
     DragonflyError,
     OriginRefused,
     OriginUnreachable,
@@ -28,9 +29,11 @@ from dragonfly.errors import (
     TrustError,
 )
 from dragonfly.net.http import ControlAnswer, ControlClient
-from dragonfly.signatures import SigningKey
+from dragonfly.signatures import KeyRing, SigningKey
+from dragonfly.task.digest import piece_digest
+from dragonfly.task.manifest import Manifest, parse_run
 
-__all__ = ["Supernode", "Supernodes", "rendezvous"]
+__all__ = ["Supernode", "Supernodes", "pieces_of", "rendezvous"]
 
 REGISTER_LIMIT_S = 30.0
 """A registration waits for the supernode's check at the origin."""
@@ -73,7 +76,10 @@ class Supernode:
         :raises TrackerError: the supernode says no; ``TrustError``: it is not who it was.
         """
         raw = await self._call("/swarm/v1/register", request, REGISTER_LIMIT_S)
-        return register_answer(raw)
+        answer = register_answer(raw)
+        if isinstance(answer, RegisterAnswer) and not answer.grant and not _holds_all(answer):
+            raise TrackerError(f"supernode {self.node} sent bytes that it did not sign for")
+        return answer
 
     async def announce(self, request: AnnounceRequest) -> AnnounceAnswer:
         """Say how it goes; the errors are those of :meth:`register`."""
@@ -105,6 +111,28 @@ class Supernode:
         if answer.status != 200:
             raise _refusal(self.node, answer.status, answer.body)
         return answer.body
+
+
+def _holds_all(answer: RegisterAnswer) -> bool:
+    """Whether the content in an answer is whole, and what the answer's own runs say."""
+    manifest = Manifest(answer.task, answer.fetch, answer.piece_size, answer.length)
+    keys = KeyRing(answer.keys)
+    try:
+        for raw in answer.runs:
+            manifest.add(raw, parse_run(raw, keys))
+    except BadRun:
+        return False
+    if not manifest.complete or manifest.length != len(answer.content):
+        return False
+    return all(
+        manifest.digest(piece) == piece_digest(part) for piece, part in enumerate(pieces_of(answer))
+    )
+
+
+def pieces_of(answer: RegisterAnswer) -> list[bytes]:
+    """The content in an answer, cut into its pieces."""
+    data, size = answer.content, answer.piece_size
+    return [data[at : at + size] for at in range(0, len(data), size)]
 
 
 def _refusal(node: Node, status: int, raw: bytes) -> DragonflyError:

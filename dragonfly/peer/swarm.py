@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred, DeferredList, DeferredLock
 from twisted.logger import Logger
 
 from dragonfly.control.messages import (
+    INLINE_BYTES,
     DirectAnswer,
     Holding,
     LeaveRequest,
@@ -27,7 +28,7 @@ from dragonfly.peer.download import Download
 from dragonfly.peer.equipment import Equipment
 from dragonfly.peer.protocol import PeerProtocol
 from dragonfly.peer.registrations import Registrations
-from dragonfly.peer.shelf import Shelf
+from dragonfly.peer.shelf import Shelf, Whole
 from dragonfly.peer.solo import Solo
 from dragonfly.peer.solodesk import SoloDesk, SoloRequest
 from dragonfly.peer.supernodes import Supernode
@@ -168,6 +169,7 @@ class Swarm:
             callsystem=asked.callsystem,
             pattern="cdn" if asked.pattern == "cdn" else "p2p",
             have=self._holding(name),
+            inline=INLINE_BYTES,
         )
 
     def _holding(self, name: Name) -> Holding | None:
@@ -206,8 +208,14 @@ class Swarm:
         name: Name,
         download: Download,
     ) -> Transfer:
+        whole = Whole(answer.content, tuple(answer.runs)) if answer.content else None
         file = await self.shelf.take(
-            answer.task, answer.fetch, answer.piece_size, answer.length, {"name": name.id.hex()}
+            answer.task,
+            answer.fetch,
+            answer.piece_size,
+            answer.length,
+            {"name": name.id.hex()},
+            whole=whole,
         )
         out = download.request.client_queue or max(1, answer.down_limit)
         transfer = Transfer(self._equipment, file, supernode, answer, request, out=out)
@@ -280,7 +288,7 @@ class Swarm:
         self.solos.stop()
         reachable = {}
         for transfer in self.transfers:
-            if not transfer.supernode_lost():
+            if transfer.member and not transfer.supernode_lost():
                 reachable[transfer.supernode.node] = transfer.supernode
             self._end(transfer)
         await self._leave_all(reachable.values())

@@ -149,6 +149,11 @@ class Transfer:
         """What logs call this task."""
         return self.content.task.hex()[:12]
 
+    @property
+    def member(self) -> bool:
+        """Whether the supernode knows us in this task; not if all of it came in its answer."""
+        return self._announcing is not None
+
     # -- lifecycle -----------------------------------------------------------------------
 
     def start(self) -> None:
@@ -157,16 +162,21 @@ class Transfer:
         self.content.observer = self._exchange
         self.content.watchers.append(self)
         self.content.begin()
-        self.reports.take_runs(self._answer)
+        if self._answer.content:
+            self.content.bring()
+            self._equipment.memory.keep(self.content, self._answer.content)
+        self.reports.take(self._answer)
         self.links.connect(self._answer.neighbours)
-        spawn = self._equipment.tasks.spawn
-        self._announcing = spawn(self._announcer.run(), f"announces of task {self.name}")
+        if self._answer.grant:
+            spawn = self._equipment.tasks.spawn
+            self._announcing = spawn(self._announcer.run(), f"announces of task {self.name}")
         if not self.content.finished:
             self._ticking.start(TICK_S, now=False).addErrback(self._broke)
 
     def join(self, client: Client) -> None:
         """One more client wants this content."""
         self.clients.append(client)
+        self._equipment.memory.used(self.content)
         self.content.watchers.append(client)
         self._limits_changed()
 
@@ -188,6 +198,7 @@ class Transfer:
         if self.stopped:
             return
         self.stopped = True
+        self._equipment.memory.forget(self.content)
         self._fallback.stop()
         if self._announcing is not None:
             self._announcing.cancel()
@@ -202,7 +213,7 @@ class Transfer:
 
         :raises DragonflyError: it does not answer; then it finds out by itself.
         """
-        if self._announcer.lost_since is None:
+        if self.member and self._announcer.lost_since is None:
             message = LeaveRequest(key=self._equipment.key.public, task=self.content.task)
             await self.supernode.leave(message)
 

@@ -58,6 +58,12 @@ class WholeCheck:
         """More bytes may be ready."""
         if self._busy or self._stopped or self._result.fired:
             return
+        memory = self._content.memory
+        if memory is not None and self._position == 0:  # a few KiB: no thread is worth it
+            self._hasher.update(memory)
+            self._position = len(memory)
+            self._compare(mark=False)
+            return
         if self._mark is not None:
             self._look_at_mark(self._mark)
             return
@@ -116,10 +122,11 @@ class WholeCheck:
 
         self._disk.run(("whole", self), fn, *args).addBoth(done)
 
-    def _compare(self) -> None:
+    def _compare(self, *, mark: bool = True) -> None:
         found = Digest(self.digest.algorithm, self._hasher.digest())
         if found == self.digest:
-            self._content.vouched[self.digest] = self._stamp
+            if mark:
+                self._content.vouched[self.digest] = self._stamp
             self._result.fire(None)
         else:
             self._result.fail(DigestMismatch(f"the content has {found}, expected {self.digest}"))

@@ -6,7 +6,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import secrets
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -140,7 +139,7 @@ def atomic_write(path: str | os.PathLike[str], data: bytes, mode: int = 0o644) -
     :raises StoreError: it cannot be written; the old content stays.
     """
     target = os.fspath(path)
-    temporary = f"{target}.{secrets.token_hex(6)}.new"
+    temporary = f"{target}.{os.urandom(6).hex()}.new"
     with naming(target, len(data)):
         try:
             _write_new(temporary, data, mode)
@@ -162,7 +161,7 @@ def read_or_create_secret(
     with naming(target):
         with contextlib.suppress(FileNotFoundError):
             return Path(target).read_bytes()
-        temporary = f"{target}.{secrets.token_hex(6)}.new"
+        temporary = f"{target}.{os.urandom(6).hex()}.new"
         try:
             # An empty key after a loss of power would be believed for ever: hence sync.
             _write_new(temporary, make(), mode, sync=True)

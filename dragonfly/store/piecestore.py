@@ -31,6 +31,8 @@ _FORMAT_PREFIX = "dragonfly store "
 _GONE = ".gone-"
 _TASK_ID = re.compile("[0-9a-f]{64}")
 _HASH_BLOCK = 256 * 1024
+_LIVE_SWEEP = 256
+"""Tasks whose files are all gone are swept out when so many more are known than live."""
 
 
 class PieceStore:
@@ -45,7 +47,8 @@ class PieceStore:
         self._descriptors = Descriptors()
         self._hot = hot if hot is not None else HotPieces()
         self._lock = threading.Lock()
-        self._live: WeakSet[TaskFile] = WeakSet()
+        self._live: dict[bytes, WeakSet[TaskFile]] = {}
+        self._sweep_at = _LIVE_SWEEP
 
     def open(self) -> None:
         """Make the root, or check that it is a store of our version.
@@ -147,7 +150,7 @@ class PieceStore:
         :raises StoreError: it cannot be removed.
         """
         with self._lock:
-            gone_files = [file for file in self._live if file.task == task]
+            gone_files = list(self._live.pop(task, ()))
         for file in gone_files:
             file.forget()
         directory = self._directory(task)
@@ -161,7 +164,10 @@ class PieceStore:
 
     def _remember(self, file: TaskFile) -> None:
         with self._lock:
-            self._live.add(file)
+            self._live.setdefault(file.task, WeakSet()).add(file)
+            if len(self._live) > self._sweep_at:
+                self._live = {task: files for task, files in self._live.items() if files}
+                self._sweep_at = 2 * len(self._live) + _LIVE_SWEEP
 
     def _directory(self, task: bytes) -> Path:
         name = task.hex()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -79,22 +80,24 @@ class Answers:
         neighbours = swarm.invitations(wanted, (), caller, self._seed_address)
         self._scheduled(now)
         return RegisterAnswer(
-            task=content.id,
-            fetch=content.fetch,
-            piece_size=content.piece_size,
+            **self._known(content),
             grant=self._grant(swarm, member, now),
             grant_expires=member.grant_expires,
-            now=now,
-            keys=[self._key.public],
             announce_after=self._wait(member, population, FIRST_S),
-            state=content.state.value,
-            length=content.length,
-            digest=str(content.digest) if content.digest is not None else None,
-            validator=content.validator,
-            runs=_inline_runs(content),
             neighbours=neighbours,
-            content_type=content.content_type,
-            down_limit=self._down_limit,
+        )
+
+    def whole(self, content: Content, data: bytes) -> RegisterAnswer:
+        """The answer that holds all of a small content: nothing else is needed for it.
+
+        There is no grant in it, since the caller does not take part in the swarm.
+        """
+        return RegisterAnswer(
+            **self._known(content),
+            grant=b"",
+            grant_expires=0,
+            announce_after=ANNOUNCE_MAX_S,
+            content=data,
         )
 
     def announced(
@@ -133,6 +136,23 @@ class Answers:
         """The answer to a peer that is not in the task: it is to register again."""
         wait = self._rng.uniform(0.75, 1.25) * FIRST_S
         return AnnounceAnswer(now=now, announce_after=wait, state="fetching", known=False)
+
+    def _known(self, content: Content) -> dict[str, Any]:
+        """What every admitted caller is told of a content."""
+        return {
+            "task": content.id,
+            "fetch": content.fetch,
+            "piece_size": content.piece_size,
+            "now": self._clock.seconds(),
+            "keys": [self._key.public],
+            "state": content.state.value,
+            "length": content.length,
+            "digest": str(content.digest) if content.digest is not None else None,
+            "validator": content.validator,
+            "runs": _inline_runs(content),
+            "content_type": content.content_type,
+            "down_limit": self._down_limit,
+        }
 
     # -- grants ------------------------------------------------------------------------------
 

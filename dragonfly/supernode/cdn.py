@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
 from dragonfly.control.messages import Validator
@@ -33,6 +33,7 @@ from dragonfly.store.piecestore import PieceStore, TaskFile
 from dragonfly.supernode.admission import ADMISSION_S, Admitted
 from dragonfly.supernode.content import Content, State
 from dragonfly.supernode.fetch import Fetch, FetchTools
+from dragonfly.supernode.morsels import Morsels
 from dragonfly.task.digest import Digest
 from dragonfly.task.identity import Name
 from dragonfly.task.layout import choose_piece_size
@@ -71,6 +72,9 @@ class Cdn:
         self._latest: dict[bytes, tuple[bytes, bool]] = {}
         self._tasks = TaskSet(self._log)
         self._last_fetch = 0
+        self._stored: set[bytes] | None = None
+        """What may be on disk; ``None`` until that was looked at."""
+        self.morsels = Morsels(tools, self._create_whole)
 
     # -- life ------------------------------------------------------------------------
 
@@ -79,6 +83,7 @@ class Cdn:
         known = await self._tools.disk.run("index", self._scan)
         for task, meta in known:
             self._remember(task, meta)
+        self._stored = {task for task, _ in known} | set(self._contents)
         return len(known)
 
     def close(self) -> Deferred[None]:
@@ -128,12 +133,18 @@ class Cdn:
         content = await self._find(wanted.task)
         if content is None:
             content = self._contents[wanted.task] = self._new(wanted)
+            if self._stored is not None:
+                self._stored.add(wanted.task)
         self._use(content)
         self._admit(content, wanted.admitted)
         if content.state is State.FAILED:
             content = self._try_again(content, wanted)
         self._ensure_fetch(content)
         return content
+
+    async def whole(self, content: Content, limit: int) -> bytes | None:
+        """As :meth:`dragonfly.supernode.morsels.Morsels.give`."""
+        return await self.morsels.give(content, limit)
 
     async def recall(self, task: bytes) -> Content | None:
         """Complete content of an earlier registration, for when its origin does not answer."""
@@ -159,7 +170,7 @@ class Cdn:
 
     async def _find(self, task: bytes) -> Content | None:
         """What there is of a task, in memory from now on; ``None``: nothing on disk either."""
-        if task not in self._contents:
+        if task not in self._contents and (self._stored is None or task in self._stored):
             shot = self._loading.get(task)
             if shot is None:
                 shot = self._loading[task] = OneShot()
@@ -274,11 +285,14 @@ class Cdn:
     async def _fetch(self, content: Content) -> None:
         """Fetch to the end, and settle the content whatever comes."""
         error: DragonflyError | None = None
+        at_once = False
         try:
-            file = await self._file_of(content)
-            if not content.manifest.complete:
-                self._tools.metrics.cdn_download.inc()
-            await Fetch(content, file, self._tools).run()
+            at_once = await self.morsels.fetch(content)
+            if not at_once:
+                file = await self._file_of(content)
+                if not content.manifest.complete:
+                    self._tools.metrics.cdn_download.inc()
+                await Fetch(content, file, self._tools).run()
         except DragonflyError as caught:
             error = caught
         except Exception:  # cancelled, or a bug that the task set logs
@@ -286,7 +300,7 @@ class Cdn:
             content.settle(NoSources("the supernode gave up this fetch"))
             raise
         self._fetching.pop(content.id, None)
-        await self._settle(content, error)
+        await self._settle(content, error, written=at_once)
 
     async def _file_of(self, content: Content) -> TaskFile:
         if content.file is None:
@@ -297,16 +311,25 @@ class Cdn:
                 raise
         return content.file
 
-    def _create(self, content: Content) -> TaskFile:
+    def _create(self, content: Content, *, complete: bool = False) -> TaskFile:
         """Make room on disk, in place of any earlier fetch of the task; blocks."""
-        self._store.remove(content.id)
+        meta = content.meta(complete=complete)
         return self._store.create(
-            content.id, content.fetch, content.piece_size, content.length, content.meta()
+            content.id, content.fetch, content.piece_size, content.length, meta
         )
 
-    async def _settle(self, content: Content, error: DragonflyError | None) -> None:
+    def _create_whole(self, content: Content) -> TaskFile:
+        """For what is written whole by the same job. Only its runs and journal make it be
+        believed after a restart, so that its metadata need not be written twice."""
+        return self._create(content, complete=True)
+
+    async def _settle(
+        self, content: Content, error: DragonflyError | None, *, written: bool
+    ) -> None:
         # Queued before anybody is told: who begins anew queues behind it.
-        written = self._tools.disk.run(content.id, self._write_end, content, error)
+        ending: Deferred[None] = succeed(None)
+        if not written:
+            ending = self._tools.disk.run(content.id, self._write_end, content, error)
         if error is None:
             self._remember(content.id, content.meta(complete=True))
             self._log.info("{url}: complete, {n} bytes", url=content.url, n=content.length)
@@ -314,7 +337,7 @@ class Cdn:
             self._tools.metrics.cdn_download_failed.inc()
             self._log.warn("{url}: fetch failed: {error}", url=content.url, error=str(error))
         content.settle(error)
-        await written
+        await ending
 
     def _write_end(self, content: Content, error: DragonflyError | None) -> None:
         """Write what became of it; a version that ended is no use to anyone. Blocks."""

@@ -194,8 +194,16 @@ class Content:
             self._tell(lambda listener: listener.content_grew(self, runs))
         return runs
 
+    def sign_ahead(self, key: SigningKey, digests: Sequence[bytes]) -> list[bytes]:
+        """Sign the whole of a content, which is about to be on disk; :meth:`hold` follows then.
+
+        :param digests: those of all pieces, at most :data:`RUN_DIGESTS`; the length is known.
+        :return: the only run.
+        """
+        return [self._run(key, 0, digests, self.length)]
+
     def hold(self, pieces: int) -> None:
-        """The first ``pieces`` pieces, signed long ago, were verified on disk again."""
+        """The first ``pieces`` pieces, signed before, are on disk for certain."""
         self.held = max(self.held, pieces)
         self._tell(lambda listener: listener.content_grew(self, ()))
 

@@ -40,7 +40,7 @@ from dragonfly.supernode.intake import REREAD_BYTES, Intake
 from dragonfly.supernode.pump import Pump
 from dragonfly.task.manifest import RUN_DIGESTS
 
-__all__ = ["RUN_WAIT_S", "STALL_S", "Fetch", "FetchTools", "Reader"]
+__all__ = ["RUN_WAIT_S", "STALL_S", "Fetch", "FetchTools", "Reader", "expected_of"]
 
 RUN_WAIT_S = 0.05
 """A piece waits at most this long for others to be signed with it."""
@@ -61,6 +61,7 @@ class Reader(Protocol):
         *,
         start: int = 0,
         validator: Validator | None = None,
+        checked: bool = False,
     ) -> OriginBody:
         """Ask for the content from ``start`` on."""
 
@@ -247,10 +248,7 @@ class Fetch:
         return self._intake.position if strong else 0
 
     def _expected(self) -> Validator | None:
-        """What the origin must still have; content named by its digest speaks for itself."""
-        if self._content.digest is not None:
-            return None
-        return self._validator or self._content.validator
+        return expected_of(self._content, self._validator)
 
     async def _accept(self, reply: OriginReply) -> None:
         """Settle length and version by what the transfer says, before a byte is taken."""
@@ -360,6 +358,16 @@ class Fetch:
                 url=self._content.url,
                 error=failure.getErrorMessage(),
             )
+
+
+def expected_of(content: Content, latest: Validator | None = None) -> Validator | None:
+    """What the origin must still have; content named by its digest speaks for itself.
+
+    :param latest: what a transfer told, if there was one.
+    """
+    if content.digest is not None:
+        return None
+    return latest or content.validator
 
 
 def _nothing() -> None:

@@ -33,6 +33,8 @@ class Library(Protocol):
 
     async def obtain(self, wanted: Wanted) -> Content: ...  # noqa: D102
 
+    async def whole(self, content: Content, limit: int) -> bytes | None: ...  # noqa: D102
+
     async def recall(self, task: bytes) -> Content | None: ...  # noqa: D102
 
     def forget(self, content: Content) -> bool: ...  # noqa: D102

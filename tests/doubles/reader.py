@@ -50,6 +50,7 @@ class Asked:
     start: int
     validator: Validator | None
     headers: tuple[tuple[str, str], ...]
+    checked: bool = False
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -87,9 +88,10 @@ class ScriptedReader:
         *,
         start: int = 0,
         validator: Validator | None = None,
+        checked: bool = False,
     ) -> OriginBody:
         """Answer as :class:`dragonfly.net.origin.OriginClient` would."""
-        self.asked.append(Asked(start, validator, tuple(headers)))
+        self.asked.append(Asked(start, validator, tuple(headers), checked))
         self.before()
         if self.errors:
             raise self.errors.pop(0)

@@ -71,6 +71,7 @@ class FakeLibrary:
         self.kept: dict[bytes, Content] = {}
         self.newest: dict[bytes, tuple[bytes, bool]] = {}
         self.wanted: list[Wanted] = []
+        self.small: dict[bytes, bytes] = {}
         self._clock = clock
         self._fetches = 0
 
@@ -95,6 +96,11 @@ class FakeLibrary:
         content.used = self._clock.seconds()
         content.public = content.public or wanted.admitted.public
         return content
+
+    async def whole(self, content: Content, limit: int) -> bytes | None:
+        """As the CDN does, of what a test has put there."""
+        data = self.small.get(content.id)
+        return data if data is not None and len(data) <= limit else None
 
     async def recall(self, task: bytes) -> Content | None:
         """As the CDN does."""

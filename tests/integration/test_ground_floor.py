@@ -49,3 +49,21 @@ def test_nobody_brings_in_what_a_floor_must_not_know(
     command = [sys.executable, "-c", SCRIPT, *modules(*names)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT.parent)
     assert not strangers & set(done.stdout.split())
+
+
+STARTING = """
+import sys
+from dragonfly.dfget.cli import main
+from dragonfly.dfget.options import parse
+flags = ["-n", "127.0.0.1:54321", "--home", "/h", "--header", "A: b"]
+parse([*flags, "http://host/f"], config_file="")
+print(*sorted({name.partition(".")[0] for name in sys.modules}))
+"""
+
+
+def test_a_plain_download_starts_without_what_it_does_not_need() -> None:
+    """Each of these takes longer than reading a small file from a running peer."""
+    command = [sys.executable, "-S", "-c", STARTING]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT.parent)
+    costly = {"attr", "cryptography", "hashlib", "random", "secrets", "treq", "twisted", "yaml"}
+    assert not costly & set(done.stdout.split())

@@ -440,6 +440,55 @@ async def test_no_answer_in_time(origin: FakeOrigin) -> None:
 
 
 @ensureDeferred
+async def test_which_connections_are_used_again(origin_client: OriginClient) -> None:
+    """Those of checked bodies for such bodies, those of probes for probes; none with logins."""
+    counting = Counting()
+    port = reactor.listenTCP(0, counting, interface="127.0.0.1")
+    url = f"http://127.0.0.1:{port.getHost().port}/f"
+    login = ("Authorization", "Bearer x")
+    made = []
+    for _ in range(2):
+        assert await read(origin_client, url, checked=True) == b"ok"
+        made.append(counting.made)
+    await origin_client.probe(url, (("Via", "1.1 here"),))
+    made.append(counting.made)
+    await origin_client.probe(url, ())
+    made.append(counting.made)
+    await read(origin_client, url, checked=True)
+    made.append(counting.made)
+    await read(origin_client, url, login, checked=True)
+    await read(origin_client, url, login, checked=True)
+    made.append(counting.made)
+    await read(origin_client, url)
+    made.append(counting.made)
+    assert made == [1, 1, 2, 2, 2, 4, 5]
+    await origin_client.close()
+    await port.stopListening()
+
+
+class Two(Protocol):
+    """Answers whatever is asked with two bytes, and keeps the connection."""
+
+    def dataReceived(self, data: bytes) -> None:
+        """One request; small as they are here they come in one read."""
+        assert self.transport is not None
+        body = b"" if data.startswith(b"HEAD") else b"ok"
+        self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n" + body)
+
+
+class Counting(Factory):
+    """Counts connections."""
+
+    noisy = False
+    made = 0
+
+    def buildProtocol(self, addr: object) -> Protocol:
+        """One more."""
+        self.made += 1
+        return Two()
+
+
+@ensureDeferred
 async def test_no_http(origin_client: OriginClient) -> None:
     """Something else listens there."""
     greeting = Factory.forProtocol(Greeting)

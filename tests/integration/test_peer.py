@@ -61,6 +61,39 @@ async def test_through_the_swarm(origin: FakeOrigin, one: Peer) -> None:
 
 
 @ensureDeferred
+async def test_small_content_needs_no_neighbours(
+    origin: FakeOrigin, node: Supernode, one: Peer, two: Peer
+) -> None:
+    """It comes inside the answer: the origin is read once, and nobody is in any swarm."""
+    small = BODY[:10_240]
+    origin.put("/small", small)
+    for peer in (one, two, one):
+        download = await peer.get(origin.url("/small"))
+        assert peer.bytes_of(download) == small
+        [task] = peer.service.status()["tasks"]
+        assert task["neighbours"] == 0
+        assert (task["bytes"]["cdn"], task["bytes"]["peers"]) == (len(small), 0)
+    assert node.service is not None
+    assert node.service.tracker.peer_count == 0
+    assert origin.sent("/small") == len(small)
+
+
+@ensureDeferred
+async def test_small_private_content_is_for_those_who_may(
+    origin: FakeOrigin, one: Peer, two: Peer
+) -> None:
+    """Though the supernode has it in memory, each caller's own credentials are asked about."""
+    small = BODY[:10_240]
+    origin.put("/small", small, token="right")
+    right = (("Authorization", "Bearer right"),)
+    assert one.bytes_of(await one.get(origin.url("/small"), headers=right)) == small
+    for headers in ((("Authorization", "Bearer wrong"),), ()):
+        with pytest.raises(OriginRefused):
+            await two.get(origin.url("/small"), headers=headers)
+    assert two.bytes_of(await two.get(origin.url("/small"), headers=right)) == small
+
+
+@ensureDeferred
 async def test_the_second_peer_is_fed_by_the_first_too(
     origin: FakeOrigin, one: Peer, two: Peer
 ) -> None:

@@ -28,6 +28,7 @@ class Scene:
         self._file = self.lab.full_file()
         self._file.retain()
         self.upto = 0
+        self.memory: bytes | None = None
         self.positions: list[int | None] = []
         self.consumer = Consumer(**consumer)
         self.ended: list[Any] = []
@@ -237,3 +238,13 @@ def test_a_consumer_that_raises_fails_it(scene: Scene) -> None:
     reader = scene.read(end=PIECE)
     scene.come(reader, PIECE)
     assert scene.error is scene.consumer.broken
+
+
+def test_what_is_in_memory_needs_no_disk(scene: Scene) -> None:
+    """All that is ready is written at once, from where it is to where it ends."""
+    scene.upto = len(scene.lab.body)
+    scene.memory = scene.lab.body
+    scene.file.forget()
+    scene.read(5, 1000)
+    assert scene.ended == [995]
+    assert scene.consumer.taken == scene.lab.body[5:1000]

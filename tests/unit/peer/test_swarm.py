@@ -69,6 +69,24 @@ def answer(*, task: bytes = TASK, fetch: int = 1, length: int = 3 * SIZE) -> Reg
     )
 
 
+SMALL = PIECES[0] + PIECES[1][:100]
+
+
+def whole(**changes: Any) -> RegisterAnswer:
+    """What a supernode says that has all of a small content."""
+    digests = tuple(map(piece_digest, (PIECES[0], SMALL[SIZE:])))
+    run = Run(task=TASK, fetch=1, piece_size=SIZE, first=0, digests=digests, length=len(SMALL))
+    told: dict[str, Any] = {
+        "length": len(SMALL),
+        "runs": [sign_run(run, NODE)],
+        "grant": b"",
+        "grant_expires": 0,
+        "content": SMALL,
+        **changes,
+    }
+    return attrs.evolve(answer(), **told)
+
+
 class FakeSupernode:
     """Takes announces and goodbyes."""
 
@@ -286,6 +304,60 @@ def test_what_is_spoilt_is_deleted(scene: Scene) -> None:
     scene.swarm.expire(1000)
     assert scene.swarm.transfers == []
     assert scene.swarm.shelf.get(transfer.content.task) is None
+
+
+# -- small contents ---------------------------------------------------------------------------
+
+
+def test_a_content_inside_the_answer_is_all_that_is_needed(scene: Scene) -> None:
+    """It is verified, on disk and at hand; nobody is told, and nobody is left."""
+    client = FakeDownload()
+    transfer = scene.join(whole(), client)
+    assert transfer.content.complete
+    assert transfer.content.memory == SMALL
+    assert transfer.content.file.read(0, len(SMALL)) == SMALL
+    assert transfer.tally.cdn == len(SMALL)
+    assert not transfer.member
+    assert scene.swarm.running(NAME) is transfer
+    transfer.leave(client)
+    scene.swarm.expire(0.0)
+    assert scene.swarm.transfers == []
+    assert scene.supernodes.supernode.left == []
+    assert transfer.content.memory is None
+
+
+def test_it_is_here_after_a_restart(scene: Scene) -> None:
+    """Its one disk job left all that makes it be believed again."""
+    scene.join(whole())
+    result_of(scene.swarm.stop())
+    assert scene.supernodes.supernode.left == []
+    later = Scene(scene.equipment.store.root)
+    shelved = later.shelf.named(NAME.id)
+    assert shelved is not None
+    assert shelved.whole
+    again = later.join(whole(content=b"", grant=answer().grant))
+    assert again.content.complete
+    result_of(later.swarm.stop())
+
+
+def test_an_unfinished_transfer_takes_it(scene: Scene) -> None:
+    """The supernode had not all of it the first time."""
+    transfer = scene.join(whole(content=b"", grant=answer().grant, runs=[]))
+    assert transfer.member
+    assert scene.join(whole()) is transfer
+    assert transfer.content.complete
+
+
+def test_what_is_damaged_on_disk_is_written_anew(scene: Scene) -> None:
+    """The content in the answer takes the place of what an earlier run left."""
+    path = scene.join(whole()).content.file.path
+    result_of(scene.swarm.stop())
+    path.write_bytes(bytes(len(SMALL)))
+    later = Scene(scene.equipment.store.root)
+    transfer = later.join(whole())
+    assert transfer.content.complete
+    assert path.read_bytes() == SMALL
+    result_of(later.swarm.stop())
 
 
 def test_what_is_not_to_be_shared_is_said(scene: Scene) -> None:

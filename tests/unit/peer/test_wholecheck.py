@@ -179,3 +179,15 @@ def test_a_file_that_was_written_to_is_hashed_again(scene: Scene) -> None:
     again.result().addErrback(scene.results.append)
     scene.lab.threads.run()
     assert scene.results[-1].check(DigestMismatch)
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_what_is_in_memory_is_hashed_at_once(tmp_path: Path, wrong: bool) -> None:
+    """Without the disk; nothing is noted of a file that was not looked at."""
+    scene = Scene(tmp_path, wrong=wrong)
+    scene.content.memory = scene.lab.body
+    scene.check.advance()
+    (result,) = scene.results
+    assert isinstance(result, Failure) is wrong
+    assert scene.content.vouched == {}
+    scene.end()

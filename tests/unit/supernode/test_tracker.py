@@ -107,6 +107,76 @@ def test_content_that_must_not_be_shared_is_left_to_the_caller() -> None:
     assert lab.library.kept == {}
 
 
+# -- small contents ---------------------------------------------------------------------------
+
+
+def _small(lab: TrackerLab, data: bytes = b"small") -> None:
+    """The library has all of whatever the next registration finds."""
+    obtain = lab.library.obtain
+
+    async def obtained(wanted: Any) -> Any:
+        content = await obtain(wanted)
+        lab.library.small[content.id] = data
+        return content
+
+    lab.library.obtain = obtained  # type: ignore[method-assign]
+
+
+def test_small_content_comes_inside_the_answer() -> None:
+    """And nothing else: no grant, no neighbours, no place in a swarm."""
+    lab = TrackerLab()
+    _small(lab)
+    answer = lab.register(lab.peer(1), inline=100, callsystem="test")
+    assert (answer.content, answer.grant, answer.neighbours) == (b"small", b"", [])
+    assert lab.tracker.peer_count == 0
+    assert lab.dialler.asked == []
+    assert lab.value("dfgettasks_registered_total", callsystem="test") == 1
+    assert lab.value("pieces_uploaded_size_bytes_total") == len(b"small")
+
+
+def test_who_does_not_ask_for_content_gets_none_inside() -> None:
+    """Earlier peers, and those who take less, are given a place in the swarm."""
+    lab = TrackerLab()
+    _small(lab)
+    for number, fields in enumerate(({}, {"inline": 4}), 1):
+        answer = lab.register(lab.peer(number), **fields)
+        assert answer.content == b""
+        assert answer.grant != b""
+
+
+def test_small_content_goes_only_to_whom_the_origin_admits() -> None:
+    """Though it is in memory: a wrong password, or none, gets the origin's no."""
+    lab = TrackerLab()
+    lab.keep_private()
+    _small(lab)
+    assert lab.register(lab.peer(1), headers=TOKEN, inline=100).content == b"small"
+    for headers in ([("Authorization", "Bearer wrong")], []):
+        with pytest.raises(OriginRefused):
+            lab.register(lab.peer(2), headers=headers, inline=100)
+    lab.origin.decide = lambda _: OriginUnreachable("silent")
+    with pytest.raises(OriginUnreachable):
+        lab.register(lab.peer(3), headers=TOKEN, inline=100)
+
+
+def test_small_content_is_not_for_the_banned() -> None:
+    """Also if the ban came while the origin was asked."""
+    lab = TrackerLab()
+    _small(lab)
+    peer = lab.peer(1)
+    give = lab.library.whole
+
+    async def banning(*args: Any) -> Any:
+        lab.tracker._quarantine.refuse = refuse  # type: ignore[method-assign]
+        return await give(*args)
+
+    def refuse(_key: bytes) -> None:
+        raise TrackerError("banned", 403)
+
+    lab.library.whole = banning  # type: ignore[method-assign]
+    with pytest.raises(TrackerError, match="banned"):
+        lab.register(peer, inline=100)
+
+
 def test_changed_content_is_another_task() -> None:
     """Each registration asks the origin; nobody gets the old version."""
     lab = TrackerLab()

@@ -1,0 +1,191 @@
+"""Small contents: read from the origin in one go, and given whole inside an answer.
+
+For 10 KiB a swarm is a detour: connecting to the seed, proving keys and asking for one piece
+takes ten times longer than sending it. Whoever registers for so little gets it at once.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+
+import attrs
+from twisted.internet import defer
+from twisted.logger import Logger
+
+from dragonfly.control.messages import INLINE_BYTES
+from dragonfly.errors import OriginError, StoreError
+from dragonfly.net.deadline import deadline
+from dragonfly.net.origin import OriginBody
+from dragonfly.net.sink import BodySink
+from dragonfly.store.piecestore import TaskFile
+from dragonfly.supernode.content import Content, State
+from dragonfly.supernode.fetch import FetchTools, expected_of
+from dragonfly.task.digest import Digest, new_hasher, piece_digest
+
+__all__ = ["KEPT_BYTES", "WAIT_S", "Morsels"]
+
+KEPT_BYTES = 16 * 1024 * 1024
+"""Small contents kept in memory: a crowd that asks for the same ones needs no disk."""
+
+FLOW = "small contents"
+"""They are one flow in the cap on reading: each alone would always be the first to read."""
+
+WAIT_S = 2.0
+"""So long a registration waits for its origin's bytes; a swarm can do no better meanwhile."""
+
+
+@attrs.frozen
+class _Whole:
+    """A content as it came, and the digests of its pieces."""
+
+    data: bytes
+    digests: list[bytes]
+
+
+class Morsels:
+    """The small contents of one CDN.
+
+    :param create: makes a content's file on disk; blocks, runs on the disk pool.
+    :ivar kept_bytes: how much is in memory.
+    """
+
+    _log = Logger()
+
+    def __init__(self, tools: FetchTools, create: Callable[[Content], TaskFile]) -> None:
+        self._tools = tools
+        self._create = create
+        self._kept: OrderedDict[tuple[bytes, int], bytes] = OrderedDict()
+        self.kept_bytes = 0
+
+    # -- from the origin ------------------------------------------------------------------
+
+    async def fetch(self, content: Content) -> bool:
+        """Bring all of a content of which nothing is here, by one request, in one disk job.
+
+        ``False``: it is not small, or this did not work; the ordinary way, which tries
+        again and knows what an error means, is to do it. Cancelling stops the transfer.
+
+        :raises StoreError: the disk refuses.
+        """
+        fresh = content.file is None and content.held == 0 and not content.manifest.known
+        if not fresh or not _small(content.length, INLINE_BYTES):
+            return False
+        try:
+            whole = await self._read(content)
+        except OriginError as error:
+            self._log.info("{error}; trying again", error=str(error))
+            return False
+        if whole is None:
+            return False
+        self._tools.metrics.cdn_download.inc()
+        runs = content.sign_ahead(self._tools.key, whole.digests)
+        writing = self._tools.disk.run(
+            content.id, self._write, content, whole, runs, cost=len(whole.data)
+        )
+        try:
+            content.file = await writing
+        except StoreError:
+            self._tools.metrics.cdn_trigger_failed.inc()
+            raise
+        content.hold(len(whole.digests))
+        self._keep(content, whole.data)
+        return True
+
+    async def _read(self, content: Content) -> _Whole | None:
+        """Its bytes, if they are what was announced."""
+        tools = self._tools
+        access = content.accesses.best(tools.clock.seconds())
+        if access is None:
+            return None
+        reader = tools.reader(access.loopback)
+        body = await reader.get(
+            access.url,
+            access.headers,
+            validator=expected_of(content),
+            checked=content.digest is not None,
+        )
+        if body.remaining not in (None, content.length):
+            body.close()
+            return None
+        data = await self._collect(body, content.length or 0)
+        if content.digest is not None and _digest(data, content.digest) != content.digest:
+            return None
+        size = content.piece_size
+        digests = [piece_digest(data[at : at + size]) for at in range(0, len(data), size)]
+        return _Whole(data, digests)
+
+    async def _collect(self, body: OriginBody, length: int) -> bytes:
+        chunks: list[bytes] = []
+        tools = self._tools
+        sink = BodySink(chunks.append, clock=tools.clock, stall_s=tools.stall_s, expected=length)
+        await body.deliver(sink)
+        data = b"".join(chunks)
+        tools.metrics.cdn_download_bytes.inc(len(data))
+        if tools.rate is not None:
+            await tools.rate.pay(FLOW, len(data))
+        return data
+
+    def _write(self, content: Content, whole: _Whole, runs: list[bytes]) -> TaskFile:
+        """Everything that a restart needs; blocks."""
+        file = self._create(content)
+        file.write(0, [whole.data])
+        for raw in runs:
+            file.append_run(raw)
+        file.record(range(len(whole.digests)))
+        return file
+
+    # -- into answers ---------------------------------------------------------------------
+
+    async def give(self, content: Content, limit: int) -> bytes | None:
+        """All of a content, if it has at most ``limit`` bytes and is here soon; else ``None``.
+
+        Who asks must have been admitted by the origin. Cancelling gives up waiting only.
+        """
+        if not _small(content.length, min(limit, INLINE_BYTES)):
+            return None
+        if content.state is State.FETCHING:
+            try:
+                await deadline(content.done.wait(), WAIT_S, self._tools.clock)
+            except defer.TimeoutError:
+                return None
+        if content.state is not State.READY:
+            return None
+        return self._remembered(content) or await self._load(content)
+
+    async def _load(self, content: Content) -> bytes | None:
+        file, length = content.file, content.length
+        if file is None or length is None:
+            return None
+        try:
+            data = await self._tools.disk.run(content.id, file.read, 0, length)
+        except StoreError as error:
+            self._log.warn("{url}: {error}", url=content.url, error=str(error))
+            return None
+        self._keep(content, data)
+        return data
+
+    # -- memory ---------------------------------------------------------------------------
+
+    def _remembered(self, content: Content) -> bytes | None:
+        key = (content.id, content.fetch)
+        if key in self._kept:
+            self._kept.move_to_end(key)
+        return self._kept.get(key)
+
+    def _keep(self, content: Content, data: bytes) -> None:
+        key = (content.id, content.fetch)
+        self.kept_bytes += len(data) - len(self._kept.pop(key, b""))
+        self._kept[key] = data
+        while self.kept_bytes > KEPT_BYTES:
+            self.kept_bytes -= len(self._kept.popitem(last=False)[1])
+
+
+def _small(length: int | None, limit: int) -> bool:
+    return length is not None and 0 < length <= limit
+
+
+def _digest(data: bytes, wanted: Digest) -> Digest:
+    hasher = new_hasher(wanted.algorithm)
+    hasher.update(data)
+    return Digest(wanted.algorithm, hasher.digest())
