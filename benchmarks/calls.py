@@ -1,4 +1,4 @@
-"""Calls that one supernode answers in a second, asked by wrk over kept connections.
+"""Calls that one supernode answers in a second, asked by wrk.
 
 python benchmarks/calls.py [--peers 1000] [--seconds 5]
 
@@ -41,6 +41,7 @@ function done(summary, latency)
     latency:percentile(99) / 1000))
 end
 """
+WIRE = r'wire_bytes_total{direction="%s",port="http"} (\S+)'
 FIGURES = re.compile(r"^FIGURES (\d+) (\d+) (\d+) (\S+)$", re.MULTILINE)
 
 
@@ -62,7 +63,7 @@ def write_script(path: Path, calls: list[Call]) -> None:
 def wrk(url: str, script: Path | None, seconds: int, supernode: Supernode) -> str:
     """Let wrk ask, and give a row of the table."""
     command = ["taskset", "-c", "1", "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s"]
-    before = cpu_seconds(supernode.pid)
+    before, on_wire = cpu_seconds(supernode.pid), wire_bytes(supernode)
     command += [*(["-s", str(script)] if script else []), url]
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     used = cpu_seconds(supernode.pid) - before
@@ -73,7 +74,18 @@ def wrk(url: str, script: Path | None, seconds: int, supernode: Supernode) -> st
     if int(refused) or int(lost):
         sys.exit(f"wrk says:\n{said}")
     count = int(requests)
-    return f"{count / seconds:10.0f} {1e6 * used / count:12.0f} {float(p99):9.1f}"
+    moved = [after - earlier for after, earlier in zip(wire_bytes(supernode), on_wire, strict=True)]
+    return (
+        f"{count / seconds:10.0f} {1e6 * used / count:12.0f} {float(p99):9.1f}"
+        f" {moved[0] / count:9.0f} {moved[1] / count:9.0f}"
+    )
+
+
+def wire_bytes(supernode: Supernode) -> list[float]:
+    """Bytes that the HTTP port has received and sent."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{supernode.port}/metrics") as answer:
+        text = answer.read().decode()
+    return [float(re.search(WIRE % way, text)[1]) for way in ("in", "out")]  # type: ignore[index]
 
 
 def announces(base: str, registrations: list[Call]) -> list[Call]:
@@ -124,10 +136,17 @@ def measure(work: Path, peers: int, seconds: int) -> None:
     write_script(scripts["ping"], calls[:1])
     ping = scripts["ping"].read_text().replace("POST", "GET").replace("call[1]", f"'{PING}'")
     scripts["ping"].write_text(ping.replace(", call[3])", ")"))
-    print(f"{'call':20} {'calls/s':>10} {'CPU us/call':>12} {'p99 ms':>9}")
+    closing = work / "closing.lua"
+    closing.write_text(
+        scripts["announce"].read_text().replace("= call[2]}", '= call[2], Connection = "close"}')
+    )
+    print(f"{'call':20} {'calls/s':>10} {'CPU us/call':>12} {'p99 ms':>9}"
+          f" {'bytes in':>9} {'bytes out':>9}")  # fmt: skip
     for name, script in reversed(scripts.items()):
         for kind, base in (("plain", plain), ("TLS", secure)):
             print(f"{f'{name}, {kind}':20} {wrk(base, script, seconds, supernode)}", flush=True)
+    row = wrk(secure, closing, seconds, supernode)
+    print(f"{'announce, new TLS':20} {row}")
     print(f"peak {peak_mib(supernode.pid):.0f} MiB with {peers} peers")
 
 

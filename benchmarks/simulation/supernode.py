@@ -40,6 +40,14 @@ SAMPLE = 20
 """Of so many announces one is written as JSON, to be measured."""
 
 
+HTTP_BYTES = 700
+"""What a call and its answer have on the wire beside JSON: heads, signature, records of TLS.
+Measured with benchmarks/calls.py, as is the next."""
+
+TLS_BYTES = 1950
+"""A handshake, both ways."""
+
+
 @attrs.define
 class Calls:
     """What the tracker was asked, and what that cost on the machine that simulates.
@@ -54,6 +62,14 @@ class Calls:
     announce_seconds: float = 0.0
     sampled: int = 0
     sampled_bytes: int = 0
+    register_bytes: int = 0
+
+    @property
+    def wire_bytes(self) -> float:
+        """All calls and their answers on the wire; each peer keeps one connection."""
+        count = self.registers + self.announces + self.leaves
+        json = self.register_bytes + self.announces * self.call_bytes
+        return json + count * HTTP_BYTES + self.registers * TLS_BYTES
 
     @property
     def call_bytes(self) -> float:
@@ -145,6 +161,7 @@ class SimSupernode:
         began = time.process_time()
         answer = await self.tracker.register(message, caller)
         self.calls.register_seconds += time.process_time() - began
+        self.calls.register_bytes += len(to_json(message)) + len(to_json(answer))
         await self._sleep(self._latency)
         return answer
 

@@ -30,7 +30,7 @@ from dragonfly.net.meter import Meter, MeteredTransport
 
 __all__ = ["HANDSHAKES_MAX", "HANDSHAKE_S", "FirstByteFactory"]
 
-HANDSHAKES_MAX = 32
+HANDSHAKES_MAX = 16
 """TLS handshakes under way at once: enough for a LAN, where one takes a few milliseconds."""
 
 HANDSHAKE_S = 2.0

@@ -1,23 +1,38 @@
 """How many registrations wait at once, and when those beyond that are to come again.
 
 Each waits for its origin, with a connection, a request and credentials in memory. Whoever is
-sent away is told a time of his own, one after another at the pace at which registrations end
-now: so a crowd comes back as fast as it can be served, not all at once. Pure: time comes in.
+sent away is told a time of his own, one after another at the pace at which registrations of
+that origin end now: so a crowd comes back as fast as it can be served, not all at once, and
+waits inside for less than it has patience. Pure: time comes in.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+import attrs
 
 from dragonfly.errors import TrackerBusy
 
-__all__ = ["INSIDE_EACH", "INSIDE_MAX", "RETRY_LEAST_S", "RETRY_MOST_S", "Turnstile"]
+__all__ = [
+    "INSIDE_EACH",
+    "INSIDE_LEAST",
+    "INSIDE_MAX",
+    "RETRY_LEAST_S",
+    "RETRY_MOST_S",
+    "WAIT_MOST_S",
+    "Turnstile",
+]
 
 INSIDE_MAX = 2048
 """Registrations that wait at once; with connection and TLS one takes some 60 KiB."""
 
 INSIDE_EACH = 1536
 """Of them for one origin, so that one that is slow leaves room for the others."""
+
+WAIT_MOST_S = 20.0
+"""No more are let in than an origin is asked about in this time; callers wait for 60 s."""
+
+INSIDE_LEAST = 64
+"""So many are let in, however slow their origin is: 16 are asked for at once."""
 
 RETRY_LEAST_S = 2.0
 RETRY_MOST_S = 60.0
@@ -30,8 +45,36 @@ PACE_MOST_S = 1.0
 PACE_WEIGHT = 1 / 32
 
 
+@attrs.define(eq=False)
+class _Origin:
+    """Those who wait for one origin, how fast they end, and which turn was promised last."""
+
+    inside: int = 0
+    pace_s: float = PACE_S
+    left_at: float = 0.0
+    promised: float = 0.0
+
+    def room(self) -> float:
+        return max(INSIDE_LEAST, WAIT_MOST_S / self.pace_s)
+
+    def leave(self, now: float) -> None:
+        if self.inside > INSIDE_LEAST / 2:  # else it tells how fast they come
+            took_s = min(now - self.left_at, PACE_MOST_S)
+            self.pace_s += (took_s - self.pace_s) * PACE_WEIGHT
+        self.left_at = now
+        self.inside -= 1
+
+    def turn(self, now: float) -> float:
+        """The seconds to the next turn that nobody was promised."""
+        first = now + RETRY_LEAST_S
+        self.promised = max(first, self.promised + self.pace_s)
+        if self.promised > now + RETRY_MOST_S:
+            self.promised = first
+        return self.promised - now
+
+
 class Turnstile:
-    """Counts registrations by origin, and measures how fast they end while many wait.
+    """Counts registrations by origin.
 
     :param most: so many may be inside; ``each``: of them for one origin.
     """
@@ -39,11 +82,9 @@ class Turnstile:
     def __init__(self, *, most: int = INSIDE_MAX, each: int = INSIDE_EACH) -> None:
         self._most = most
         self._each = each
-        self._inside: Counter[str] = Counter()
+        self._origins: dict[str, _Origin] = {}
+        self._others = _Origin()
         self._count = 0
-        self._pace_s = PACE_S
-        self._left_at = 0.0
-        self._promised = 0.0
 
     def __len__(self) -> int:
         return self._count
@@ -53,30 +94,20 @@ class Turnstile:
 
         :raises TrackerBusy: there are too many; it says when to come again.
         """
-        if self._count >= self._most or self._inside[origin] >= self._each:
+        found = self._origins.get(origin, self._others)
+        if self._count >= self._most or found.inside >= min(self._each, found.room()):
             raise TrackerBusy(
-                f"{self._count} registrations are waiting, {self._inside[origin]} of them for "
-                f"{origin}; at most {self._most} and {self._each} are taken at once",
-                retry_after_s=self._turn(now),
+                f"{self._count} registrations are waiting, {found.inside} of them for {origin}; "
+                "no more are taken now",
+                retry_after_s=found.turn(now),
             )
         self._count += 1
-        self._inside[origin] += 1
+        self._origins.setdefault(origin, _Origin()).inside += 1
 
     def leave(self, origin: str, now: float) -> None:
         """One that waited for ``origin`` has its answer, or gave up."""
-        if self._count > self._each // 2:  # else it tells how fast they come
-            took_s = min(now - self._left_at, PACE_MOST_S)
-            self._pace_s += (took_s - self._pace_s) * PACE_WEIGHT
-        self._left_at = now
         self._count -= 1
-        self._inside[origin] -= 1
-        if not self._inside[origin]:
-            del self._inside[origin]
-
-    def _turn(self, now: float) -> float:
-        """The seconds to the next turn that nobody was promised."""
-        first = now + RETRY_LEAST_S
-        self._promised = max(first, self._promised + self._pace_s)
-        if self._promised > now + RETRY_MOST_S:
-            self._promised = first
-        return self._promised - now
+        found = self._origins[origin]
+        found.leave(now)
+        if not found.inside:
+            del self._origins[origin]
