@@ -145,13 +145,18 @@ class Origin:
             self._counts["refused"] += 1
             writer.write(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")
             return
+        status, body, more = b"200 OK", BODY, b""
+        if b"range: bytes=0-0" in head:
+            status, body = b"206 Partial Content", BODY[:1]
+            more = b"Content-Range: bytes 0-0/%d\r\n" % len(BODY)
+        tag = path.strip(b"/")
         writer.write(
-            b'HTTP/1.1 200 OK\r\nETag: "%s"\r\nContent-Length: %d\r\n\r\n'
-            % (path.strip(b"/"), len(BODY))
+            b'HTTP/1.1 %s\r\nETag: "%s"\r\n%sContent-Length: %d\r\n\r\n'
+            % (status, tag, more, len(body))
         )
         if method == b"GET":
-            self._counts["bytes"] += len(BODY)
-            writer.write(BODY)
+            self._counts["bytes"] += len(body)
+            writer.write(body)
 
 
 async def run_origin(file: Path, wait_s: float) -> None:
