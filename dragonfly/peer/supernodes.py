@@ -36,9 +36,10 @@ from dragonfly.signatures import SigningKey
 
 __all__ = ["Supernode", "Supernodes", "rendezvous"]
 
-REGISTER_LIMIT_S = 60.0
+REGISTER_LIMIT_S = 120.0
 """A registration waits for the supernode's check at the origin, and, where thousands register
-at once, for its turn: one core serves ten thousand in about half a minute."""
+at once, for its turn: ten thousand take some 40 s of a core that is not busy otherwise. A host
+that is gone is found out within the 5 s for connecting; this is for one that hangs."""
 
 BUSY_PATIENCE_S = 300.0
 """A supernode that is busy and says when to come again is believed for so long."""

@@ -29,7 +29,8 @@ INSIDE_EACH = 1536
 """Of them for one origin, so that one that is slow leaves room for the others."""
 
 WAIT_MOST_S = 20.0
-"""No more are let in than an origin is asked about in this time; callers wait for 60 s."""
+"""No more are let in than an origin is asked about in this time; callers wait for 120 s, and a
+part of that for their turn to shake hands."""
 
 INSIDE_LEAST = 64
 """So many are let in, however slow their origin is: 16 are asked for at once."""
