@@ -61,7 +61,7 @@ def make_supernode(clock: SimClock) -> SimSupernode:
         disk=SimDisk(clock, 0.0),
         alive=lambda _: True,
     )
-    supernode.tracker._roster._most = 1 << 20  # the limit of the product is 65,536
+    supernode.tracker._roster._most = 1 << 20  # the limit of the product is 32,768
     return supernode
 
 

@@ -47,6 +47,7 @@ __all__ = [
     "StoreError",
     "StoreUnusable",
     "TaskError",
+    "TrackerBusy",
     "TrackerError",
     "TrackerLost",
     "TrackerUnreachable",
@@ -329,6 +330,16 @@ class TrackerError(DragonflyError):
     def __init__(self, text: str, status: int = 0) -> None:
         super().__init__(text)
         self.status = status
+
+
+class TrackerBusy(TrackerError):
+    """The supernode has too much to do; it says after how many seconds to come again."""
+
+    retryable = True
+
+    def __init__(self, text: str, *, retry_after_s: float) -> None:
+        super().__init__(text, 503)
+        self.retry_after_s = retry_after_s
 
 
 class TrackerUnreachable(TrackerError):

@@ -26,7 +26,7 @@ class Host:
 
     :ivar fifo: which share of the bytes that wait at its uplink a small message waits behind:
         0 with fair queueing, up to 1 with one queue for all.
-    :ivar control_bytes: of messages that it sent.
+    :ivar control_bytes: of messages that it sent; ``control_heard``: that were sent to it.
     """
 
     address: str
@@ -35,6 +35,7 @@ class Host:
     fifo: float = 0.0
     dead: bool = False
     control_bytes: int = 0
+    control_heard: int = 0
     received_bytes: int = 0
     sent_bytes: int = 0
 

@@ -24,6 +24,7 @@ class Place(Protocol):
     down: Link
     dead: bool
     control_bytes: int
+    control_heard: int
     received_bytes: int
     sent_bytes: int
 
@@ -74,7 +75,9 @@ class Pipe:
                 self._queue(batch, item)
                 batch = []
             else:
-                self._here.control_bytes += _size(item)
+                size = _size(item)
+                self._here.control_bytes += size
+                self._there.control_heard += size
                 batch.append(item)
         if batch:
             self._queue(batch, None)

@@ -45,6 +45,7 @@ _ALL = [
     _lab("B", 32, 25, 25, 32),
     _C,
     _lab("D", 64, 5, 5, 16),
+    _lab("D200", 200, 5, 5, 10),
     attrs.evolve(_C, name="slow", slow=0.1),
     attrs.evolve(_C, name="arriving", arrive_s=10.0),
     attrs.evolve(_C, name="killed", killed=0.1),
@@ -59,5 +60,5 @@ _ALL = [
 ]
 
 PLANS = {plan.name: plan for plan in _ALL}
-"""A to D are those of the lab; "slow" and what follows are C with one thing changed; "200x512"
-is 200 peers and 512 pieces, which take ten seconds."""
+"""A to C are those of the lab, "D200" is its D; "slow" and what follows are C with one thing
+changed; "200x512" is 200 peers and 512 pieces, which take ten seconds."""

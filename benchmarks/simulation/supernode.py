@@ -40,6 +40,14 @@ SAMPLE = 20
 """Of so many announces one is written as JSON, to be measured."""
 
 
+HEAD_IN, HEAD_OUT = 430, 270
+"""What a call and its answer have on the wire beside JSON: heads, signature, records of TLS.
+Measured with benchmarks/calls.py, as is the next."""
+
+TLS_IN, TLS_OUT = 650, 1300
+"""A handshake."""
+
+
 @attrs.define
 class Calls:
     """What the tracker was asked, and what that cost on the machine that simulates.
@@ -53,18 +61,36 @@ class Calls:
     register_seconds: float = 0.0
     announce_seconds: float = 0.0
     sampled: int = 0
-    sampled_bytes: int = 0
+    sampled_in: int = 0
+    sampled_out: int = 0
+    register_in: int = 0
+    register_out: int = 0
 
     @property
     def call_bytes(self) -> float:
         """Bytes of an announce and its answer, as JSON; without HTTP and TLS."""
-        return self.sampled_bytes / max(1, self.sampled)
+        return (self.sampled_in + self.sampled_out) / max(1, self.sampled)
+
+    @property
+    def wire_in(self) -> float:
+        """All calls on the wire; each peer keeps one connection."""
+        announces = self.announces * self.sampled_in / max(1, self.sampled)
+        heads = (self.registers + self.announces + self.leaves) * HEAD_IN
+        return self.register_in + announces + heads + self.registers * TLS_IN
+
+    @property
+    def wire_out(self) -> float:
+        """All answers on the wire."""
+        announces = self.announces * self.sampled_out / max(1, self.sampled)
+        heads = (self.registers + self.announces + self.leaves) * HEAD_OUT
+        return self.register_out + announces + heads + self.registers * TLS_OUT
 
     def sample(self, message: AnnounceRequest, answer: AnnounceAnswer) -> None:
         """Measure one announce of :data:`SAMPLE`."""
         if self.announces % SAMPLE == 1:
             self.sampled += 1
-            self.sampled_bytes += len(to_json(message)) + len(to_json(answer))
+            self.sampled_in += len(to_json(message))
+            self.sampled_out += len(to_json(answer))
 
 
 class SimSupernode:
@@ -145,6 +171,8 @@ class SimSupernode:
         began = time.process_time()
         answer = await self.tracker.register(message, caller)
         self.calls.register_seconds += time.process_time() - began
+        self.calls.register_in += len(to_json(message))
+        self.calls.register_out += len(to_json(answer))
         await self._sleep(self._latency)
         return answer
 

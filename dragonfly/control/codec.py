@@ -18,7 +18,17 @@ from cattrs import Converter, transform_error
 from cattrs.cols import list_structure_factory
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
-from dragonfly.control.messages import BASE64, DirectAnswer, RegisterAnswer
+from dragonfly.control.messages import (
+    BASE64,
+    AnnounceAnswer,
+    Announced,
+    AnnounceRequest,
+    DirectAnswer,
+    Neighbour,
+    Rates,
+    RegisterAnswer,
+    RegisterRequest,
+)
 from dragonfly.errors import BadControlMessage
 
 __all__ = ["MESSAGE_LIMIT", "from_json", "register_answer", "to_json"]
@@ -26,6 +36,10 @@ __all__ = ["MESSAGE_LIMIT", "from_json", "register_answer", "to_json"]
 MESSAGE_LIMIT = 1024 * 1024
 """Bytes of a control message: a bitfield of 2**21 pieces is 342 KiB of base64, headers are
 bounded by the servers, and the rest is small."""
+
+_TERSE = {Announced, AnnounceAnswer, AnnounceRequest, Neighbour, Rates, RegisterAnswer}
+_TERSE |= {RegisterRequest}
+"""Messages without what is as by default: of an announce that is a third, of its answer half."""
 
 _T = TypeVar("_T")
 
@@ -185,7 +199,10 @@ def _make_converter() -> Converter:
         attrs.has, lambda kind: make_dict_structure_fn(kind, converter, **_overrides(kind))
     )
     converter.register_unstructure_hook_factory(
-        attrs.has, lambda kind: make_dict_unstructure_fn(kind, converter, **_overrides(kind))
+        attrs.has,
+        lambda kind: make_dict_unstructure_fn(
+            kind, converter, _cattrs_omit_if_default=kind in _TERSE, **_overrides(kind)
+        ),
     )
     return converter
 

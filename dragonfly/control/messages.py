@@ -180,12 +180,16 @@ class AnnounceRequest:
 
 @attrs.frozen(kw_only=True)
 class ErrorBody:
-    """The body of every error answer; ``code`` repeats the HTTP status."""
+    """The body of every error answer; ``code`` repeats the HTTP status.
+
+    ``retry_after`` is in seconds: the same call is to be made again then (0: nothing is said).
+    """
 
     code: int
     message: str
     origin_status: int = 0
     retryable: bool = False
+    retry_after: float = 0.0
 
 
 @attrs.frozen(kw_only=True)

@@ -43,6 +43,12 @@ class SupernodeMetrics(Series):
         self.http_response_size = self._histogram(
             "http_response_size_bytes", "Size of response bodies", _BYTES, "handler"
         )
+        self.wire_bytes = self._counter(
+            "wire_bytes_total",
+            "Bytes of connections as they are on the wire, without headers of TCP",
+            "port",
+            "direction",
+        )
         self.reactor_lateness = self._histogram(
             "reactor_lateness_seconds", "How late the reactor runs a timer", LATENESS
         )

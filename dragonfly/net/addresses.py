@@ -13,6 +13,7 @@ the address connected to, for redirect hops as well.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
@@ -72,10 +73,16 @@ def _inner(address: _Address) -> _Address:
     return address if inner is None else inner
 
 
+ADDRESSES_KEPT = 16384
+"""Texts whose meaning is remembered: a tracker looks at the same peers' addresses ten times in
+each call, and reading one takes 5 µs. 3 MiB."""
+
+
 def _parse(host: str) -> _Address:
     return ip_address(host.partition("%")[0])
 
 
+@lru_cache(ADDRESSES_KEPT)
 def plain_address(host: str) -> str:
     """Return *host* with an IPv4-mapped IPv6 address as the IPv4 address it is.
 
@@ -90,6 +97,7 @@ def plain_address(host: str) -> str:
     return host if mapped is None else str(mapped)
 
 
+@lru_cache(ADDRESSES_KEPT)
 def is_loopback(host: str) -> bool:
     """True if *host* is an address of this machine's loopback, in any notation."""
     try:

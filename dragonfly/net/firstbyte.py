@@ -2,9 +2,16 @@
 
 A TLS connection begins with a handshake record, type 22; no HTTP request and no
 connection of the piece protocol can begin with that byte.
+
+A handshake costs about as much as what is asked over the connection, and the memory of
+one. When thousands come at once, :data:`HANDSHAKES_MAX` of them shake hands at a time, in
+the order in which they came: else all would go on in step, hold memory all the while, and
+be served after the time that all of them take.
 """
 
 from __future__ import annotations
+
+from collections import deque
 
 from twisted.internet.interfaces import (
     IAddress,
@@ -19,7 +26,15 @@ from twisted.internet.ssl import CertificateOptions
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
-__all__ = ["FirstByteFactory"]
+from dragonfly.net.meter import Meter, MeteredTransport
+
+__all__ = ["HANDSHAKES_MAX", "HANDSHAKE_S", "FirstByteFactory"]
+
+HANDSHAKES_MAX = 16
+"""TLS handshakes under way at once: enough for a LAN, where one takes a few milliseconds."""
+
+HANDSHAKE_S = 2.0
+"""A handshake that takes longer than this is not waited for by others."""
 
 TLS_HANDSHAKE = 0x16
 # A client that connects speaks at once; this is for lost packets, not for thinking.
@@ -34,6 +49,7 @@ class FirstByteFactory(Factory):
         as secure.
     :param clock: for the deadline.
     :param patience_s: seconds in which the first byte must come.
+    :param meter: told of all bytes.
 
     Connections that are open when the port closes are aborted.
     """
@@ -47,10 +63,14 @@ class FirstByteFactory(Factory):
         *,
         clock: IReactorTime,
         patience_s: float = PATIENCE_S,
+        meter: Meter | None = None,
     ) -> None:
         self.clock = clock
+        self.meter = meter
         self.patience_s = patience_s
         self.open: set[FirstByteProtocol] = set()
+        self._handshakes: set[FirstByteProtocol] = set()
+        self._line: deque[FirstByteProtocol] = deque()
         self._plain = plain
         self._tls = TLSMemoryBIOFactory(tls, False, plain, clock)
 
@@ -63,6 +83,23 @@ class FirstByteFactory(Factory):
         if first == TLS_HANDSHAKE:
             return self._tls.buildProtocol(addr)
         return self._plain.buildProtocol(addr)  # type: ignore[arg-type]
+
+    def may_begin(self, connection: FirstByteProtocol) -> bool:
+        """Take *connection* on, or let it wait in line for its ``begin``."""
+        if len(self._handshakes) >= HANDSHAKES_MAX:
+            self._line.append(connection)
+            return False
+        self._handshakes.add(connection)
+        return True
+
+    def handshake_ended(self, connection: FirstByteProtocol) -> None:
+        """*connection* is through, lost, or slow: others may begin."""
+        self._handshakes.discard(connection)
+        while self._line and len(self._handshakes) < HANDSHAKES_MAX:
+            first = self._line.popleft()
+            if first in self.open:
+                self._handshakes.add(first)
+                first.begin()
 
     def startFactory(self) -> None:
         """Start the wrapped factories."""
@@ -83,6 +120,8 @@ class FirstByteProtocol(Protocol):
         self._addr = addr
         self._inner: IProtocol | None = None
         self._deadline: IDelayedCall | None = None
+        self._held = b""
+        self._young = False
 
     def connectionMade(self) -> None:
         """Start waiting."""
@@ -91,32 +130,72 @@ class FirstByteProtocol(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Choose by the first byte; pass everything on, that byte included."""
-        if self._inner is None and not self._hand_over(data[0]):
-            return
+        if self._factory.meter is not None:
+            self._factory.meter.received(len(data))
         if self._inner is not None:
             self._inner.dataReceived(data)
+            self._grow_up()  # who speaks twice has done its part of the handshake
+        elif self._held:
+            self._held += data  # one read at most comes after a pause
+        else:
+            self._first(data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Forget the connection."""
         self._factory.open.discard(self)
         self._stop_waiting()
+        self._held = b""
         inner, self._inner = self._inner, None
         if inner is not None:
             inner.connectionLost(reason)
+        self._grow_up()
+
+    def begin(self) -> None:
+        """It is this connection's turn to shake hands."""
+        held, self._held = self._held, b""
+        self._young = True
+        self._deadline = self._factory.clock.callLater(HANDSHAKE_S, self._slow)
+        if self.transport is not None:
+            self.transport.resumeProducing()  # type: ignore[attr-defined]
+        self._hand_over(held)
 
     def abort(self) -> None:
         """Close the connection without waiting for anything."""
         if self.transport is not None:
             self.transport.abortConnection()  # type: ignore[attr-defined]
 
-    def _hand_over(self, first: int) -> bool:
+    def _first(self, data: bytes) -> None:
         self._stop_waiting()
-        self._inner = self._factory.choose(first, self._addr)
+        self._held = data
+        if data[0] != TLS_HANDSHAKE:
+            held, self._held = self._held, b""
+            self._hand_over(held)
+        elif self._factory.may_begin(self):
+            self.begin()
+        elif self.transport is not None:
+            self.transport.pauseProducing()  # type: ignore[attr-defined]
+
+    def _hand_over(self, data: bytes) -> None:
+        self._inner = self._factory.choose(data[0], self._addr)
         if self._inner is None or self.transport is None:
             self.abort()  # the factory takes no connection now
-            return False
-        self._inner.makeConnection(self.transport)
-        return True
+            return
+        meter, transport = self._factory.meter, self.transport
+        self._inner.makeConnection(
+            transport if meter is None else MeteredTransport(transport, meter)  # type: ignore[arg-type]
+        )
+        self._inner.dataReceived(data)
+
+    def _slow(self) -> None:
+        self._deadline = None
+        self._grow_up()
+
+    def _grow_up(self) -> None:
+        """Let another one shake hands, once."""
+        if self._young:
+            self._young = False
+            self._stop_waiting()
+            self._factory.handshake_ended(self)
 
     def _too_late(self) -> None:
         self._deadline = None

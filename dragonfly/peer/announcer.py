@@ -13,10 +13,16 @@ from dragonfly.control.messages import AnnounceAnswer, AnnounceRequest
 from dragonfly.errors import DragonflyError, TrackerError, TrackerUnreachable, TrustError
 from dragonfly.peer.supernodes import Supernode
 
-__all__ = ["KICK_GAP_S", "RETRY_S", "Announcer", "Subject"]
+__all__ = ["CALM_S", "KICK_GAP_S", "KICK_SHARE", "RETRY_S", "Announcer", "Subject"]
 
 KICK_GAP_S = 0.5
 """However urgent it is, announces of one task are this far apart."""
+
+CALM_S = 4.0
+KICK_SHARE = 0.75
+"""A supernode that asks for announces less often than every :data:`CALM_S` has many peers. All
+may end, or starve, at the same moment: then they come sooner than they were told by at most a
+quarter of what is beyond, and each at a random time."""
 
 RETRY_S = 15.0
 """Longest wait between attempts to reach a supernode that does not answer."""
@@ -61,7 +67,8 @@ class Announcer:
         self._subject = subject
         self._clock = clock
         self._rng = rng
-        self._wait_s = first_s
+        self._wait_s = self._told_s = first_s
+        self._kick_at: float | None = None
         self._announced_at = clock.seconds()
         self._failures = 0
         self._kicked = False
@@ -69,21 +76,33 @@ class Announcer:
         self._alarm: IDelayedCall | None = None
 
     def kick(self) -> None:
-        """Announce now, or as soon as :data:`KICK_GAP_S` allows; while one is out, after it."""
+        """Announce now, or as soon as is allowed; while one is out, after it.
+
+        :data:`KICK_GAP_S` after the last one at the soonest, and later where there are many.
+        """
         if self._sleep is None or self._alarm is None:
             self._kicked = True
             return
-        wait = max(0.0, self._announced_at + KICK_GAP_S - self._clock.seconds())
-        if self._alarm.getTime() > self._clock.seconds() + wait:
-            self._alarm.reset(wait)
+        now = self._clock.seconds()
+        if self._kick_at is None:
+            gap = self._gap()
+            chance = self._rng.uniform(0.0, gap) if gap > KICK_GAP_S else 0.0
+            self._kick_at = max(self._announced_at + gap, now + chance)
+        if self._alarm.getTime() > max(now, self._kick_at):
+            self._alarm.reset(max(0.0, self._kick_at - now))
+
+    def _gap(self) -> float:
+        """Seconds between announces, however urgent."""
+        return max(KICK_GAP_S, (self._told_s - CALM_S) * KICK_SHARE)
 
     async def run(self) -> None:
         """Announce for ever; ends by being cancelled."""
         while True:
-            await self._nap(KICK_GAP_S if self._kicked else max(KICK_GAP_S, self._wait_s))
+            await self._nap(self._gap() if self._kicked else max(KICK_GAP_S, self._wait_s))
             self._announced_at, self._kicked = self._clock.seconds(), False
+            self._kick_at = None
             try:
-                self._wait_s = await self._announce()
+                self._wait_s = self._told_s = await self._announce()
             except CancelledError:
                 raise
             except DragonflyError as error:

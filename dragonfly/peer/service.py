@@ -161,7 +161,9 @@ class PeerService(MultiService):
             disk=self._disk,
             store=self._store,
             uploader=self._uploader,
-            supernodes=Supernodes(self.key, self._control, pins=str(self._home.pins().path)),
+            supernodes=Supernodes(
+                self.key, self._control, reactor, pins=str(self._home.pins().path)
+            ),
             origins=self.origins,
             tasks=self._tasks,
             dial=self._dialler,

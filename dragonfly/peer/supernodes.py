@@ -6,6 +6,9 @@ import hashlib
 import math
 from collections.abc import Iterable
 
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+
 from dragonfly.config import Node
 from dragonfly.control.codec import MESSAGE_LIMIT, from_json, register_answer, to_json
 from dragonfly.control.messages import (
@@ -23,6 +26,7 @@ from dragonfly.errors import (
     DragonflyError,
     OriginRefused,
     OriginUnreachable,
+    TrackerBusy,
     TrackerError,
     TrackerLost,
     TrackerUnreachable,
@@ -35,8 +39,16 @@ from dragonfly.task.manifest import Manifest, parse_run
 
 __all__ = ["Supernode", "Supernodes", "pieces_of", "rendezvous"]
 
-REGISTER_LIMIT_S = 30.0
-"""A registration waits for the supernode's check at the origin."""
+REGISTER_LIMIT_S = 120.0
+"""A registration waits for the supernode's check at the origin, and, where thousands register
+at once, for its turn: ten thousand take some 40 s of a core that is not busy otherwise. A host
+that is gone is found out within the 5 s for connecting; this is for one that hangs."""
+
+BUSY_PATIENCE_S = 300.0
+"""A supernode that is busy and says when to come again is believed for so long."""
+
+BUSY_LEAST_S = 0.5
+"""... and never asked more often, whatever it says."""
 
 ANNOUNCE_LIMIT_S = 5.0
 """An announce waits for nothing."""
@@ -57,26 +69,51 @@ def rendezvous(nodes: Iterable[Node], name: bytes) -> list[Node]:
 
 
 class Supernode:
-    """One supernode, as seen by the holder of ``key``."""
+    """One supernode, as seen by the holder of ``key``.
+
+    :param clock: for waiting while it is busy.
+    """
 
     def __init__(
-        self, node: Node, key: SigningKey, client: ControlClient, *, pins: str = ""
+        self,
+        node: Node,
+        key: SigningKey,
+        client: ControlClient,
+        clock: IReactorTime,
+        *,
+        pins: str = "",
     ) -> None:
         self.node = node
         self._key = key
         self._client = client
+        self._clock = clock
         self._pins = pins
 
     async def register(self, request: RegisterRequest) -> RegisterAnswer | DirectAnswer:
-        """Ask to take part.
+        """Ask to take part; whom a busy supernode sends away for a while comes again.
 
         :raises OriginRefused: the origin does not give it to this caller.
         :raises OriginUnreachable: the supernode does not reach the origin.
         :raises TrackerUnreachable: nobody answers.
+        :raises TrackerBusy: it is busy for longer than :data:`BUSY_PATIENCE_S`.
         :raises TrackerError: the supernode says no; ``TrustError``: it is not who it was.
+
+        Cancelling gives the call up, or the waiting.
         """
-        raw = await self._call("/swarm/v1/register", request, REGISTER_LIMIT_S)
-        answer = register_answer(raw)
+        until = self._clock.seconds() + BUSY_PATIENCE_S
+        while True:
+            try:
+                raw = await self._call("/swarm/v1/register", request, REGISTER_LIMIT_S)
+            except TrackerBusy as busy:
+                if self._clock.seconds() + busy.retry_after_s > until:
+                    raise
+                wait_s = busy.retry_after_s
+            else:
+                return self._vouched(register_answer(raw))
+            await deferLater(self._clock, wait_s)
+
+    def _vouched(self, answer: RegisterAnswer | DirectAnswer) -> RegisterAnswer | DirectAnswer:
+        """What came inside must be what the supernode signed for."""
         if isinstance(answer, RegisterAnswer) and not answer.grant and not _holds_all(answer):
             raise TrackerError(f"supernode {self.node} sent bytes that it did not sign for")
         return answer
@@ -143,6 +180,9 @@ def _refusal(node: Node, status: int, raw: bytes) -> DragonflyError:
         return TrackerError(f"supernode {node} answered with HTTP {status}", status)
     if body.origin_status:
         return OriginRefused(body.message, body.origin_status)
+    if body.retry_after > 0:
+        wait_s = max(BUSY_LEAST_S, body.retry_after)
+        return TrackerBusy(f"supernode {node}: {body.message}", retry_after_s=wait_s)
     if body.retryable:
         return OriginUnreachable(body.message, 0)
     return TrackerError(f"supernode {node}: {body.message}", status)
@@ -152,19 +192,25 @@ class Supernodes:
     """All supernodes that anybody in this process has named.
 
     :param client: asks them over TLS with pinned keys.
+    :param clock: for waiting while one is busy.
     :param pins: the file with these keys, for the error about one that has changed.
     """
 
-    def __init__(self, key: SigningKey, client: ControlClient, *, pins: str = "") -> None:
+    def __init__(
+        self, key: SigningKey, client: ControlClient, clock: IReactorTime, *, pins: str = ""
+    ) -> None:
         self._key = key
         self._client = client
+        self._clock = clock
         self._pins = pins
         self._known: dict[Node, Supernode] = {}
 
     def get(self, node: Node) -> Supernode:
         """The client of ``node``."""
         if node not in self._known:
-            self._known[node] = Supernode(node, self._key, self._client, pins=self._pins)
+            self._known[node] = Supernode(
+                node, self._key, self._client, self._clock, pins=self._pins
+            )
         return self._known[node]
 
     async def register(

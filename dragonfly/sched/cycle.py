@@ -50,6 +50,11 @@ class Cycle(Generic[T]):
         """The one before ``member`` and the one after it; ``member`` itself if it is alone."""
         return self._before[member], self._after[member]
 
+    def ends(self, member: T) -> tuple[T, ...]:
+        """As :meth:`beside`; nobody for one that is not in."""
+        before = self._before.get(member)
+        return () if before is None else (before, self._after[member])
+
     def __contains__(self, member: object) -> bool:
         return member in self._after
 

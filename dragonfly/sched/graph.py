@@ -236,11 +236,17 @@ class Graph:
         self, key: bytes, ends: tuple[bytes, bytes], links: dict[bytes, None], near: bool
     ) -> int:
         """How bad it is for ``key`` to stand between two others."""
-        nodes, node, cost = self._nodes, self._nodes.all[key], 0
-        for end in ends:
-            cost += _TAKEN * (end in links) + _BARRED * (not nodes.suits(node, end))
-            cost += nodes.distance(key, end) if near else 0
-        idle = all(nodes.all[end].done for end in ends)
+        nodes, node = self._nodes.all, self._nodes.all[key]
+        cost, idle = 0, True
+        for end in ends:  # a registration comes here some sixty times
+            other = nodes[end]
+            if end in links:
+                cost += _TAKEN
+            if node.barred and node.barred.get(end) is other:
+                cost += _BARRED
+            if near:
+                cost += node.labels.distance(other.labels)
+            idle = idle and other.done
         return cost + (0 if idle else 1)
 
     # -- chords ------------------------------------------------------------------------------

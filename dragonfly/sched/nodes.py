@@ -81,7 +81,7 @@ class Nodes:
 
     def on_cycles(self, key: bytes) -> Iterable[bytes]:
         """Who stands beside ``key`` on some cycle, with repetitions."""
-        return [end for cycle in self._cycles if key in cycle for end in cycle.beside(key)]
+        return [end for cycle in self._cycles for end in cycle.ends(key)]
 
     def degree(self, key: bytes) -> int:
         """How many neighbours."""

@@ -115,6 +115,11 @@ class Admitted:
     public: bool
     audience: str = ""
 
+    @property
+    def for_everybody(self) -> bool:
+        """Whether all callers whatever get these bytes: public, and no header decides (Vary)."""
+        return self.public and not _varied(self.reply)
+
 
 @attrs.define(eq=False)
 class _Line:

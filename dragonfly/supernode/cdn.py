@@ -121,7 +121,10 @@ class Cdn:
         return tuple(self._contents.values())
 
     def latest(self, name: bytes) -> tuple[bytes, bool] | None:
-        """The newest complete task of a name, and whether it is public."""
+        """The newest complete task of a name, and whether everybody may have it unasked.
+
+        Content of which there are variants (Vary) is not: who gets which, only its origin says.
+        """
         return self._latest.get(name)
 
     async def obtain(self, wanted: Wanted) -> Content:
@@ -242,7 +245,7 @@ class Cdn:
             ),
             content_type=reply.content_type,
             digest=wanted.digest,
-            public=wanted.admitted.public,
+            public=wanted.admitted.for_everybody,
             created=self._tools.clock.seconds(),
         )
 
@@ -255,7 +258,7 @@ class Cdn:
 
     def _admit(self, content: Content, admitted: Admitted) -> None:
         """Keep the caller's way to the origin while it may be needed."""
-        content.public = content.public or admitted.public
+        content.public = content.public or admitted.for_everybody
         if content.state is not State.READY:
             until = float("inf") if admitted.public else content.used + ADMISSION_S
             content.accesses.add(admitted.access, until)

@@ -79,6 +79,7 @@ class Content:
     """One task of the CDN.
 
     :ivar fetch: generation of the manifest.
+    :ivar public: the origin gives everybody these bytes.
     :ivar held: how many leading pieces may be given out.
     :ivar file: where they are; ``None`` until the first byte is due.
     :ivar done: fires with the state when it settles, for whoever waits for the whole.

@@ -94,7 +94,7 @@ def read_wish(message: RegisterRequest, caller: Caller) -> Wish:
         _refuse_credentials(headers)
     digest = Digest.parse(message.digest) if message.digest is not None else None
     name = name_of(url, filters=message.filters, identifier=message.identifier, digest=digest)
-    keyed = name_of(url).url != name.url
+    keyed = bool(message.filters) and name_of(url).url != name.url
     return Wish(name=name, url=url, headers=headers, keyed=keyed)
 
 

@@ -25,6 +25,7 @@ from dragonfly.peer.protocol import PeerProtocol, socket_backlog
 from dragonfly.sched.seeding import ECHO_LIMIT
 from dragonfly.signatures import KeyRing, SigningKey
 from dragonfly.supernode.content import Content
+from dragonfly.supernode.metering import MeteredPeer, meter_of
 from dragonfly.supernode.seeddesk import Desk
 from dragonfly.supernode.seedgate import Callers, Contents, SeedGate
 from dragonfly.supernode.seedlink import SeedLink
@@ -92,6 +93,7 @@ class Seed:
         self._banned = banned
         self._echo_limit = echo_limit
         self._backlog = backlog
+        self._meter = meter_of(metrics, "pieces")
         self._desk = Desk(slots, clock, disk, metrics)
         self._addresses = Callers() if callers is None else callers
         self._callers: dict[PeerProtocol, _Caller] = {}
@@ -132,7 +134,8 @@ class Seed:
             nonce = secrets.token_bytes(NONCE_BYTES)
             return PeerSession(Role.LISTENER, self._key, nonce, gate, now)
 
-        peer = PeerProtocol(session, self._clock, self, backlog=self._backlog)
+        peer = MeteredPeer(session, self._clock, self, backlog=self._backlog)
+        peer.meter = self._meter
         self._callers[peer] = _Caller(gate, address)
         return peer
 

@@ -34,6 +34,7 @@ from dragonfly.supernode.cdn import Cdn
 from dragonfly.supernode.fetch import FetchTools
 from dragonfly.supernode.gauges import Gauges
 from dragonfly.supernode.home import SupernodeHome, audience_secret, choose_home
+from dragonfly.supernode.metering import meter_of
 from dragonfly.supernode.reach import DialBack
 from dragonfly.supernode.seed import Seed
 from dragonfly.supernode.tracker import Tracker
@@ -163,7 +164,9 @@ class SupernodeService(MultiService):
         )
         map_errors(self.app)
         site = make_site(self.app.resource(), self.metrics, reactor, verbose=config.debug)
-        first_byte = FirstByteFactory(self.certificate.options(), site, clock=reactor)
+        first_byte = FirstByteFactory(
+            self.certificate.options(), site, clock=reactor, meter=meter_of(self.metrics, "http")
+        )
         self.http = BoundService(reactor, config.port, first_byte, what="HTTP port")
         self.pieces = BoundService(
             reactor, config.download_port, self.seed.factory, what="piece port"

@@ -201,7 +201,7 @@ class Swarm:
 
         :param seed: where callers find the seed, by the address at which they reached us.
         """
-        found = []
+        found, local = [], caller.loopback
         for key in wanted:
             if key in linked:
                 continue
@@ -211,7 +211,7 @@ class Swarm:
             elif self.graph.reachable(key):
                 peer = self.members[key].peer
                 # A peer on our own host is known by an address that is another host elsewhere.
-                if caller.loopback or not is_loopback(peer.address):
+                if local or not is_loopback(peer.address):
                     found.append(Neighbour(key=key, address=peer.address, port=peer.port))
         return found
 

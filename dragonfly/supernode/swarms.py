@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 
 from dragonfly.control.messages import Announced
+from dragonfly.errors import TrackerError
 from dragonfly.sched.peers import Member, Peer
 from dragonfly.supernode.content import Content, State
 from dragonfly.supernode.registration import Caller
@@ -14,7 +15,11 @@ from dragonfly.supernode.roster import Roster
 from dragonfly.supernode.standing import Standing
 from dragonfly.supernode.swarm import Swarm
 
-__all__ = ["Swarms"]
+__all__ = ["POPULATION_MAX", "Swarms"]
+
+POPULATION_MAX = 131_072
+"""Members of all tasks: at one call each in 120 s, over connections that peers in several
+tasks keep, half a core; about 400 MiB."""
 
 
 class Swarms:
@@ -22,6 +27,7 @@ class Swarms:
 
     :param seed: the seed's key.
     :param standing: makes what keeps the credentials of one content.
+    :param most: members beyond that many are refused.
     """
 
     def __init__(
@@ -30,8 +36,11 @@ class Swarms:
         seed: bytes,
         rng: random.Random,
         standing: Callable[[Content], Standing],
+        *,
+        most: int = POPULATION_MAX,
     ) -> None:
         self.population = 0
+        self._most = most
         self._roster = roster
         self._seed = seed
         self._rng = rng
@@ -73,6 +82,9 @@ class Swarms:
         peer = self._roster.meet(key, says, caller)
         before = len(swarm.members)
         try:
+            if self.population >= self._most and key not in swarm.members:
+                text = f"{self._most} members of tasks are known, no more are taken"
+                raise TrackerError(text, 503)
             member = swarm.admit(peer, callsystem, now)
         finally:
             self._roster.release(peer)

@@ -32,13 +32,14 @@ from dragonfly.signatures import SigningKey
 from dragonfly.supernode.admission import Admission, Admitted
 from dragonfly.supernode.answers import Answers
 from dragonfly.supernode.content import Content
-from dragonfly.supernode.finder import Finder, Library
+from dragonfly.supernode.finder import Finder, Found, Library
 from dragonfly.supernode.quarantine import REPORTS_MAX, Quarantine
-from dragonfly.supernode.registration import Caller, read_wish
+from dragonfly.supernode.registration import Caller, Wish, read_wish
 from dragonfly.supernode.roster import Dialler, Roster
 from dragonfly.supernode.standing import Standing
 from dragonfly.supernode.swarm import Swarm
 from dragonfly.supernode.swarms import Swarms
+from dragonfly.supernode.turnstile import Turnstile
 from dragonfly.supernode.views import PeerView, view_of_ban, view_of_peer
 
 __all__ = ["BLAMERS_NEEDED", "DIAL_WAIT_S", "Caller", "PeerView", "Tracker"]
@@ -94,6 +95,7 @@ class Tracker:
             key, clock, rng, seed_address, metrics, down_limit=config.down_limit
         )
         self._quarantine = Quarantine(self._swarms, clock)
+        self._turnstile = Turnstile()
 
     # -- calls of peers -----------------------------------------------------------------
 
@@ -104,6 +106,7 @@ class Tracker:
 
         :raises ConfigError: the URL or the digest is malformed.
         :raises TrackerError: the call itself is refused; the text says what would help.
+        :raises TrackerBusy: too many wait already; it says when to come again.
         :raises OriginError: the origin refuses this caller, or cannot be reached and there is
             no public content of an earlier fetch.
 
@@ -160,9 +163,7 @@ class Tracker:
         if message.key == self._seed:
             raise TrackerError("this key is the supernode's own", 403)
         wish = read_wish(message, caller)
-        found = await self._finder.find(
-            wish, identifier=message.identifier, loopback=caller.loopback
-        )
+        found = await self._find(wish, message, caller)
         if found is None:
             return DirectAnswer(reason=_DIRECT)
         # Only here: nobody gets a byte before the origin has admitted him.
@@ -185,6 +186,17 @@ class Tracker:
         if self._swarms.find(found.content.id, message.key) != (swarm, member):
             raise TrackerError("the peer left the task while it registered", 409)
         return self._answers.registered(swarm, member, caller, population=self._swarms.population)
+
+    async def _find(self, wish: Wish, message: RegisterRequest, caller: Caller) -> Found | None:
+        """Ask the origin, one of not too many at once."""
+        origin = wish.name.origin
+        self._turnstile.enter(origin, self._clock.seconds())
+        try:
+            return await self._finder.find(
+                wish, identifier=message.identifier, loopback=caller.loopback
+            )
+        finally:
+            self._turnstile.leave(origin, self._clock.seconds())
 
     async def _dialled(self, peer: Peer) -> None:
         """Wait a moment until it is known whether others can connect to ``peer``."""
@@ -250,6 +262,11 @@ class Tracker:
     def peer_count(self) -> int:
         """How many peers are known."""
         return len(self._roster)
+
+    def tasks_of(self, key: bytes) -> int:
+        """In how many tasks a peer is."""
+        peer = self._roster.get(key)
+        return len(peer.tasks) if peer is not None else 0
 
     def peer_views(self) -> list[PeerView]:
         """All peers."""

@@ -38,6 +38,9 @@ _PORTS = {"http": 80, "https": 443}
 _BLOB = re.compile(r"/v2/.+/blobs/(sha256:[0-9a-f]{64})$")
 """The path of a registry's API: elsewhere anybody may have put a file of such a name."""
 _NOT_IN_HOSTS = frozenset(' "%<>\\^`{|}')  # IDNA can make a space of an accent
+_BLANK = re.compile(r"[\x00-\x20\x7f]")
+_HALF = re.compile("[\ud800-\udfff]")
+"""Half of a character, as a byte that is not UTF-8 becomes one."""
 _ESCAPE = re.compile("%([0-9A-Fa-f]{2})?")
 _UNRESERVED = frozenset(f"{ascii_letters}{digits}-._~")
 _AS_WRITTEN = "!#$%&'()*+,/:;=?@[]~"
@@ -50,12 +53,14 @@ class Name:
     """What content is called by everybody who wants it.
 
     ``text`` is canonical and holds no userinfo; ``id`` is its BLAKE3; ``url`` is the URL
-    without filtered parameters, fragment and user; ``digest`` the digest that is part of it.
+    without filtered parameters, fragment and user; ``origin`` is where it is
+    (:func:`origin_of`); ``digest`` the digest that is part of it.
     """
 
     text: str
     id: bytes
     url: str
+    origin: str
     digest: Digest | None = None
 
 
@@ -118,7 +123,7 @@ def name_of(
     if identifier:
         text += f" for {identifier}"
     named = blake3(_NAME_CONTEXT + text.encode("utf-8", "surrogatepass")).digest()
-    return Name(text=text, id=named, url=origin + local, digest=digest)
+    return Name(text=text, id=named, url=origin + local, origin=origin, digest=digest)
 
 
 def task_id(name: Name, version: Version) -> bytes:
@@ -189,9 +194,9 @@ def split_userinfo(url: str) -> tuple[str, str | None]:
 
 def _split(url: str) -> SplitResult:
     shown = url.split("?", 1)[0].rpartition("@")[2] if "@" in url else url.split("?", 1)[0]
-    if any(ord(character) <= 0x20 or ord(character) == 0x7F for character in url):
+    if _BLANK.search(url):
         raise ConfigError(f"URL {shown!r}: it has a space or control character in it")
-    if any(0xD800 <= ord(character) <= 0xDFFF for character in url):
+    if not url.isascii() and _HALF.search(url):
         raise ConfigError(f"URL {shown!r}: it is not Unicode text; write such bytes as %XX")
     try:
         parts = urlsplit(url)

@@ -8,14 +8,23 @@ from klein import Klein
 from twisted.web.server import Request
 
 from dragonfly.control.codec import from_json, to_json
-from dragonfly.control.messages import AnnounceRequest, LeaveRequest, RegisterRequest
+from dragonfly.control.messages import (
+    AnnounceRequest,
+    LeaveRequest,
+    RegisterAnswer,
+    RegisterRequest,
+)
 from dragonfly.control.signing import SIGNATURE_HEADER, check_body
 from dragonfly.net.addresses import plain_address
-from dragonfly.supernode.api.common import Refusal, answer, header, route
+from dragonfly.supernode.api.common import Refusal, answer, hang_up, header, route
 from dragonfly.supernode.api.site import BODY_MAX
 from dragonfly.supernode.tracker import Caller, Tracker
 
-__all__ = ["add_routes"]
+__all__ = ["KEEP_S", "add_routes"]
+
+KEEP_S = 20.0
+"""A peer that calls no sooner than this, all its tasks together, calls over a new connection:
+it keeps one for 30 s. With 10,000 peers there would be 6,000 idle ones otherwise, 150 MiB."""
 
 _Message = TypeVar("_Message", RegisterRequest, AnnounceRequest, LeaveRequest)
 
@@ -26,17 +35,27 @@ def add_routes(app: Klein, tracker: Tracker) -> None:
     @route(app, "/swarm/v1/register", "POST")
     async def register(request: Request) -> bytes:
         message = _signed(RegisterRequest, request)
-        return answer(request, to_json(await tracker.register(message, _caller(request))))
+        said = await tracker.register(message, _caller(request))
+        if isinstance(said, RegisterAnswer):
+            _part(request, message.key, said.announce_after)
+        return answer(request, to_json(said))
 
     @route(app, "/swarm/v1/announce", "POST")
     def announce(request: Request) -> bytes:
         message = _signed(AnnounceRequest, request)
-        return answer(request, to_json(tracker.announce(message, _caller(request))))
+        said = tracker.announce(message, _caller(request))
+        _part(request, message.key, said.announce_after)
+        return answer(request, to_json(said))
 
     @route(app, "/swarm/v1/leave", "POST")
     def leave(request: Request) -> bytes:
         tracker.leave(_signed(LeaveRequest, request))
         return answer(request, {})
+
+    def _part(request: Request, key: bytes, wait_s: float) -> None:
+        """Let go of a connection that its peer would not use again."""
+        if wait_s / max(1, tracker.tasks_of(key)) > KEEP_S:
+            hang_up(request)
 
 
 def _signed(kind: type[_Message], request: Request) -> _Message:

@@ -20,7 +20,7 @@ from dragonfly.errors import (
     TrackerUnreachable,
     TrustError,
 )
-from dragonfly.peer.announcer import KICK_GAP_S, RETRY_S, Announcer
+from dragonfly.peer.announcer import CALM_S, KICK_GAP_S, KICK_SHARE, RETRY_S, Announcer
 
 
 def answer(after: float = 10.0, *, known: bool = True) -> AnnounceAnswer:
@@ -129,6 +129,7 @@ def test_a_kick_announces_at_once(scene: Scene) -> None:
 
 def test_kicks_keep_their_distance(scene: Scene) -> None:
     """However urgent it is."""
+    scene.answers = [answer(CALM_S)] * 9
     scene.wait(3.0)
     for _ in range(32):
         scene.announcer.kick()
@@ -143,7 +144,7 @@ def test_a_kick_while_an_announce_is_out_is_not_lost(scene: Scene) -> None:
     scene.wait(3.0)
     scene.announcer.kick()
     scene.wait(1.0)
-    waiting.callback(answer(1000.0))
+    waiting.callback(answer(CALM_S))
     scene.wait(1.0)
     assert scene.at == pytest.approx([3.0, 4.0 + KICK_GAP_S])
     scene.wait(9.0)
@@ -203,3 +204,31 @@ def test_a_registration_that_fails_is_tried_again(scene: Scene) -> None:
     scene.registrations = [TrackerUnreachable("no"), 1000.0]
     scene.wait(6.0)
     assert scene.registrations == []
+
+
+def test_where_there_are_many_a_kick_waits() -> None:
+    """All may end at the same moment, and each would come at once."""
+    at = []
+    for seed in range(20):
+        scene = Scene(first_s=100.0)
+        scene.announcer._rng.seed(seed)
+        scene.clock.advance(60.0)
+        scene.announcer.kick()
+        scene.announcer.kick()
+        scene.clock.pump([0.5] * 80)
+        at.append(scene.at[0])
+        scene.end()
+    assert min(at) >= (100.0 - CALM_S) * KICK_SHARE
+    assert len(set(at)) > 10
+
+
+def test_kicks_of_many_are_far_apart() -> None:
+    """They come sooner than they were told, but not by much."""
+    scene = Scene(first_s=40.0)
+    scene.clock.advance(1.0)
+    scene.announcer.kick()
+    scene.clock.advance((40.0 - CALM_S) * KICK_SHARE - 1.1)
+    assert not scene.at
+    scene.clock.advance(0.2)
+    assert len(scene.at) == 1
+    scene.end()

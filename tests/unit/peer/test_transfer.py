@@ -54,7 +54,7 @@ class FakeSupernode:
     announces: list[AnnounceRequest] = attrs.field(factory=list)
     leaves: list[LeaveRequest] = attrs.field(factory=list)
     answer: Any = attrs.field(
-        factory=lambda: AnnounceAnswer(now=0.0, announce_after=1000.0, state="ready")
+        factory=lambda: AnnounceAnswer(now=0.0, announce_after=4.0, state="ready")
     )
 
     async def announce(self, request: AnnounceRequest) -> AnnounceAnswer:
@@ -157,7 +157,7 @@ class Peer:
                     grant_expires=10**6,
                     now=0.0,
                     keys=[self.lab.key.public],
-                    announce_after=1000.0,
+                    announce_after=4.0,
                     state="ready",
                     length=SIZE,
                     runs=[self.lab.run()],

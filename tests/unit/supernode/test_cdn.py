@@ -258,6 +258,17 @@ def test_index_names_the_newest(tmp_path: Path) -> None:
     assert lab.cdn.latest(name) == (b"U" * 32, True)
 
 
+@pytest.mark.parametrize(
+    ("vary", "public"), [("Accept-Encoding", True), ("Accept-Language, Origin", False)]
+)
+def test_a_variant_is_not_for_everybody(tmp_path: Path, vary: str, public: bool) -> None:
+    """While the origin is down nobody says who gets which."""
+    lab = CdnLab(tmp_path, body=BODY)
+    wanted = lab.wanted(vary=vary)
+    lab.fetch(wanted)
+    assert lab.cdn.latest(wanted.name.id) == (TASK, public)
+
+
 @pytest.mark.parametrize("name", ["journal", "meta.json", "manifest"])
 def test_garbage_on_disk(tmp_path: Path, name: str) -> None:
     """What is not ours is removed with a warning, and the content fetched anew."""

@@ -63,6 +63,19 @@ def test_a_full_swarm_refuses_and_forgets_whom_it_refused() -> None:
     assert (len(roster), swarms.population) == (2, 2)
 
 
+def test_all_swarms_together_are_bounded() -> None:
+    """A peer may be in many tasks; members that are known may register again."""
+    roster = Roster(FakeDialler(), Clock(), lambda _: None)
+    swarms = Swarms(roster, SEED, random.Random(1), _standing, most=2)
+    swarm = swarms.of_content(_content())
+    for key in (b"1", b"2", b"1"):
+        _admit(swarms, swarm, key)
+    with pytest.raises(TrackerError, match="2 members of tasks") as caught:
+        _admit(swarms, swarm, b"3")
+    assert caught.value.status == 503
+    assert (len(roster), swarms.population) == (2, 2)
+
+
 def test_a_new_fetch_is_a_new_swarm() -> None:
     """Its manifest cuts the content differently: members of the old one are no neighbours."""
     swarms, roster = _swarms()

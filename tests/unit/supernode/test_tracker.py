@@ -19,11 +19,13 @@ from dragonfly.errors import (
     OriginError,
     OriginRefused,
     OriginUnreachable,
+    TrackerBusy,
     TrackerError,
 )
 from dragonfly.signatures import KeyRing
 from dragonfly.supernode.admission import ADMISSION_S
 from dragonfly.supernode.tracker import DIAL_WAIT_S, Caller
+from dragonfly.supernode.turnstile import Turnstile
 from dragonfly.task.bitfield import Bitfield
 from dragonfly.task.digest import piece_digest
 from dragonfly.task.grant import check_grant
@@ -477,10 +479,25 @@ def test_silent_peers_and_idle_tasks_are_forgotten() -> None:
     assert lab.value("gc_tasks_total") == 1
 
 
+def test_only_so_many_wait_for_origins() -> None:
+    """Who was answered, or refused, makes room for others."""
+    lab = TrackerLab()
+    lab.tracker._turnstile = Turnstile(most=1)
+    lab.register(lab.peer(1))
+    lab.origin.decide = lambda _: OriginRefused("no", 401)
+    for _ in range(2):
+        with pytest.raises(OriginRefused):
+            lab.register(lab.peer(2))
+    lab.tracker._turnstile = Turnstile(most=0)
+    with pytest.raises(TrackerBusy):
+        lab.register(lab.peer(3))
+    assert lab.tracker.peer_count == 1
+
+
 def test_peers_that_were_told_to_wait_long_are_not_silent() -> None:
     """In a very large swarm they call less often than silent ones are forgotten."""
     lab = TrackerLab(peer_gc_delay_s=60.0)
-    lab.tracker._swarms.population = 10**6
+    lab.tracker._swarms.population = 10**5
     lab.register(lab.peer(1))
     lab.clock.advance(100.0)
     lab.tracker.expire(lab.clock.seconds())

@@ -288,5 +288,5 @@ def test_task_ids() -> None:
     }
     assert len(made) == 5
     assert {len(task) for task in made} == {32}
-    again = Name(text="whatever", id=name.id, url="")
+    again = Name(text="whatever", id=name.id, url="", origin="")
     assert task_id(again, Version("etag", "a", "b")) in made

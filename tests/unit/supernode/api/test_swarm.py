@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import attrs
 import pytest
 from twisted.python.failure import Failure
 
@@ -28,9 +29,11 @@ from dragonfly.errors import (
     OriginChanged,
     OriginRefused,
     OriginUnreachable,
+    TrackerBusy,
     TrackerError,
 )
 from dragonfly.signatures import SigningKey
+from dragonfly.supernode.api.swarm import KEEP_S
 from tests.doubles.api import TASK, ApiLab
 
 ANSWER = RegisterAnswer(
@@ -179,3 +182,26 @@ def test_bugs_are_not_shown(lab: ApiLab, no_silent_failures: list[Failure]) -> N
     assert (answer.status, json.loads(answer.body)["message"]) == (500, "internal error")
     assert [failure.type for failure in no_silent_failures] == [ZeroDivisionError]
     no_silent_failures.clear()
+
+
+def test_whom_a_busy_supernode_sends_away(lab: ApiLab) -> None:
+    """It is told when to come again, and the connection is not kept for that."""
+    lab.tracker.error = TrackerBusy("too many", retry_after_s=7.2)
+    answer = lab.post("/swarm/v1/register", registration(lab))
+    assert (answer.status, answer.headers["retry-after"]) == (503, "8")
+    assert answer.headers["connection"] == "close"
+    body = from_json(ErrorBody, answer.body)
+    assert (body.retryable, body.retry_after) == (True, 7.2)
+
+
+@pytest.mark.parametrize(("wait_s", "kept"), [(KEEP_S, True), (KEEP_S + 1, False)])
+def test_connections_are_kept_for_those_who_call_again_soon(
+    lab: ApiLab, wait_s: float, kept: bool
+) -> None:
+    """The others would not use theirs again."""
+    lab.tracker.answer = attrs.evolve(ANSWER, announce_after=wait_s)
+    answer = lab.post("/swarm/v1/register", registration(lab))
+    assert ("connection" not in answer.headers) == kept
+    lab.tracker.answer = AnnounceAnswer(now=0.0, announce_after=wait_s, state="ready")
+    answer = lab.post("/swarm/v1/announce", announcement(lab))
+    assert ("connection" not in answer.headers) == kept
