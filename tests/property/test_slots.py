@@ -62,7 +62,7 @@ class Slots(RuleBasedStateMachine):
             return
         request = rng.choice(self.inside)
         assert self.slots.draining(*request, unacked) is (unacked <= 16384)
-        if unacked <= 16384 or another:
+        if unacked <= 16384:
             self.inside.remove(request)
 
     @rule(rng=choices)
