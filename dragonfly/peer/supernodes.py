@@ -41,7 +41,7 @@ __all__ = ["Supernode", "Supernodes", "pieces_of", "rendezvous"]
 
 REGISTER_LIMIT_S = 120.0
 """A registration waits for the supernode's check at the origin, and, where thousands register
-at once, for its turn: ten thousand take some 40 s of a core that is not busy otherwise. A host
+at once, for its turn: ten thousand take some 50 s of a core that is not busy otherwise. A host
 that is gone is found out within the 5 s for connecting; this is for one that hangs."""
 
 BUSY_PATIENCE_S = 300.0

@@ -30,7 +30,7 @@ __all__ = ["ANNOUNCES_PER_S", "ANNOUNCE_MAX_S", "ANNOUNCE_S", "FIRST_S", "Answer
 
 ANNOUNCES_PER_S = 200.0
 """Announces that all peers of the supernode make together, whatever tasks they are in: 0.5 ms
-each where the connection is kept, 2 to 2.5 over a new one, so a tenth to half of a core. Above
+each where the connection is kept, 1.5 to 2 over a new one, so a tenth to a third of a core. Above
 24,000 members they are more, since :data:`ANNOUNCE_MAX_S` is the longest wait."""
 
 ANNOUNCE_S = 3.0
