@@ -296,7 +296,8 @@ class Content:
             self._unwritten &= ~(1 << piece)
             spans.setdefault(kind_of(source), []).append(self._span(piece))
         for kind, ranges in spans.items():
-            self._tell_ranges(ranges, kind)
+            self._tell(ranges, kind)
+        self._look_if_finished()
 
     def piece_done(
         self, piece: int, source: Hashable, verdict: Verdict, length: int, digest: bytes
@@ -446,9 +447,12 @@ class Content:
             self.observer.again(piece, source)
 
     def _tell_ranges(self, ranges: list[tuple[int, int]], kind: str) -> None:
+        self._tell(ranges, kind)
+        self._look_if_finished()
+
+    def _tell(self, ranges: list[tuple[int, int]], kind: str) -> None:
         for watcher in list(self.watchers):
             watcher.content_ranges(ranges, kind)
-        self._look_if_finished()
 
     def _look_if_finished(self) -> None:
         if self.finished and not self._told_finished:

@@ -284,10 +284,11 @@ async def test_a_slot_is_taken_until_the_bytes_are_acked(rig: Rig) -> None:
     while len(leecher.pieces) < 5:
         await deferLater(reactor, 0.001, lambda: None)
     leecher.peer.transport.pauseProducing()
-    await deferLater(reactor, 0.1, lambda: None)
-    stopped = rig.uploaded()
-    await deferLater(reactor, 0.1, lambda: None)
-    assert rig.uploaded() == stopped < 40 * 2**20
+    stopped = -1.0
+    while rig.uploaded() != stopped:  # until the buffers of both hosts are full
+        stopped = rig.uploaded()
+        await deferLater(reactor, 0.2, lambda: None)
+    assert stopped < 40 * 2**20
     other = await rig.join(content, asks=1)
     await deferLater(reactor, 0.1, lambda: None)
     assert other.opened

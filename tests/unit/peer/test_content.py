@@ -35,6 +35,7 @@ class Watching:
     finished: int = 0
     errors: list[Exception] = attrs.field(factory=list)
     asked: list[int] = attrs.field(factory=list)
+    at_the_end: list[int] = attrs.field(factory=list)
     had: list[int] = attrs.field(factory=list)
     blamed: list[tuple[int, Hashable]] = attrs.field(factory=list)
     again_: list[int] = attrs.field(factory=list)
@@ -52,6 +53,7 @@ class Watching:
     def content_finished(self) -> None:
         """Count."""
         self.finished += 1
+        self.at_the_end.append(len(self.told))
 
     def content_failed(self, error: Exception) -> None:
         """Keep."""
@@ -256,6 +258,19 @@ def test_a_batch_is_told_by_kind_of_source(lab: TaskLab) -> None:
     clock.advance(BATCH_S)
     scene.run()
     assert scene.watching.told[1:] == [(PIECE, 2 * PIECE, "cdn")]
+    scene.end()
+
+
+def test_the_end_comes_after_all_bytes(lab: TaskLab) -> None:
+    """Also when the last batch came from several kinds of sources."""
+    lab.clock = Clock()
+    scene = Scene(lab)
+    scene.feed(0)
+    scene.feed(1, Neighbour(seed=True))
+    scene.feed(2)
+    lab.clock.advance(BATCH_S)
+    scene.run()
+    assert scene.watching.at_the_end == [3]
     scene.end()
 
 
