@@ -26,6 +26,7 @@ from dragonfly.errors import ErrorCode, LocalProtocolError, PeerTimedOut, Remote
 from dragonfly.net.addresses import plain_address
 from dragonfly.net.sendnow import send_now, unsent
 from dragonfly.net.throttle import read_at_most
+from dragonfly.net.wakeup import wake_at
 from dragonfly.wire.messages import Closed, Event, Opened
 from dragonfly.wire.session import PeerSession
 
@@ -51,6 +52,14 @@ DEAF_S = 2.0
 
 READ_BYTES = 256 * 1024
 """Read at once: a slice. Twisted's 64 KiB make it four events, each of which costs as much."""
+
+WAKE_BYTES = 64 * 1024
+"""How much of a slice may wait for us in the kernel. A link of 25 Mb/s that eight neighbours send
+on brings some 10 KiB at a time: seven events for each piece of 64 KiB, each as dear as a whole
+piece's worth of bytes. Silence is judged by seconds, in which even slow links bring as much."""
+
+LEAST_WAKE_BYTES = 4 * 1024
+"""For less it is not worth a call."""
 
 UNREAD_LIMIT_BYTES = 4 * 1024 * 1024
 """So much may be written to a neighbour that does not read. Slices stop at the first byte of
@@ -121,6 +130,7 @@ class PeerProtocol(Protocol):
         self._backlog = backlog
         self._reason: Exception | None = None
         self._unread = 0
+        self._woken_at = 1
         self._said = 0
         self._closing = False
         self._corked = False
@@ -252,6 +262,7 @@ class PeerProtocol(Protocol):
             self._corked = False
         self._deliver(events)
         self.flush()
+        self._await()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Free everything and tell the listener, once."""
@@ -333,6 +344,14 @@ class PeerProtocol(Protocol):
         transport.unregisterProducer()  # type: ignore[attr-defined]
         self._close_limit = self._clock.callLater(CLOSE_LIMIT_S, transport.abortConnection)  # type: ignore[attr-defined]
         transport.loseConnection()
+
+    def _await(self) -> None:
+        """Have the kernel wake us when the slice under way is here, or much of it."""
+        left = min(self.session.slice_left, WAKE_BYTES)
+        wanted = left if left >= LEAST_WAKE_BYTES else 1
+        if wanted != self._woken_at and not self.closed and not self._closing:
+            self._woken_at = wanted
+            wake_at(self.transport, wanted)
 
     def _write(self) -> None:
         chunks = self.session.take_output()

@@ -40,8 +40,15 @@ SLICE_S = 0.1
 LEAST_SLICE_BYTES = 16 * 1024
 """Slices are not cut smaller for a rate limit; each is a frame, and a wake-up at both ends."""
 
+POLLS = 8
+"""How often un-ACKed bytes are asked for in the time that an answer takes, while requests wait and
+slots are only draining. A slot is idle for half of the time between two looks."""
+
 POLL_S = 0.010
-"""How often un-ACKed bytes are asked for while requests wait and slots are only draining."""
+"""The shortest time between two looks."""
+
+POLL_MOST_S = 0.050
+"""The longest."""
 
 
 @attrs.define(eq=False)
@@ -60,18 +67,13 @@ class _Upload:
     reading: bool = False
     started: bool = False
     over: bool = False
+    since: float = 0.0
     said: int = 0
 
     @property
     def key(self) -> tuple[int, int]:
         """What names this request on its connection."""
         return (self.piece, self.begin)
-
-    def unacked(self) -> int:
-        """How much of what the connection has said up to the end of this answer, whose last
-        slice is out, the other host does not have yet."""
-        arrived = self.peer.said_bytes - self.peer.unacked()
-        return max(0, self.said - arrived)
 
     @property
     def unread(self) -> int:
@@ -123,6 +125,7 @@ class Uploader:
         self._sending: dict[PeerProtocol, deque[_Upload]] = {}
         self._draining: list[_Upload] = []
         self._poll: IDelayedCall | None = None
+        self._answer_s = 0.0
 
     # -- what the owner calls -----------------------------------------------------
 
@@ -198,6 +201,7 @@ class Uploader:
 
     def _start(self, upload: _Upload) -> None:
         upload.started = True
+        upload.since = self._clock.seconds()
         peer = upload.peer
         peer.on_writable = lambda: self._pump(peer)
         self._sending.setdefault(peer, deque()).append(upload)
@@ -321,8 +325,15 @@ class Uploader:
     def _collect(self) -> None:
         """Free the slots of answers that have arrived."""
         still = []
+        arrived: dict[PeerProtocol, int] = {}
         for upload in self._draining:
-            if self.slots.draining(upload.peer, upload.key, upload.unacked()):
+            peer = upload.peer
+            if peer not in arrived:
+                arrived[peer] = peer.said_bytes - peer.unacked()
+            unacked = max(0, upload.said - arrived[peer])
+            if self.slots.draining(peer, upload.key, unacked):
+                taken_s = self._clock.seconds() - upload.since
+                self._answer_s += (taken_s - self._answer_s) / POLLS
                 self._forget(upload)
             else:
                 still.append(upload)
@@ -380,7 +391,8 @@ class Uploader:
         """Have the poll timer while somebody waits for a slot that only drains."""
         wanted = self.slots.waiting or self._expected
         if self._poll is None and self._draining and wanted:
-            self._poll = self._clock.callLater(POLL_S, self._polled)
+            wait_s = min(POLL_MOST_S, max(POLL_S, self._answer_s / POLLS))
+            self._poll = self._clock.callLater(wait_s, self._polled)
 
     def _polled(self) -> None:
         self._poll = None

@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 __all__ = ["BATCH_BYTES", "BATCH_S", "Verified", "WriteBatch"]
 
-BATCH_S = 0.05
+BATCH_S = 0.2
 """How long a verified piece may wait for others; the first after a pause does not wait."""
 
 BATCH_BYTES = 1024 * 1024

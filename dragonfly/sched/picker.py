@@ -82,6 +82,11 @@ class Picker:
         """The pieces that may be asked for and are not here, as bits."""
         return self._flights.missing
 
+    @property
+    def piece_s(self) -> float | None:
+        """Smoothed seconds between two pieces; ``None`` before there were two."""
+        return self._pace.piece_s
+
     def next_deadline(self) -> float | None:
         """When :meth:`expire` and then :meth:`next_asks` are to be called, whatever happens."""
         soonest = self._now if self._useless else NEVER

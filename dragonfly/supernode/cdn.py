@@ -336,6 +336,7 @@ class Cdn:
         if error is None:
             self._remember(content.id, content.meta(complete=True))
             self._log.info("{url}: complete, {n} bytes", url=content.url, n=content.length)
+            content.merge_runs(self._tools.key)
         else:
             self._tools.metrics.cdn_download_failed.inc()
             self._log.warn("{url}: fetch failed: {error}", url=content.url, error=str(error))

@@ -203,6 +203,16 @@ class Content:
         """
         return [self._run(key, 0, digests, self.length)]
 
+    def merge_runs(self, key: SigningKey) -> None:
+        """Sign again, in as few runs as can be, what was signed bit by bit while it came."""
+        count, known = self.manifest.piece_count, self.manifest
+        if count is None or not known.complete or len(known.runs) <= -(-count // RUN_DIGESTS):
+            return
+        for first in range(0, count, RUN_DIGESTS):
+            pieces = range(first, min(count, first + RUN_DIGESTS))
+            digests = [known.digest(piece) or b"" for piece in pieces]
+            self._run(key, first, digests, self.length)
+
     def hold(self, pieces: int) -> None:
         """The first ``pieces`` pieces, signed before, are on disk for certain."""
         self.held = max(self.held, pieces)

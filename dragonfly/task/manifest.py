@@ -224,11 +224,17 @@ class Manifest:
         return found if limit is None else found[:limit]
 
     def _keep(self, raw: bytes, run: Run) -> None:
-        """Of the runs that begin at one piece, keep the one that says most."""
+        """Of the runs that begin at one piece, keep the one that says most; one that says all
+        that others do takes their place."""
         fresh = _Kept(run.end, run.end == run.layout.piece_count, raw)
         kept = self._runs.get(run.first)
-        if kept is None or (kept.end, kept.closing) < (fresh.end, fresh.closing):
-            self._runs[run.first] = fresh
+        if kept is not None and (kept.end, kept.closing) >= (fresh.end, fresh.closing):
+            return
+        self._runs[run.first] = fresh
+        for first in range(run.first + 1, run.end + 1):
+            inside = self._runs.get(first)
+            if inside is not None and (inside.end, inside.closing) <= (fresh.end, fresh.closing):
+                del self._runs[first]
 
     def _check(self, run: Run) -> None:
         theirs = (run.task, run.fetch, run.piece_size)

@@ -42,6 +42,11 @@ class FrameReader:
         self._slice_left = 0
         self._first = True
 
+    @property
+    def slice_left(self) -> int:
+        """Bytes of the slice under way that are still to come; 0 between slices."""
+        return self._slice_left
+
     def feed(self, data: bytes) -> Iterator[Item]:
         """Give what ``data`` completes, item by item; must be run to its end.
 

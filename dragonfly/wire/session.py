@@ -136,6 +136,11 @@ class PeerSession:
         return sum(map(len, self._output))
 
     @property
+    def slice_left(self) -> int:
+        """Bytes that the neighbour has announced, so that nothing else can come before them."""
+        return self._reader.slice_left
+
+    @property
     def questions_asked(self) -> int:
         """Our questions that have no end yet, cancelled ones included."""
         return len(self._asked)
