@@ -51,10 +51,10 @@ class Link:
     address: str
     mbit: float
 
-    def shape(self, burst: int) -> list[str]:
+    def shape(self, burst: int, queue_s: float = QUEUE_S) -> list[str]:
         """The arguments of ``tc`` for either end."""
         rate = self.mbit * 1e6 / 8
-        limit = max(int(rate * QUEUE_S), 2 * 1514)
+        limit = max(int(rate * queue_s), 2 * 1514)
         return [
             *("tbf", "rate", f"{round(self.mbit * 1e6)}bit"),
             *("burst", str(burst), "limit", str(limit)),
@@ -72,11 +72,15 @@ class Net:
 
     :param links: origin, CDN and hosts.
     :param burst: bucket of each link in bytes, by default :func:`burst_of` its rate.
+    :param queue_s: what a full queue at the end of a link takes to drain.
     """
 
-    def __init__(self, links: Sequence[Link], *, burst: int | None = None) -> None:
+    def __init__(
+        self, links: Sequence[Link], *, burst: int | None = None, queue_s: float = QUEUE_S
+    ) -> None:
         self.links = list(links)
         self._burst = burst
+        self._queue_s = queue_s
         self._prefix = f"dflab{os.getpid()}-"
         self._made: list[str] = []
         self._limits: dict[Path, str] = {}
@@ -155,15 +159,17 @@ class Net:
             _run("ip", "-n", host, "link", "set", device, "up")
         train = str(int(self.burst(link.mbit) * GOODPUT))
         _run("ip", "-n", host, "link", "set", "eth0", "gso_max_size", train)
-        shape = link.shape(self.burst(link.mbit))
+        shape = link.shape(self.burst(link.mbit), self._queue_s)
         for space, device in ((host, "eth0"), (hub, link.name)):
             _run("tc", "-n", space, "qdisc", "add", "dev", device, "root", *shape)
 
 
 @contextmanager
-def network(links: Sequence[Link], burst: int | None) -> Iterator[Net]:
+def network(
+    links: Sequence[Link], burst: int | None, queue_s: float = QUEUE_S
+) -> Iterator[Net]:
     """A network for as long as the context lasts."""
-    net = Net(links, burst=burst)
+    net = Net(links, burst=burst, queue_s=queue_s)
     try:
         net.make()
         yield net

@@ -38,6 +38,7 @@ def options(description: str | None, adapters: Collection[str]) -> argparse.Name
     add("--greeted", action="store_true", help="peers have met the supernode before")
     add("--graph-seed", type=int, default=1, help="of the first run; the next have the next")
     add("--repeat", type=int, default=1)
+    add("--queue", type=float, default=100, metavar="MS", help="of each link, when full [100]")
     add("--burst", type=int, metavar="BYTES", help="bucket of each link [50 ms, at most 64 KiB]")
     add("--probe", action="store_true", help="have our processes log their insides")
     add("--watch", action="store_true", help="note the traffic of all links twice a second")

@@ -59,7 +59,7 @@ class Session:
         random_file(self._content, self._scenario.size)
         random_file(self._content.with_name("small"), 64 * 1024)
         with (
-            network(self._links(), self._given.burst) as net,
+            network(self._links(), self._given.burst, self._given.queue / 1000) as net,
             origin(net, self._content.parent, self._work) as nginx,
         ):
             self._check(net)

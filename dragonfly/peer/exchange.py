@@ -51,7 +51,7 @@ older cost 3 % of a download's time (simulated)."""
 HAVE_LEAST_S = 0.1
 """However fast pieces come: each message costs both sides as much as a piece."""
 
-HAVE_MOST_S = 0.3
+HAVE_MOST_S = 0.6
 """A neighbour that was told and asked nothing for the time is told at once: when a swarm begins
 nothing is said that HAVEs could ride on, and the timer would cost its time at every hop."""
 

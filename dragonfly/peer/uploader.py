@@ -47,7 +47,7 @@ slots are only draining. A slot is idle for half of the time between two looks."
 POLL_S = 0.010
 """The shortest time between two looks."""
 
-POLL_MOST_S = 0.050
+POLL_MOST_S = 0.100
 """The longest."""
 
 
