@@ -18,7 +18,7 @@ __all__ = ["CALM_S", "KICK_GAP_S", "KICK_SHARE", "RETRY_S", "Announcer", "Subjec
 KICK_GAP_S = 0.5
 """However urgent it is, announces of one task are this far apart."""
 
-CALM_S = 4.0
+CALM_S = 8.0
 KICK_SHARE = 0.75
 """A supernode that asks for announces less often than every :data:`CALM_S` has many peers. All
 may end, or starve, at the same moment: then they come sooner than they were told by at most a
