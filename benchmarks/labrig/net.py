@@ -165,9 +165,7 @@ class Net:
 
 
 @contextmanager
-def network(
-    links: Sequence[Link], burst: int | None, queue_s: float = QUEUE_S
-) -> Iterator[Net]:
+def network(links: Sequence[Link], burst: int | None, queue_s: float = QUEUE_S) -> Iterator[Net]:
     """A network for as long as the context lasts."""
     net = Net(links, burst=burst, queue_s=queue_s)
     try:

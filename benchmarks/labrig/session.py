@@ -15,7 +15,7 @@ from labrig.adapter import Adapter, Lab
 from labrig.figures import Run
 from labrig.measure import Measured, measure
 from labrig.native import Native
-from labrig.net import CDN, CDN_ADDRESS, ORIGIN, ORIGIN_ADDRESS, QUEUE_S, Link, Net, network
+from labrig.net import CDN, CDN_ADDRESS, ORIGIN, ORIGIN_ADDRESS, Link, Net, network
 from labrig.origin import check_link, origin
 from labrig.ours import Ours
 from labrig.process import Process
@@ -81,7 +81,7 @@ class Session:
         self.report.conditions["links"] = {
             "one curl reaches": round(reached, 4),
             "burst bytes": net.burst(first.mbit),
-            "queue s": QUEUE_S,
+            "queue s": self._given.queue / 1000,
             "offloads": "as they are, trains no longer than the bucket",
         }
         print(f"one curl reaches {reached:.3f} of what its link carries", flush=True)
