@@ -39,7 +39,7 @@ from dragonfly.task.manifest import Manifest, parse_run
 
 __all__ = ["Supernode", "Supernodes", "pieces_of", "rendezvous"]
 
-REGISTER_LIMIT_S = 120.0
+REGISTER_LIMIT_S = 60.0
 """A registration waits for the supernode's check at the origin, and, where thousands register
 at once, for its turn: ten thousand take some 50 s of a core that is not busy otherwise. A host
 that is gone is found out within the 5 s for connecting; this is for one that hangs."""

@@ -102,6 +102,9 @@ def test_attempts_are_bounded() -> None:
     assert len(lab.reactor.tcpClients) == DIALS_MAX
     lab.refuse(0)
     assert len(lab.reactor.tcpClients) == DIALS_MAX + 1
+    for number in range(1, DIALS_MAX + 2):
+        lab.refuse(number)
+    assert len(lab.told) == DIALS_MAX + 2
 
 
 def test_ipv6() -> None:
