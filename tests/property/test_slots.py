@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from dragonfly.sched.slots import UploadSlots
+from dragonfly.sched.slots import UNACKED_BYTES, UploadSlots
 
 MOST_WAITING = 4
 peers = st.sampled_from("abcdef")
@@ -55,14 +55,14 @@ class Slots(RuleBasedStateMachine):
         self.outside.remove(chosen)
         self.inside.append(chosen)
 
-    @rule(rng=choices, unacked=st.sampled_from([0, 16384, 16385, 10**6]))
+    @rule(rng=choices, unacked=st.sampled_from([0, UNACKED_BYTES, UNACKED_BYTES + 1, 10**6]))
     def drains(self, rng: random.Random, unacked: int) -> None:
         """Few bytes free a slot, whatever else the connection sends."""
         if not self.inside:
             return
         request = rng.choice(self.inside)
-        assert self.slots.draining(*request, unacked) is (unacked <= 16384)
-        if unacked <= 16384:
+        assert self.slots.draining(*request, unacked) is (unacked <= UNACKED_BYTES)
+        if unacked <= UNACKED_BYTES:
             self.inside.remove(request)
 
     @rule(rng=choices)
