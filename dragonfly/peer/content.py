@@ -235,7 +235,9 @@ class Content:
     def bring(self) -> None:
         """All of it came inside an answer, was verified, and is in the file already."""
         self._brought = True
-        self._verified(list(range(self.layout.piece_count or 0)), INSIDE)
+        pieces = list(range(self.layout.piece_count or 0))
+        self.intake.trust(pieces)
+        self._verified(pieces, INSIDE)
 
     def introduction(self) -> str:
         """The kind of source that whoever is told of it first counts what is here by."""
@@ -376,7 +378,7 @@ class Content:
         for piece in known:
             if piece in self._claimed or piece in self.extra:
                 self._to_check.append(piece)
-            else:
+            elif piece not in self.have:
                 wanted.append(piece)
         self.intake.defer(self._to_check)
         if wanted and self.observer is not None:

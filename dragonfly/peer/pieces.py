@@ -285,6 +285,8 @@ class PieceIntake:
         self, result: tuple[Verdict, bytes], source: Hashable, piece: int, length: int
     ) -> None:
         if not self.closed:
+            if result[0] is Verdict.VERIFIED:  # told first: what follows may distrust it
+                self._settled.add(piece)
             self._listener.piece_done(piece, source, result[0], length, result[1])
 
     def _failed(self, failure: Failure) -> None:

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Hashable
 from typing import Protocol
 
+import attrs
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -165,6 +166,7 @@ class Transfer:
         if self._answer.content:
             self.content.bring()
             self._equipment.memory.keep(self.content, self._answer.content)
+            self._answer = attrs.evolve(self._answer, content=b"")  # it is the memory's to forget
         self.reports.take(self._answer)
         self.links.connect(self._answer.neighbours)
         if self._answer.grant:
