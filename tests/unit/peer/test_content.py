@@ -689,3 +689,15 @@ def test_a_failure_during_a_recheck_tells_nothing_more(lab: TaskLab) -> None:
     scene.run()
     assert scene.watching.had == []
     scene.end()
+
+
+def test_a_late_copy_of_what_came_inside_an_answer_changes_nothing(lab: TaskLab) -> None:
+    """A finished content stays finished: who joins it then waits for nothing."""
+    content = lab.content(lab.full_file())
+    content.bring()
+    assert content.finished
+    content.intake.add("late", 0, 0, lab.piece(0))
+    assert content.finished
+    lab.threads.run()
+    assert content.finished
+    content.intake.close()
