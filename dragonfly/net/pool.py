@@ -62,7 +62,8 @@ class _BoundedClient(HTTP11ClientProtocol):
         if long and not parser.request.persistent:  # else another head comes after it
             wire: Any = self.transport
             wire = getattr(wire, "transport", wire)  # below TLS
-            wire.bufferSize = BODY_READ_BYTES
+            if "bufferSize" not in vars(wire):  # a rate limit may have asked for less
+                wire.bufferSize = BODY_READ_BYTES
 
 
 class _QuietFactory(HTTP11ClientFactory):

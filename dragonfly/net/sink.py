@@ -18,7 +18,7 @@ from twisted.web.http import PotentialDataLoss
 
 from dragonfly.errors import OriginTruncated
 from dragonfly.net.reasons import cause
-from dragonfly.net.throttle import AHEAD_BYTES, read_at_most
+from dragonfly.net.throttle import read_at_most
 
 __all__ = ["BodySink"]
 
@@ -62,7 +62,7 @@ class BodySink(Protocol):
         self._stall_s = stall_s
         self._producer: IPushProducer | None = None
         self._timer: IDelayedCall | None = None
-        self._most = AHEAD_BYTES
+        self._most: int | None = None
         self._paused = False
         self._ended = False
 
@@ -104,7 +104,8 @@ class BodySink(Protocol):
             producer.stopProducing()
             return
         self._producer = producer
-        read_at_most(producer, self._most)
+        if self._most is not None:
+            read_at_most(producer, self._most)
         self._watch()
         if self._paused:
             producer.pauseProducing()

@@ -266,7 +266,7 @@ class PieceIntake:
         last = self._listener.piece_verified(verified.piece, verified.source)
         self._batch.add(verified)
         if last:
-            self._batch.flush()
+            self.flush()
 
     def _write_batch(self, pieces: list[Verified]) -> None:
         cost = sum(len(each.data) for each in pieces)

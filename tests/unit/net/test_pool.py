@@ -103,3 +103,11 @@ def test_more_is_read_below_tls() -> None:
     asked.wire.transport = socket  # type: ignore[attr-defined]
     asked.client.dataReceived(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (1 << 20))
     assert socket.bufferSize == BODY_READ_BYTES  # type: ignore[attr-defined]
+
+
+def test_a_limit_that_asked_for_less_stays() -> None:
+    """Whoever takes the body may have said so before the read that brought the head ends."""
+    asked = Asked(persistent=False)
+    asked.wire.bufferSize = 4096  # type: ignore[attr-defined]
+    asked.client.dataReceived(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (1 << 20))
+    assert asked.wire.bufferSize == 4096  # type: ignore[attr-defined]
