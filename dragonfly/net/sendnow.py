@@ -8,7 +8,6 @@ takes the bytes at once.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 from twisted.internet.tcp import Connection
@@ -21,6 +20,9 @@ _VECTOR_MAX = 1024
 
 def unsent(transport: Any) -> int:
     """Bytes that ``transport`` holds in user space."""
+    if isinstance(transport, Connection):
+        held = transport._tempDataLen + len(transport.dataBuffer)  # noqa: SLF001 - no public name
+        return max(0, int(held) - transport.offset)
     waiting = getattr(transport, "_tempDataLen", 0) - getattr(transport, "offset", 0)
     return max(0, int(waiting) + len(getattr(transport, "dataBuffer", b"")))
 
@@ -33,9 +35,10 @@ def send_now(transport: Any, chunks: Sequence[bytes]) -> Sequence[bytes]:
     """
     if not _is_idle(transport) or len(chunks) > _VECTOR_MAX:
         return chunks
-    with suppress(OSError):
+    try:
         return _after(chunks, transport.socket.sendmsg(chunks))
-    return chunks
+    except OSError:
+        return chunks
 
 
 def _is_idle(transport: Any) -> bool:
@@ -50,9 +53,11 @@ def _is_idle(transport: Any) -> bool:
 
 def _after(chunks: Sequence[bytes], sent: int) -> Sequence[bytes]:
     """Give ``chunks`` without their first ``sent`` bytes."""
+    if sent == sum(map(len, chunks)):
+        return ()
     for index, chunk in enumerate(chunks):
         if sent < len(chunk):
             rest = chunk[sent:] if sent else chunk
             return [rest, *chunks[index + 1 :]]
         sent -= len(chunk)
-    return []
+    return ()

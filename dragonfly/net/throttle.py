@@ -270,6 +270,9 @@ class Pacer:
 
     def rest(self) -> None:
         """No more are about to come: what was paid for them goes back, and nobody waits."""
+        if self._claim is None and self._most is None:
+            self._ahead = 0  # nothing was limited, so nothing was paid
+            return
         claim, self._claim = self._claim, None
         paid = self._flows[: self._paid] if claim is not None else ()
         ahead, self._ahead = self._ahead, 0
@@ -283,13 +286,16 @@ class Pacer:
             self._resume()
 
     def _ask(self) -> None:
-        asked = self._asked = self.ahead
-        limited = any(flow.throttle.rate is not None for flow in self._flows)
-        most = asked if limited else None
+        limited = [flow for flow in self._flows if flow.throttle.rate is not None]
+        self._asked = self.ahead if limited else AHEAD_BYTES
+        most = self._asked if limited else None
         if most != self._most:
             self._most = most
             self._read_at_most(most or UNLIMITED_BYTES)
-        self._pay(0)
+        if limited:
+            self._pay(0)
+        else:
+            self._ahead += self._asked
 
     def _pay(self, paid: int) -> None:
         """Pay the flows from ``paid`` on, or pause until they can be."""

@@ -13,6 +13,7 @@ from dragonfly.control.messages import Announced
 from dragonfly.net.addresses import FetchPolicy
 from dragonfly.net.disk import DiskPool
 from dragonfly.net.origin import OriginClient
+from dragonfly.net.readgroup import ReadGroup
 from dragonfly.net.tasks import TaskSet
 from dragonfly.net.throttle import Throttle
 from dragonfly.net.trust import Trust
@@ -66,6 +67,7 @@ class Equipment:
 
     :ivar announced: how this peer describes itself, with its real port.
     :ivar total: the rate limit of all downloads together.
+    :ivar readers: reads from all neighbours.
     :ivar memory: small contents that are at hand.
     """
 
@@ -81,4 +83,5 @@ class Equipment:
     dial: Dialler
     announced: Callable[[], Announced]
     total: Throttle
+    readers: ReadGroup | None = None
     memory: Memory = attrs.field(factory=Memory)

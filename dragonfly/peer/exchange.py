@@ -16,6 +16,7 @@ from twisted.logger import Logger
 
 from dragonfly.errors import BadRun, ErrorCode
 from dragonfly.net.disk import DiskPool
+from dragonfly.net.readgroup import ReadGroup
 from dragonfly.net.throttle import Flow, Pacer
 from dragonfly.peer.content import Content
 from dragonfly.peer.links import Link
@@ -40,8 +41,6 @@ from dragonfly.wire.messages import (
 )
 
 __all__ = ["HAVE_MOST_S", "Exchange", "Supervisor"]
-
-_QUESTIONS = (RequestReceived, RequestAnyReceived, GetDigestsReceived)
 
 HAVE_PIECES = 10
 """HAVEs ride on requests and slices; a timer serves pairs that say nothing else, once in the time
@@ -73,6 +72,7 @@ class Exchange:
     """The conversation of one task with all its neighbours.
 
     :param flows: its parts in rate limits.
+    :param readers: neighbours are read from together with others.
     """
 
     _log = Logger()
@@ -88,6 +88,7 @@ class Exchange:
         disk: DiskPool,
         rng: random.Random,
         flows: Sequence[Flow] = (),
+        readers: ReadGroup | None = None,
     ) -> None:
         self.links: set[Link] = set()
         self._content = content
@@ -97,6 +98,7 @@ class Exchange:
         self._clock = clock
         self._disk = disk
         self._flows = flows
+        self._readers = readers
         self._pacers: dict[Link, Pacer] = {}
         self._asks = DigestAsks(content.manifest, rng, self._ask_digests)
         self._turn: IDelayedCall | None = None
@@ -156,6 +158,8 @@ class Exchange:
             resume=partial(self._listen_on, link),
             read_at_most=link.peer.read_at_most,
         )
+        if self._readers is not None:
+            link.peer.join(self._readers)
         self._picker.add_peer(link, seed=link.seed)
         have = self._content.have
         if have and link.peer.is_open:  # not if the same read brought its goodbye
@@ -169,8 +173,6 @@ class Exchange:
 
     def link_event(self, link: Link, event: Event) -> None:
         """Do what the table says."""
-        if isinstance(event, _QUESTIONS) and not link.peer.is_open:
-            return  # the same read brought its goodbye: nobody waits for an answer
         handler = self._table.get(type(event))
         if handler is not None:
             handler(link, event)
@@ -386,6 +388,8 @@ class Exchange:
 
     def _serve(self) -> None:
         """Answer what neighbours have asked for."""
+        if not self._uploader.slots.free:
+            self._uploader.collect()
         wanted, self._wanted = self._wanted, []
         content = self._content
         for link, asked in wanted:
@@ -401,8 +405,9 @@ class Exchange:
 
     def _request_any(self, link: Link, _: RequestAnyReceived) -> None:
         """Only a seed chooses for others."""
-        link.peer.session.reject(ANY_PIECE, 0, ErrorCode.NOT_ALLOWED)
-        link.peer.flush()
+        if link.peer.is_open:  # not if the same read brought its goodbye
+            link.peer.session.reject(ANY_PIECE, 0, ErrorCode.NOT_ALLOWED)
+            link.peer.flush()
 
     def _cancelled(self, link: Link, event: CancelReceived) -> None:
         name = (link, event.piece, event.begin)
@@ -455,7 +460,7 @@ class Exchange:
         self._asks.shown(self.links, now)
 
     def _digests_wanted(self, link: Link, event: GetDigestsReceived) -> None:
-        if not link.peer.writable:
+        if not link.peer.writable or not link.peer.is_open:
             return  # it does not read what it has; it will ask again
         for raw in self._content.manifest.runs_from(event.first, RUNS_PER_ANSWER):
             link.peer.session.send_digests(raw)
@@ -466,7 +471,7 @@ class Exchange:
     def _offer(self, link: Link, pieces: list[int]) -> None:
         """Queue HAVEs: not for pieces that the neighbour has; the seed counts copies."""
         wanted = pieces if link.seed else [p for p in pieces if not link.mask >> p & 1]
-        if wanted and link.peer.is_open:
+        if wanted:
             link.peer.session.queue_have(wanted)
 
     def _flush_haves(self) -> None:
@@ -476,7 +481,7 @@ class Exchange:
 
     def _tell(self, link: Link) -> None:
         """Send the HAVEs that wait, if there are any."""
-        if link.peer.is_open and link.peer.session.pending_haves:
+        if link.peer.session.pending_haves and link.peer.is_open:
             link.told_at = self._clock.seconds()
             link.peer.session.flush_have()
             link.peer.flush()

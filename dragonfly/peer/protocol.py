@@ -8,7 +8,7 @@ back-pressure both ways. Who the neighbour is good for is its listener's busines
 from __future__ import annotations
 
 import fcntl
-import struct
+import sys
 import termios
 from collections.abc import Callable, Hashable
 from contextlib import suppress
@@ -24,11 +24,13 @@ from zope.interface import implementer
 
 from dragonfly.errors import ErrorCode, LocalProtocolError, PeerTimedOut, RemoteProtocolError
 from dragonfly.net.addresses import plain_address
+from dragonfly.net.readgroup import ReadGroup
 from dragonfly.net.sendnow import send_now, unsent
 from dragonfly.net.throttle import read_at_most
 from dragonfly.net.wakeup import wake_at
 from dragonfly.wire.messages import Closed, Event, Opened
 from dragonfly.wire.session import PeerSession
+from dragonfly.wire.table import State
 
 __all__ = [
     "CLOSE_LIMIT_S",
@@ -62,6 +64,8 @@ piece's worth of bytes. Silence is judged by seconds, in which even slow links b
 LEAST_WAKE_BYTES = 4 * 1024
 """For less it is not worth a call."""
 
+_ROOM = b"\0\0\0\0"
+
 UNREAD_LIMIT_BYTES = 4 * 1024 * 1024
 """So much may be written to a neighbour that does not read. Slices stop at the first byte of
 it; this is for answers to questions that never end: 1,024 GET_DIGESTS are worth 260 MiB."""
@@ -92,10 +96,10 @@ def socket_backlog(transport: Any) -> int:
     if handle is None:
         return waiting
     try:
-        raw = fcntl.ioctl(handle(), termios.TIOCOUTQ, b"\0\0\0\0")
+        raw = fcntl.ioctl(handle().fileno(), termios.TIOCOUTQ, _ROOM)
     except (OSError, AttributeError, ValueError):
         return 0
-    return waiting + int(struct.unpack("i", raw)[0])
+    return waiting + int.from_bytes(raw, sys.byteorder)
 
 
 @implementer(IPushProducer)
@@ -132,6 +136,7 @@ class PeerProtocol(Protocol):
         self._reason: Exception | None = None
         self._unread = 0
         self._woken_at = 1
+        self._group: ReadGroup | None = None
         self._said = 0
         self._closing = False
         self._corked = False
@@ -139,7 +144,6 @@ class PeerProtocol(Protocol):
         self._timed: dict[Hashable, IDelayedCall] = {}
         self._pause_limit: IDelayedCall | None = None
         self._timer: IDelayedCall | None = None
-        self._timer_at = 0.0
         self._deaf_until = 0.0
         self._close_limit: IDelayedCall | None = None
 
@@ -154,7 +158,7 @@ class PeerProtocol(Protocol):
     @property
     def is_open(self) -> bool:
         """Whether messages of the open state may be sent now."""
-        return not self._closing and not self.closed and self.session.is_open
+        return not (self._closing or self.closed) and self.session.state is State.OPEN
 
     def flush(self) -> None:
         """Write what the session has queued, and keep its deadline."""
@@ -163,8 +167,8 @@ class PeerProtocol(Protocol):
         self._write()
         if self._unread > UNREAD_LIMIT_BYTES:
             self.abort(PeerTimedOut(f"the neighbour does not read: {self._unread} bytes wait"))
-            return
-        self._arm()
+        elif self._timer is None:
+            self._arm()
 
     @property
     def said_bytes(self) -> int:
@@ -199,6 +203,12 @@ class PeerProtocol(Protocol):
     def read_at_most(self, count: int) -> None:
         """Let one read of the reactor bring no more bytes than that, from the next one on."""
         read_at_most(self.transport, count)
+
+    def join(self, group: ReadGroup) -> None:
+        """Be read from together with others, from now on."""
+        if self._group is None and not self.closed and not self._closing and not self._pauses:
+            self._group = group
+            group.join(self.transport)
 
     def pause(self, token: Hashable) -> None:
         """Stop reading until every token is resumed; at most :data:`PAUSE_LIMIT_S`."""
@@ -253,6 +263,8 @@ class PeerProtocol(Protocol):
         """Feed the session and pass its events on; a violation ends the connection."""
         if self._closing or self.closed:
             return
+        if self._group is not None:
+            self._group.took(len(data))
         self._corked = True
         try:
             events = self.session.receive(data, self._clock.seconds())
@@ -316,10 +328,11 @@ class PeerProtocol(Protocol):
             self._corked = False
 
     def _pass_on(self, event: Event) -> None:
-        if isinstance(event, Opened):
+        kind = type(event)
+        if kind is Opened:
             self.listener.peer_opened(self)
-        elif isinstance(event, Closed):
-            self._said_goodbye(event)
+        elif kind is Closed:
+            self._said_goodbye(event)  # type: ignore[arg-type]
         else:
             self.listener.peer_event(self, event)
 
@@ -367,28 +380,21 @@ class PeerProtocol(Protocol):
             self.transport.writeSequence(left)
 
     def _arm(self) -> None:
-        """Have one timer that fires no later than the session's next deadline.
+        """Have a timer for the session's next deadline.
 
-        A deadline that moves away does not touch the timer: it fires early and arms
+        Deadlines only move away, which does not touch the timer: it fires early and arms
         itself again, which is cheaper than a cancelled call for every message.
         """
         deadline = self.session.next_deadline()
-        if deadline is None or self.closed:
-            return
-        if self._timer is not None:
-            if self._timer_at <= deadline:
-                return
-            self._timer.cancel()
-        self._timer_at = deadline
-        wait = max(0.0, deadline - self._clock.seconds())
-        self._timer = self._clock.callLater(wait, self._tick)
+        if deadline is not None and not self.closed:
+            wait = max(0.0, deadline - self._clock.seconds())
+            self._timer = self._clock.callLater(wait, self._tick)
 
     def _tick(self) -> None:
         self._timer = None
         if self._closing:
             return
         if self._pauses or self._clock.seconds() < self._deaf_until:
-            self._timer_at = self._clock.seconds() + DEAF_S
             self._timer = self._clock.callLater(DEAF_S, self._tick)
             return
         try:

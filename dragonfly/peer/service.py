@@ -26,6 +26,7 @@ from dragonfly.net.fanout import OneShot
 from dragonfly.net.http import make_client
 from dragonfly.net.lateness import Lateness
 from dragonfly.net.listen import BoundService
+from dragonfly.net.readgroup import ReadGroup
 from dragonfly.net.tasks import TaskSet
 from dragonfly.net.throttle import Throttle
 from dragonfly.net.tls import PinnedPolicy
@@ -154,6 +155,7 @@ class PeerService(MultiService):
             on_served=self._served,
             limit=self._upload_limit,
         )
+        self._readers = ReadGroup(reactor)
         self._equipment = Equipment(
             reactor=reactor,
             rng=self._runtime.rng,
@@ -169,6 +171,7 @@ class PeerService(MultiService):
             dial=self._dialler,
             announced=self.announced,
             total=self.total,
+            readers=self._readers,
         )
         self.swarm = Swarm(self._equipment, Shelf(self._store, self._disk))
         if self._settings.keep_free:
@@ -248,6 +251,7 @@ class PeerService(MultiService):
         self._dialler.stop()
         await self._tasks.cancel_all()
         await self._connections_end()
+        self._readers.close()
         self._uploader.stop()
         await self.origins.close()
         await self._control.close()

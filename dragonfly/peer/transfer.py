@@ -116,6 +116,7 @@ class Transfer:
             disk=equipment.disk,
             rng=equipment.rng,
             flows=self._pace.flows,
+            readers=equipment.readers,
         )
 
     def _make_fallback(self) -> Fallback:

@@ -40,12 +40,12 @@ SLICE_S = 0.1
 LEAST_SLICE_BYTES = 16 * 1024
 """Slices are not cut smaller for a rate limit; each is a frame, and a wake-up at both ends."""
 
-POLLS = 8
+POLLS = 4
 """How often un-ACKed bytes are asked for in the time that an answer takes, while requests wait and
 slots are only draining. A slot is idle for half of the time between two looks."""
 
 POLL_S = 0.010
-"""The shortest time between two looks."""
+"""The shortest time between two looks by the timer."""
 
 POLL_MOST_S = 0.100
 """The longest."""
@@ -139,8 +139,6 @@ class Uploader:
 
         :return: whether it was taken (``False``: the neighbour was told BUSY).
         """
-        if not self.slots.free:
-            self._collect()
         earlier = self._uploads.get(peer, {}).get((piece, begin))
         if earlier is not None:
             if not earlier.over:
@@ -180,9 +178,11 @@ class Uploader:
         self._watch()
 
     def collect(self) -> None:
-        """Free the slots of answers that have arrived since somebody last looked."""
-        self._collect()
-        self._start_next()
+        """Free the slots of answers that have arrived since somebody last looked. To be called
+        before :meth:`serve` when no slot is free; while requests wait a timer does it, too."""
+        if self._draining:
+            self._collect()
+            self._start_next()
 
     @property
     def active(self) -> int:
@@ -318,21 +318,24 @@ class Uploader:
         upload.said = upload.peer.said_bytes
         upload.file.release()
         self._draining.append(upload)
-        if self.slots.waiting or self._expected:
-            self._collect()
-            self._start_next()
+        self._watch()
 
     def _collect(self) -> None:
         """Free the slots of answers that have arrived."""
+        now = self._clock.seconds()
+        ripe = now - self._answer_s / 2
         still = []
         arrived: dict[PeerProtocol, int] = {}
         for upload in self._draining:
             peer = upload.peer
+            if upload.since > ripe:
+                still.append(upload)  # hardly yet, and asking is a system call
+                continue
             if peer not in arrived:
                 arrived[peer] = peer.said_bytes - peer.unacked()
             unacked = max(0, upload.said - arrived[peer])
             if self.slots.draining(peer, upload.key, unacked):
-                taken_s = self._clock.seconds() - upload.since
+                taken_s = now - upload.since
                 self._answer_s += (taken_s - self._answer_s) / POLLS
                 self._forget(upload)
             else:

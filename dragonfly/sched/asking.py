@@ -132,14 +132,23 @@ class Round:
         self._rng = rng
         self._out = out
         self._now = now
-        able = [n for n in neighbours if n.is_able(now)]
-        ready = [n for n in able if not n.rests(now)]
-        self._ordinary = [n for n in able if not n.seed]
-        self._ready = [n for n in ready if not n.seed]
-        self._seeds = [n for n in ready if n.seed]
-        count = len(able)
+        self._ordinary: list[Neighbour] = []
+        self._ready: list[Neighbour] = []
+        self._seeds: list[Neighbour] = []
+        count = sum([self._sort(neighbour) for neighbour in neighbours])
         self._few = count <= FEW
         self._depth = max(1, min(MAX_DEPTH, out) // max(1, count)) if self._few else 1
+
+    def _sort(self, neighbour: Neighbour) -> bool:
+        """Put ``neighbour`` where it belongs; whether it may give us something soon."""
+        rests = neighbour.rests(self._now)
+        if neighbour.distrusted or (rests and neighbour.timing.failures):
+            return False
+        if not neighbour.seed:
+            self._ordinary.append(neighbour)
+        if not rests:
+            (self._seeds if neighbour.seed else self._ready).append(neighbour)
+        return True
 
     def run(self, reader: InOrder) -> list[Ask]:
         """Ask; everything is in the books when this returns."""
@@ -160,7 +169,7 @@ class Round:
         for piece in reader.next_pieces(self._flights.missing, self._now):
             if not self._flights.wanted >> piece & 1:
                 continue
-            free = [n for n in self._ready if n.holds(piece) and n.load < n.depth(self._depth)]
+            free = [n for n in self._ready if n.holds(piece) and n.has_room(self._depth)]
             elsewhere = any(n.holds(piece) for n in self._ordinary)
             if not elsewhere and (self._few or self._hoped_enough(reader, piece)):
                 free = [n for n in self._seeds if n.holds(piece) and self._may_name(n)]
@@ -169,13 +178,16 @@ class Round:
 
     def _rarest_first(self) -> None:
         """The rarest of what a neighbour has, as long as somebody is free."""
-        free = [n for n in self._ready if n.load < n.depth(self._depth)]
-        while free and self._flights.wanted and self._flights.out < self._out:
+        flights = self._flights
+        if not flights.wanted or flights.out >= self._out:
+            return
+        free = [n for n in self._ready if n.has_room(self._depth)]
+        while free and flights.wanted and flights.out < self._out:
             neighbour = self._pick(free)
-            useful = neighbour.mask & ~neighbour.barred & self._flights.wanted
+            useful = neighbour.mask & ~neighbour.barred & flights.wanted
             if useful:
                 self._ask(neighbour, self._choose(useful))
-            if not useful or neighbour.load >= neighbour.depth(self._depth):
+            if not useful or not neighbour.has_room(self._depth):
                 free.remove(neighbour)
 
     def _end_game(self) -> None:
@@ -187,9 +199,7 @@ class Round:
             free = [
                 n
                 for n in self._ready
-                if n is not flight.neighbour
-                and n.holds(flight.piece)
-                and n.load < n.depth(self._depth)
+                if n is not flight.neighbour and n.holds(flight.piece) and n.has_room(self._depth)
             ]
             if free:
                 self._ask(self._pick(free), flight.piece)

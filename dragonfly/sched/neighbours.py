@@ -98,6 +98,11 @@ class Neighbour:
         wish = max(common, LONG_DEPTH) if self.timing.is_long() else common
         return min(wish, int(self._room))
 
+    def has_room(self, common: int) -> bool:
+        """Whether it should have one more question, see :meth:`depth`."""
+        load = self.standing + len(self.flights)
+        return not load or load < self.depth(common)
+
     def holds(self, piece: int) -> bool:
         """Whether it may be asked for ``piece``."""
         return bool((self.mask & ~self.barred) >> piece & 1)
@@ -106,8 +111,9 @@ class Neighbour:
         """When its silence becomes a stall; never while it owes nothing that has a limit."""
         if not self.flights:
             return NEVER
+        timing = self.timing
         oldest = next(iter(self.flights.values())).since  # they are in the order of asking
-        return max(oldest, self.timing.heard) + self.timing.limit
+        return max(oldest, timing.heard) + timing.limit
 
     # -- what it did --------------------------------------------------------------------
 

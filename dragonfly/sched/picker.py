@@ -9,7 +9,7 @@ piece is either wanted, or on its way from somebody with a deadline, or being ve
 from __future__ import annotations
 
 import random
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable
 from typing import Any
 
 import attrs
@@ -96,9 +96,7 @@ class Picker:
         if self._flights.missing:
             # What was due before has had its chance in the last round of asking.
             had = self._now + TICK_S
-            for due in self._chances():
-                if had < due < soonest:
-                    soonest = due
+            soonest = min([soonest, *[due for due in self._chances() if due > had]])
         return None if soonest == NEVER else soonest
 
     # -- neighbours -----------------------------------------------------------------------
@@ -292,16 +290,18 @@ class Picker:
             self._flights.end(flight)
         neighbour.standing = 0
 
-    def _chances(self) -> Iterator[float]:
+    def _chances(self) -> list[float]:
         """Give the times at which more may be asked because others have passed."""
-        for neighbour in self._neighbours.values():
-            yield neighbour.timing.until
+        neighbours = self._neighbours.values()
+        chances = [neighbour.timing.until for neighbour in neighbours]
+        for neighbour in neighbours:
             if neighbour.lifts:
-                yield from neighbour.lifts.values()
+                chances += neighbour.lifts.values()
             if neighbour.starved_since is not None:
-                yield starved_at(neighbour)
+                chances.append(starved_at(neighbour))
         hopes = self._reader.hopes_until()
         if hopes is not None:
-            yield hopes
+            chances.append(hopes)
         if not self._flights.wanted:
-            yield from map(second_at, self._flights.alone())
+            chances += map(second_at, self._flights.alone())
+        return chances

@@ -101,10 +101,9 @@ class Timing:
     @property
     def response(self) -> float:
         """How long an answer takes, or may be thought to take."""
-        for known in (self._response, self._pace.response):
-            if known is not None:
-                return known
-        return UNMEASURED_S
+        if self._response is not None:
+            return self._response
+        return UNMEASURED_S if self._pace.response is None else self._pace.response
 
     @property
     def limit(self) -> float:

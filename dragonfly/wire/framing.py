@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 import attrs
@@ -23,18 +23,22 @@ class Frame:
     payload: bytes
 
 
-Item: TypeAlias = "Kind | Frame | Data | memoryview"
-"""What a reader yields: the kind of a frame once its header is there, then the frame; for
-DATA its head, then its slice in as many views as reads brought it."""
+Item: TypeAlias = "Frame | Data | memoryview"
+"""What a reader yields: a frame; for DATA its head, then its slice in as many views as reads
+brought it."""
 
 
 class FrameReader:
     """Cuts one byte stream into frames.
 
     Holds at most one frame that is not DATA. After an error it must not be fed again.
+
+    :param check: called with the kind of each frame once its header is there, before any of
+        its payload is kept; raises an error if it may not come now.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, check: Callable[[Kind], object] = lambda _: None) -> None:
+        self._check = check
         self._held = bytearray()
         self._wanted = HEADER_BYTES
         self._kind: Kind | None = None
@@ -50,13 +54,12 @@ class FrameReader:
     def feed(self, data: bytes) -> Iterator[Item]:
         """Give what ``data`` completes, item by item; must be run to its end.
 
-        Frames are checked against the limits of their kinds at their headers, so the caller
-        may stop after a kind that it does not want, before any of the payload is kept.
+        Frames are checked against the limits of their kinds at their headers.
 
         :raises BadMagic: the first frame shows that this is another protocol.
         :raises FrameTooLarge: a length above the limit of its kind.
         :raises BadMessage: a length below it, or a bad head of a DATA.
-        :raises UnexpectedMessage: a kind that does not exist.
+        :raises UnexpectedMessage: a kind that does not exist, or what ``check`` raises.
         """
         view, at, end = memoryview(data), 0, len(data)
         while True:
@@ -71,8 +74,10 @@ class FrameReader:
             if end - at < short:
                 self._held += view[at:end]
                 return
-            part = bytes(self._held) + view[at : at + short]
-            self._held.clear()
+            part = data[at : at + short]
+            if self._held:
+                part = bytes(self._held) + part
+                self._held.clear()
             at += short
             item = self._gathered(part)
             if item is not None:
@@ -81,14 +86,15 @@ class FrameReader:
     def _gathered(self, part: bytes) -> Item | None:
         """Make something of the ``_wanted`` bytes, and say how many come next."""
         if self._kind is None:
-            return self._header(part)
+            self._header(part)
+            return None
         if self._kind is Kind.DATA:
             return self._data_head(part)
         frame = Frame(self._kind, part)
         self._next_frame()
         return frame
 
-    def _header(self, part: bytes) -> Kind:
+    def _header(self, part: bytes) -> None:
         length, number = FRAME.unpack(part)
         try:
             self._kind = _check(length, number)
@@ -99,7 +105,7 @@ class FrameReader:
         self._first = False
         self._length = length
         self._wanted = DATA_PREFIX_BYTES if self._kind is Kind.DATA else length
-        return self._kind
+        self._check(self._kind)
 
     def _data_head(self, part: bytes) -> Data | None:
         """Read the head of a DATA: its fixed part first, which tells how many HAVEs ride."""

@@ -84,7 +84,7 @@ class PeerSession:
         self.state = State.HELLO_SENT if role is Role.DIALLER else State.LISTENING
         self._handshake = Handshake(role, key, nonce, gate, offer)
         self._pulse = Pulse(now)
-        self._reader = FrameReader()
+        self._reader = FrameReader(self._check_allowed)
         self._output: list[bytes] = []
         self._haves: deque[int] = deque()
         self._asked = Asked()
@@ -152,7 +152,7 @@ class PeerSession:
 
     def next_deadline(self) -> float | None:
         """When :meth:`tick` is to be called; None when closed. It moves with every byte."""
-        return None if self.closed else self._pulse.deadline
+        return None if self.state is State.CLOSED else self._pulse.deadline
 
     # -- bytes and time -------------------------------------------------------------
 
@@ -165,7 +165,7 @@ class PeerSession:
             session is closed, and the events before that are in the error's ``events``.
         """
         events: list[Event] = []
-        if self.closed:
+        if self.state is State.CLOSED:
             return events
         self._pulse.heard(now)
         try:
@@ -323,7 +323,11 @@ class PeerSession:
 
     def _take_haves(self, most: int) -> tuple[int, ...]:
         haves = self._haves
-        return tuple(haves.popleft() for _ in range(min(most, len(haves))))
+        if len(haves) > most:
+            return tuple([haves.popleft() for _ in range(most)])
+        taken = tuple(haves)
+        haves.clear()
+        return taken
 
     def _close(self, code: ErrorCode, text: str) -> None:
         self.state = State.CLOSED
@@ -333,15 +337,13 @@ class PeerSession:
         """Act on one item of the stream; False when it was the last."""
         if isinstance(item, memoryview):
             events.append(self._inbound.take_slice(item))
-        elif isinstance(item, Kind):
-            self._check_allowed(item)
         elif isinstance(item, Data):
-            events.extend(self._inbound.take(item, now))
+            events += self._inbound.take(item, now)
         elif item.kind is Kind.HELLO:
             self._take_hello(item, now)
         else:
             self._take_frame(item, events, now)
-        return not self.closed
+        return self.state is not State.CLOSED
 
     def _check_allowed(self, kind: Kind) -> None:
         if (self.state, kind) not in TABLE:
@@ -361,7 +363,7 @@ class PeerSession:
         elif isinstance(message, Bye):
             events.append(Closed(message.code, message.text))
         else:
-            events.extend(self._inbound.take(message, now))
+            events += self._inbound.take(message, now)
         self._move(frame.kind)
 
     def _take_auth(self, auth: Auth, events: list[Event]) -> None:

@@ -263,7 +263,7 @@ def test_nobody_looks_at_sockets_while_slots_are_free(
     assert scene.got(pair, 0) == scene.lab.piece(0)
     scene.ask(pair, 1)
     assert not looked
-    scene.ask(pair, 2)
+    scene.uploader.collect()
     assert looked
 
 
@@ -288,12 +288,13 @@ def test_a_long_line_of_answers_from_memory_is_no_recursion_too_deep(tmp_path: P
 
 
 def test_a_request_finds_the_slots_of_answers_that_have_arrived(scene: Scene) -> None:
-    """Nobody waited, so nobody asked for un-ACKed bytes; the next request does."""
+    """Nobody waited, so nobody asked for un-ACKed bytes; whoever brings a request does."""
     first, second = scene.neighbour(high=MIB), scene.neighbour(high=MIB)
     scene.ask(first, 0)
     scene.ask(second, 1)
     scene.run()
     third = scene.neighbour()
+    scene.uploader.collect()
     scene.ask(third, 2)
     assert scene.slots.waiting == 0
     scene.run()

@@ -18,30 +18,42 @@ from tests.doubles.wire import data_frame, frame, read_all
 BYE = frame(Kind.BYE, b"\0\0")
 
 
-def test_a_frame_is_its_kind_and_then_its_payload() -> None:
-    """The kind comes first, so that a frame nobody wants is refused before it is read."""
+def test_a_frame_is_its_kind_and_its_payload() -> None:
+    """Frames come in their order."""
     assert read_all(frame(Kind.PING, b"12345678") + BYE) == [
-        Kind.PING,
         Frame(Kind.PING, b"12345678"),
-        Kind.BYE,
         Frame(Kind.BYE, b"\0\0"),
     ]
 
 
 def test_a_header_alone_tells_the_kind() -> None:
     """Five bytes are enough to judge a message by the state table."""
-    reader = FrameReader()
+    kinds: list[Kind] = []
+    reader = FrameReader(kinds.append)
     assert list(reader.feed(BYE[:4])) == []
-    assert list(reader.feed(BYE[4:5])) == [Kind.BYE]
+    assert kinds == []
+    assert list(reader.feed(BYE[4:5])) == []
+    assert kinds == [Kind.BYE]
     assert list(reader.feed(b"\0")) == []
     assert list(reader.feed(b"\0")) == [Frame(Kind.BYE, b"\0\0")]
+
+
+def test_a_frame_that_nobody_wants_is_refused_before_it_is_read() -> None:
+    """What the check raises ends the reading, at the header."""
+
+    def refuse(kind: Kind) -> None:
+        raise UnexpectedMessage(f"{kind.name} is not wanted")
+
+    reader = FrameReader(refuse)
+    with pytest.raises(UnexpectedMessage, match="PING is not wanted"):
+        list(reader.feed(frame(Kind.PING, b"12345678")[:5]))
 
 
 def test_slices_are_views_of_what_was_fed() -> None:
     """No copy: the view's object is the very bytes that came from the socket."""
     stream = data_frame(3, 4, b"payload", flags=1, haves=[9])
-    kind, head, view = read_all(stream)
-    assert (kind, head) == (Kind.DATA, Data(3, 4, 7, last=True, haves=(9,)))
+    head, view = read_all(stream)
+    assert head == Data(3, 4, 7, last=True, haves=(9,))
     assert isinstance(view, memoryview)
     assert view.obj is stream
     assert view.tobytes() == b"payload"
@@ -51,7 +63,7 @@ def test_a_slice_flows_as_it_arrives() -> None:
     """A reader never gathers a slice: each read gives what it brought."""
     stream = data_frame(0, 0, bytes(range(256)) * 1024)
     reader = FrameReader()
-    assert len(list(reader.feed(stream[:15]))) == 2
+    assert len(list(reader.feed(stream[:15]))) == 1
     views = [
         item
         for at in range(15, len(stream), 65536)
@@ -67,7 +79,9 @@ def test_limits_hold_at_the_header(kind: Kind) -> None:
     """Not a byte of an oversized or undersized payload is kept, whatever its kind."""
     least, most = FRAME_LIMITS[kind]
     for length in (least, most):
-        assert list(FrameReader().feed(struct.pack(">IB", length, kind))) == [kind]
+        kinds: list[Kind] = []
+        list(FrameReader(kinds.append).feed(struct.pack(">IB", length, kind)))
+        assert kinds == [kind]
     after_another = FrameReader()
     list(after_another.feed(BYE))
     with pytest.raises(FrameTooLarge, match=kind.name):
