@@ -220,7 +220,11 @@ class Exchange:
     # -- asking -----------------------------------------------------------------------------
 
     def _ask(self) -> None:
-        self._turn = None
+        turn, self._turn = self._turn, None
+        if turn is not None and turn.active():
+            turn.cancel()  # a deadline was first
+        if self._over:
+            return
         now = self._clock.seconds()
         self._take_news(now)
         touched = set()

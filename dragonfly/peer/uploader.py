@@ -180,9 +180,12 @@ class Uploader:
     def collect(self) -> None:
         """Free the slots of answers that have arrived since somebody last looked. To be called
         before :meth:`serve` when no slot is free; while requests wait a timer does it, too."""
-        if self._draining:
-            self._collect()
-            self._start_next()
+        if not self._draining:
+            return
+        self._collect()
+        self._start_next()
+        if self._poll is not None:
+            self._poll.reset(self._poll_s)
 
     @property
     def active(self) -> int:
@@ -323,14 +326,10 @@ class Uploader:
     def _collect(self) -> None:
         """Free the slots of answers that have arrived."""
         now = self._clock.seconds()
-        ripe = now - self._answer_s / 2
         still = []
         arrived: dict[PeerProtocol, int] = {}
         for upload in self._draining:
             peer = upload.peer
-            if upload.since > ripe:
-                still.append(upload)  # hardly yet, and asking is a system call
-                continue
             if peer not in arrived:
                 arrived[peer] = peer.said_bytes - peer.unacked()
             unacked = max(0, upload.said - arrived[peer])
@@ -394,8 +393,11 @@ class Uploader:
         """Have the poll timer while somebody waits for a slot that only drains."""
         wanted = self.slots.waiting or self._expected
         if self._poll is None and self._draining and wanted:
-            wait_s = min(POLL_MOST_S, max(POLL_S, self._answer_s / POLLS))
-            self._poll = self._clock.callLater(wait_s, self._polled)
+            self._poll = self._clock.callLater(self._poll_s, self._polled)
+
+    @property
+    def _poll_s(self) -> float:
+        return min(POLL_MOST_S, max(POLL_S, self._answer_s / POLLS))
 
     def _polled(self) -> None:
         self._poll = None
