@@ -14,7 +14,7 @@ from twisted.internet import defer
 from twisted.logger import Logger
 
 from dragonfly.control.messages import INLINE_BYTES
-from dragonfly.errors import OriginError, StoreError
+from dragonfly.errors import DigestMismatch, OriginError, StoreError
 from dragonfly.net.deadline import deadline
 from dragonfly.net.origin import OriginBody
 from dragonfly.net.sink import BodySink
@@ -111,9 +111,7 @@ class Morsels:
         data = await self._collect(body, content.length or 0)
         if content.digest is not None and _digest(data, content.digest) != content.digest:
             return None
-        size = content.piece_size
-        digests = [piece_digest(data[at : at + size]) for at in range(0, len(data), size)]
-        return _Whole(data, digests)
+        return _Whole(data, _digests(data, content.piece_size))
 
     async def _collect(self, body: OriginBody, length: int) -> bytes:
         chunks: list[bytes] = []
@@ -159,7 +157,8 @@ class Morsels:
             return None
         try:
             data = await self._tools.disk.run(content.id, file.read, 0, length)
-        except StoreError as error:
+            _check(content, data)
+        except (StoreError, DigestMismatch) as error:
             self._log.warn("{url}: {error}", url=content.url, error=str(error))
             return None
         self._keep(content, data)
@@ -183,6 +182,24 @@ class Morsels:
 
 def _small(length: int | None, limit: int) -> bool:
     return length is not None and 0 < length <= limit
+
+
+def _digests(data: bytes, piece_size: int) -> list[bytes]:
+    """Those of the pieces, in order."""
+    return [piece_digest(data[at : at + piece_size]) for at in range(0, len(data), piece_size)]
+
+
+def _check(content: Content, data: bytes) -> None:
+    """Compare what was read from disk with what was signed: who gets it inside an answer is
+    told of no other source for it.
+
+    :raises DigestMismatch: the disk has other bytes by now.
+    """
+    for piece, digest in enumerate(_digests(data, content.piece_size)):
+        expected = content.manifest.digest(piece)
+        if digest != expected:
+            signed = expected.hex() if expected is not None else "no digest"
+            raise DigestMismatch(f"piece {piece} on disk has {digest.hex()}, {signed} was signed")
 
 
 def _digest(data: bytes, wanted: Digest) -> Digest:
