@@ -161,6 +161,7 @@ class SupernodeService(MultiService):
             metrics=self.metrics,
             health=self.health,
             before_metrics=Gauges(self.metrics, self.cdn, self.tracker).update,
+            connections=lambda: len(first_byte.open),
         )
         map_errors(self.app)
         site = make_site(self.app.resource(), self.metrics, reactor, verbose=config.debug)
