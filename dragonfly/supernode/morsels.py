@@ -6,7 +6,6 @@ takes ten times longer than sending it. Whoever registers for so little gets it 
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 
 import attrs
@@ -19,6 +18,7 @@ from dragonfly.net.deadline import deadline
 from dragonfly.net.origin import OriginBody
 from dragonfly.net.sink import BodySink
 from dragonfly.store.piecestore import TaskFile
+from dragonfly.store.recent import Recent
 from dragonfly.supernode.content import Content, State
 from dragonfly.supernode.fetch import FetchTools, expected_of
 from dragonfly.task.digest import Digest, new_hasher, piece_digest
@@ -47,7 +47,7 @@ class Morsels:
     """The small contents of one CDN.
 
     :param create: makes a content's file on disk; blocks, runs on the disk pool.
-    :ivar kept_bytes: how much is in memory.
+    :ivar kept: those in memory, by task and fetch.
     """
 
     _log = Logger()
@@ -55,8 +55,7 @@ class Morsels:
     def __init__(self, tools: FetchTools, create: Callable[[Content], TaskFile]) -> None:
         self._tools = tools
         self._create = create
-        self._kept: OrderedDict[tuple[bytes, int], bytes] = OrderedDict()
-        self.kept_bytes = 0
+        self.kept: Recent[tuple[bytes, int]] = Recent(KEPT_BYTES)
 
     # -- from the origin ------------------------------------------------------------------
 
@@ -89,7 +88,7 @@ class Morsels:
             self._tools.metrics.cdn_trigger_failed.inc()
             raise
         content.hold(len(whole.digests))
-        self._keep(content, whole.data)
+        self.kept.keep((content.id, content.fetch), whole.data)
         return True
 
     async def _read(self, content: Content) -> _Whole | None:
@@ -149,7 +148,8 @@ class Morsels:
                 return None
         if content.state is not State.READY:
             return None
-        return self._remembered(content) or await self._load(content)
+        kept = self.kept.get((content.id, content.fetch))
+        return kept if kept is not None else await self._load(content)
 
     async def _load(self, content: Content) -> bytes | None:
         file, length = content.file, content.length
@@ -161,23 +161,8 @@ class Morsels:
         except (StoreError, DigestMismatch) as error:
             self._log.warn("{url}: {error}", url=content.url, error=str(error))
             return None
-        self._keep(content, data)
+        self.kept.keep((content.id, content.fetch), data)
         return data
-
-    # -- memory ---------------------------------------------------------------------------
-
-    def _remembered(self, content: Content) -> bytes | None:
-        key = (content.id, content.fetch)
-        if key in self._kept:
-            self._kept.move_to_end(key)
-        return self._kept.get(key)
-
-    def _keep(self, content: Content, data: bytes) -> None:
-        key = (content.id, content.fetch)
-        self.kept_bytes += len(data) - len(self._kept.pop(key, b""))
-        self._kept[key] = data
-        while self.kept_bytes > KEPT_BYTES:
-            self.kept_bytes -= len(self._kept.popitem(last=False)[1])
 
 
 def _small(length: int | None, limit: int) -> bool:
