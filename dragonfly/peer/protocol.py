@@ -128,6 +128,7 @@ class PeerProtocol(Protocol):
         self.listener = listener
         self.writable = True
         self.closed = False
+        self.heard_bytes = 0
         self.on_writable: Callable[[], None] | None = None
         self.session: PeerSession
         self._session_factory = session_factory
@@ -169,6 +170,11 @@ class PeerProtocol(Protocol):
             self.abort(PeerTimedOut(f"the neighbour does not read: {self._unread} bytes wait"))
         elif self._timer is None:
             self._arm()
+
+    @property
+    def written_bytes(self) -> int:
+        """All bytes that were written so far; :attr:`heard_bytes` are all that were read."""
+        return self._said
 
     @property
     def said_bytes(self) -> int:
@@ -261,6 +267,7 @@ class PeerProtocol(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Feed the session and pass its events on; a violation ends the connection."""
+        self.heard_bytes += len(data)
         if self._closing or self.closed:
             return
         if self._group is not None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Hashable
+
+from dragonfly.store.recent import Recent
 
 __all__ = ["HOT_BYTES", "HOT_PIECE_BYTES", "HotPieces"]
 
@@ -31,9 +32,12 @@ class HotPieces:
     def __init__(self, limit: int = HOT_BYTES) -> None:
         self.limit = limit
         self._unwritten: dict[_Key, bytes] = {}
-        self._written: OrderedDict[_Key, bytes] = OrderedDict()
-        self.size = 0
+        self._written: Recent[_Key] = Recent(limit)
+
+    @property
+    def size(self) -> int:
         """Bytes of written pieces."""
+        return self._written.size
 
     def put(self, file: Hashable, piece: int, data: bytes) -> None:
         """Keep ``data`` at least until :meth:`written`."""
@@ -42,25 +46,16 @@ class HotPieces:
     def written(self, file: Hashable, piece: int) -> None:
         """The disk has it: keep it while there is room."""
         data = self._unwritten.pop((file, piece), None)
-        if data is None:
-            return
-        old = self._written.pop((file, piece), b"")
-        self._written[file, piece] = data
-        self.size += len(data) - len(old)
-        while self.size > self.limit:
-            self.size -= len(self._written.popitem(last=False)[1])
+        if data is not None:
+            self._written.keep((file, piece), data)
 
     def get(self, file: Hashable, piece: int) -> bytes | None:
         """All bytes of a piece, if they are here."""
-        key = (file, piece)
-        data = self._unwritten.get(key)
-        if data is None and (data := self._written.get(key)) is not None:
-            self._written.move_to_end(key)
-        return data
+        data = self._unwritten.get((file, piece))
+        return data if data is not None else self._written.get((file, piece))
 
     def drop(self, file: Hashable) -> None:
         """Nobody will ask for pieces of ``file`` any more, written or not."""
         for key in [key for key in self._unwritten if key[0] is file]:
             del self._unwritten[key]
-        for key in [key for key in self._written if key[0] is file]:
-            self.size -= len(self._written.pop(key))
+        self._written.drop(lambda key: key[0] is file)

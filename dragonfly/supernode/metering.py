@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
 
 from dragonfly.metrics import SupernodeMetrics
-from dragonfly.net.meter import Meter, MeteredTransport
+from dragonfly.net.meter import Meter
 from dragonfly.peer.protocol import PeerProtocol
 
-__all__ = ["MeteredPeer", "meter_of"]
+__all__ = ["PieceTraffic", "meter_of"]
 
 
 def meter_of(metrics: SupernodeMetrics, port: str) -> Meter:
@@ -17,16 +17,29 @@ def meter_of(metrics: SupernodeMetrics, port: str) -> Meter:
     return Meter(counter.labels(port, "in").inc, counter.labels(port, "out").inc)
 
 
-class MeteredPeer(PeerProtocol):
-    """A connection of the piece port that is counted."""
+class PieceTraffic:
+    """The bytes of the piece port, counted when somebody looks: its connections count their own,
+    and a transport that did it for them would keep them from writing to their sockets at once."""
 
-    meter: Meter
+    def __init__(self, metrics: SupernodeMetrics) -> None:
+        self._meter = meter_of(metrics, "pieces")
+        self._untold_in = self._untold_out = 0
 
-    def makeConnection(self, transport: Any) -> None:
-        """Begin, and count what is written."""
-        super().makeConnection(MeteredTransport(transport, self.meter))  # type: ignore[no-untyped-call]
+    def ended(self, peer: PeerProtocol) -> None:
+        """A connection is gone; it will be counted for the last time."""
+        self._untold_in += peer.heard_bytes
+        self._untold_out += peer.written_bytes
 
-    def dataReceived(self, data: bytes) -> None:
-        """Count, and go on."""
-        self.meter.received(len(data))
-        super().dataReceived(data)
+    def tell(self, peers: Iterable[PeerProtocol]) -> None:
+        """Tell the metrics all bytes since the last time.
+
+        :param peers: all connections that are open.
+        """
+        heard, written = self._untold_in, self._untold_out
+        for peer in peers:
+            heard += peer.heard_bytes
+            written += peer.written_bytes
+        self._meter.received(heard)
+        self._meter.sent(written)
+        self._untold_in -= heard
+        self._untold_out -= written

@@ -6,7 +6,6 @@ takes ten times longer than sending it. Whoever registers for so little gets it 
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 
 import attrs
@@ -14,11 +13,12 @@ from twisted.internet import defer
 from twisted.logger import Logger
 
 from dragonfly.control.messages import INLINE_BYTES
-from dragonfly.errors import OriginError, StoreError
+from dragonfly.errors import DigestMismatch, OriginError, StoreError
 from dragonfly.net.deadline import deadline
 from dragonfly.net.origin import OriginBody
 from dragonfly.net.sink import BodySink
 from dragonfly.store.piecestore import TaskFile
+from dragonfly.store.recent import Recent
 from dragonfly.supernode.content import Content, State
 from dragonfly.supernode.fetch import FetchTools, expected_of
 from dragonfly.task.digest import Digest, new_hasher, piece_digest
@@ -47,7 +47,7 @@ class Morsels:
     """The small contents of one CDN.
 
     :param create: makes a content's file on disk; blocks, runs on the disk pool.
-    :ivar kept_bytes: how much is in memory.
+    :ivar kept: those in memory, by task and fetch.
     """
 
     _log = Logger()
@@ -55,8 +55,7 @@ class Morsels:
     def __init__(self, tools: FetchTools, create: Callable[[Content], TaskFile]) -> None:
         self._tools = tools
         self._create = create
-        self._kept: OrderedDict[tuple[bytes, int], bytes] = OrderedDict()
-        self.kept_bytes = 0
+        self.kept: Recent[tuple[bytes, int]] = Recent(KEPT_BYTES)
 
     # -- from the origin ------------------------------------------------------------------
 
@@ -89,7 +88,7 @@ class Morsels:
             self._tools.metrics.cdn_trigger_failed.inc()
             raise
         content.hold(len(whole.digests))
-        self._keep(content, whole.data)
+        self.kept.keep((content.id, content.fetch), whole.data)
         return True
 
     async def _read(self, content: Content) -> _Whole | None:
@@ -111,9 +110,7 @@ class Morsels:
         data = await self._collect(body, content.length or 0)
         if content.digest is not None and _digest(data, content.digest) != content.digest:
             return None
-        size = content.piece_size
-        digests = [piece_digest(data[at : at + size]) for at in range(0, len(data), size)]
-        return _Whole(data, digests)
+        return _Whole(data, _digests(data, content.piece_size))
 
     async def _collect(self, body: OriginBody, length: int) -> bytes:
         chunks: list[bytes] = []
@@ -151,7 +148,8 @@ class Morsels:
                 return None
         if content.state is not State.READY:
             return None
-        return self._remembered(content) or await self._load(content)
+        kept = self.kept.get((content.id, content.fetch))
+        return kept if kept is not None else await self._load(content)
 
     async def _load(self, content: Content) -> bytes | None:
         file, length = content.file, content.length
@@ -159,30 +157,34 @@ class Morsels:
             return None
         try:
             data = await self._tools.disk.run(content.id, file.read, 0, length)
-        except StoreError as error:
+            _check(content, data)
+        except (StoreError, DigestMismatch) as error:
             self._log.warn("{url}: {error}", url=content.url, error=str(error))
             return None
-        self._keep(content, data)
+        self.kept.keep((content.id, content.fetch), data)
         return data
-
-    # -- memory ---------------------------------------------------------------------------
-
-    def _remembered(self, content: Content) -> bytes | None:
-        key = (content.id, content.fetch)
-        if key in self._kept:
-            self._kept.move_to_end(key)
-        return self._kept.get(key)
-
-    def _keep(self, content: Content, data: bytes) -> None:
-        key = (content.id, content.fetch)
-        self.kept_bytes += len(data) - len(self._kept.pop(key, b""))
-        self._kept[key] = data
-        while self.kept_bytes > KEPT_BYTES:
-            self.kept_bytes -= len(self._kept.popitem(last=False)[1])
 
 
 def _small(length: int | None, limit: int) -> bool:
     return length is not None and 0 < length <= limit
+
+
+def _digests(data: bytes, piece_size: int) -> list[bytes]:
+    """Those of the pieces, in order."""
+    return [piece_digest(data[at : at + piece_size]) for at in range(0, len(data), piece_size)]
+
+
+def _check(content: Content, data: bytes) -> None:
+    """Compare what was read from disk with what was signed: who gets it inside an answer is
+    told of no other source for it.
+
+    :raises DigestMismatch: the disk has other bytes by now.
+    """
+    for piece, digest in enumerate(_digests(data, content.piece_size)):
+        expected = content.manifest.digest(piece)
+        if digest != expected:
+            signed = expected.hex() if expected is not None else "no digest"
+            raise DigestMismatch(f"piece {piece} on disk has {digest.hex()}, {signed} was signed")
 
 
 def _digest(data: bytes, wanted: Digest) -> Digest:

@@ -25,7 +25,7 @@ from dragonfly.peer.protocol import PeerProtocol, socket_backlog
 from dragonfly.sched.seeding import ECHO_LIMIT
 from dragonfly.signatures import KeyRing, SigningKey
 from dragonfly.supernode.content import Content
-from dragonfly.supernode.metering import MeteredPeer, meter_of
+from dragonfly.supernode.metering import PieceTraffic
 from dragonfly.supernode.seeddesk import Desk
 from dragonfly.supernode.seedgate import Callers, Contents, SeedGate
 from dragonfly.supernode.seedlink import SeedLink
@@ -93,7 +93,7 @@ class Seed:
         self._banned = banned
         self._echo_limit = echo_limit
         self._backlog = backlog
-        self._meter = meter_of(metrics, "pieces")
+        self._traffic = PieceTraffic(metrics)
         self._desk = Desk(slots, clock, disk, metrics)
         self._addresses = Callers() if callers is None else callers
         self._callers: dict[PeerProtocol, _Caller] = {}
@@ -104,6 +104,10 @@ class Seed:
     def __len__(self) -> int:
         """Links that are open."""
         return sum(caller.link is not None for caller in self._callers.values())
+
+    def tell_traffic(self) -> None:
+        """Bring the metrics of the bytes on the wire up to date; linear in connections."""
+        self._traffic.tell(self._callers)
 
     def close(self) -> None:
         """End every connection with ``SHUTTING_DOWN``, stop all uploads, take no one in."""
@@ -134,8 +138,7 @@ class Seed:
             nonce = secrets.token_bytes(NONCE_BYTES)
             return PeerSession(Role.LISTENER, self._key, nonce, gate, now)
 
-        peer = MeteredPeer(session, self._clock, self, backlog=self._backlog)
-        peer.meter = self._meter
+        peer = PeerProtocol(session, self._clock, self, backlog=self._backlog)
         self._callers[peer] = _Caller(gate, address)
         return peer
 
@@ -170,6 +173,7 @@ class Seed:
     def peer_closed(self, peer: PeerProtocol, reason: Exception | None) -> None:
         """Free everything that the connection had."""
         caller = self._callers.pop(peer)
+        self._traffic.ended(peer)
         self._addresses.leave(caller.address)
         self._drop(caller)
         self._log.debug(

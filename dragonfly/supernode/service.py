@@ -160,7 +160,8 @@ class SupernodeService(MultiService):
             build=build_info(),
             metrics=self.metrics,
             health=self.health,
-            before_metrics=Gauges(self.metrics, self.cdn, self.tracker).update,
+            before_metrics=Gauges(self.metrics, self.cdn, self.tracker, self.seed).update,
+            connections=lambda: len(first_byte.open),
         )
         map_errors(self.app)
         site = make_site(self.app.resource(), self.metrics, reactor, verbose=config.debug)

@@ -29,8 +29,9 @@ INSIDE_EACH = 1536
 """Of them for one origin, so that one that is slow leaves room for the others."""
 
 WAIT_MOST_S = 20.0
-"""No more are let in than an origin is asked about in this time; callers wait for 120 s, and a
-part of that for their turn to shake hands."""
+"""No more are let in than an origin is asked about in this time, a third of the 60 s for which
+callers wait (``REGISTER_LIMIT_S`` of :mod:`dragonfly.peer.supernodes`): before they are counted
+here they have waited for their turn to shake hands, and afterwards bytes may have to come."""
 
 INSIDE_LEAST = 64
 """So many are let in, however slow their origin is: 16 are asked for at once."""
@@ -48,22 +49,26 @@ PACE_WEIGHT = 1 / 32
 
 @attrs.define(eq=False)
 class _Origin:
-    """Those who wait for one origin, how fast they end, and which turn was promised last."""
+    """Those who wait for one origin, how fast they end, and which turn was promised last.
+
+    :ivar left_at: when the last one ended, if enough stayed behind for the next end to tell how
+        fast they end; with few it would tell how fast they come.
+    """
 
     inside: int = 0
     pace_s: float = PACE_S
-    left_at: float = 0.0
+    left_at: float | None = None
     promised: float = 0.0
 
     def room(self) -> float:
         return max(INSIDE_LEAST, WAIT_MOST_S / self.pace_s)
 
     def leave(self, now: float) -> None:
-        if self.inside > INSIDE_LEAST / 2:  # else it tells how fast they come
+        if self.left_at is not None:
             took_s = min(now - self.left_at, PACE_MOST_S)
             self.pace_s += (took_s - self.pace_s) * PACE_WEIGHT
-        self.left_at = now
         self.inside -= 1
+        self.left_at = now if self.inside > INSIDE_LEAST / 2 else None
 
     def turn(self, now: float) -> float:
         """The seconds to the next turn that nobody was promised."""

@@ -42,6 +42,7 @@ class ApiLab:
         self.peer = SigningKey.from_bytes(b"\2" * 32)
         self.health: dict[str, object] = {"ok": True}
         self.looked = 0
+        self.connections = 1
         self.app = Klein()
         add_all_routes(
             self.app,
@@ -54,6 +55,7 @@ class ApiLab:
             metrics=self.cdn.metrics,
             health=lambda: self.health,
             before_metrics=self._look,
+            connections=lambda: self.connections,
         )
         map_errors(self.app)
         self.site = make_site(self.app.resource(), self.cdn.metrics, self.clock)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import socket
 import sys
@@ -11,12 +12,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 from pytest_twisted import ensureDeferred
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import ProcessProtocol
+from twisted.internet.threads import deferToThread
 
 from dragonfly.dfget.client import Conversation, connect
 from dragonfly.dfget.options import parse_server
@@ -110,6 +113,18 @@ async def test_downloads_and_leaves_a_peer_behind(origin: FakeOrigin, place: Pla
     assert "that were here already" in again.out
 
 
+async def piece_bytes_out(node: Supernode) -> float:
+    """What the supernode says of its piece port."""
+    text = await deferToThread(_read, f"http://127.0.0.1:{node.port}/metrics")
+    found = re.search(r'wire_bytes_total{direction="out",port="pieces"} (\S+)', text)
+    return float(found[1]) if found is not None else -1.0
+
+
+def _read(url: str) -> str:
+    with urlopen(url) as answer:
+        return str(answer.read(), "utf-8")
+
+
 @ensureDeferred
 async def test_through_the_swarm(origin: FakeOrigin, place: Place, tmp_path: Path) -> None:
     """With a supernode the origin is read by that alone."""
@@ -120,6 +135,7 @@ async def test_through_the_swarm(origin: FakeOrigin, place: Place, tmp_path: Pat
     assert place.output.read_bytes() == BODY
     assert run.last.endswith("reason:0")
     assert run.err == ""
+    assert await piece_bytes_out(node) > len(BODY)
     place.peer_stops()
     await node.stop()
 

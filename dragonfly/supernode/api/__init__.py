@@ -32,9 +32,13 @@ def add_all_routes(
     metrics: SupernodeMetrics,
     health: Callable[[], Mapping[str, object]],
     before_metrics: Callable[[], object],
+    connections: Callable[[], int],
 ) -> None:
-    """Add every route there is."""
-    swarm.add_routes(app, tracker)
+    """Add every route there is.
+
+    :param connections: how many are open on the port.
+    """
+    swarm.add_routes(app, tracker, connections)
     status.add_routes(
         app, build=build, metrics=metrics, health=health, before_metrics=before_metrics
     )

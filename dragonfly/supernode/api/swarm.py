@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from klein import Klein
@@ -20,24 +21,32 @@ from dragonfly.supernode.api.common import Refusal, answer, hang_up, header, rou
 from dragonfly.supernode.api.site import BODY_MAX
 from dragonfly.supernode.tracker import Caller, Tracker
 
-__all__ = ["KEEP_S", "add_routes"]
+__all__ = ["CONNECTIONS_KEPT", "KEEP_S", "add_routes"]
 
 KEEP_S = 20.0
 """A peer that calls no sooner than this, all its tasks together, calls over a new connection:
 it keeps one for 30 s. With 10,000 peers there would be 6,000 idle ones otherwise, 150 MiB."""
 
+CONNECTIONS_KEPT = 1024
+"""Who got all of a content inside its answer calls again when it wants the next one, perhaps at
+once, and a new connection costs more than such an answer. While more than these are open, 25 MiB,
+there is a crowd, and it is closed."""
+
 _Message = TypeVar("_Message", RegisterRequest, AnnounceRequest, LeaveRequest)
 
 
-def add_routes(app: Klein, tracker: Tracker) -> None:
-    """Add ``/swarm/v1/register``, ``announce`` and ``leave``."""
+def add_routes(app: Klein, tracker: Tracker, connections: Callable[[], int]) -> None:
+    """Add ``/swarm/v1/register``, ``announce`` and ``leave``.
+
+    :param connections: how many are open.
+    """
 
     @route(app, "/swarm/v1/register", "POST")
     async def register(request: Request) -> bytes:
         message = _signed(RegisterRequest, request)
         said = await tracker.register(message, _caller(request))
         if isinstance(said, RegisterAnswer):
-            _part(request, message.key, said.announce_after)
+            _registered(request, message.key, said)
         return answer(request, to_json(said))
 
     @route(app, "/swarm/v1/announce", "POST")
@@ -51,6 +60,13 @@ def add_routes(app: Klein, tracker: Tracker) -> None:
     def leave(request: Request) -> bytes:
         tracker.leave(_signed(LeaveRequest, request))
         return answer(request, {})
+
+    def _registered(request: Request, key: bytes, said: RegisterAnswer) -> None:
+        """Keep the connection if its peer is likely to use it again."""
+        if not said.content:
+            _part(request, key, said.announce_after)
+        elif connections() > CONNECTIONS_KEPT:
+            hang_up(request)
 
     def _part(request: Request, key: bytes, wait_s: float) -> None:
         """Let go of a connection that its peer would not use again."""

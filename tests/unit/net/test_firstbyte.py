@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 from dragonfly.net.firstbyte import HANDSHAKE_S, HANDSHAKES_MAX, FirstByteFactory
 from dragonfly.net.meter import Meter
 
-HELLO = b"\x16hello"
+HELLO = b"\x16\x03\x01\x00\x05hello"
 
 
 class Heard(Protocol):
@@ -105,6 +105,46 @@ def test_handshakes_wait_for_their_turn_in_order(clock: Clock) -> None:
     lose(several[0][0])
     assert port.chosen[-1][1].data == HELLO + bytes([HANDSHAKES_MAX + 1])
     lose(*(each for each, _ in several[1:]))
+
+
+@pytest.mark.parametrize("said", [1, 4, 5, len(HELLO) - 1])
+def test_who_says_half_a_word_has_no_place(clock: Clock, said: int) -> None:
+    """Others shake hands at once; when the rest comes nothing is lost, else it is cut off."""
+    port = Port(clock)
+    several = [port.connect() for _ in range(HANDSHAKES_MAX)]
+    for each, _ in several:
+        each.dataReceived(HELLO[:said])
+    other, _ = port.connect()
+    other.dataReceived(HELLO)
+    assert [heard.data for _, heard in port.chosen] == [HELLO]
+    several[0][0].dataReceived(HELLO[said:])
+    assert [heard.data for _, heard in port.chosen] == [HELLO, HELLO]
+    clock.advance(port.patience_s)
+    assert [transport.disconnecting for _, transport in several] == [False] + [True] * 15
+    lose(other, *(each for each, _ in several))
+
+
+def test_a_record_that_is_too_long_is_refused_by_tls(clock: Clock) -> None:
+    """Nobody waits for the end of it."""
+    port = Port(clock)
+    long, _ = port.connect()
+    long.dataReceived(b"\x16\x03\x01\x40\x01")
+    assert len(port.chosen) == 1
+    lose(long)
+
+
+def test_who_falls_silent_loses_its_place_soon(clock: Clock) -> None:
+    """Two lots of them keep a third connection waiting for a second, not for four."""
+    port = Port(clock)
+    silent = [port.connect()[0] for _ in range(2 * HANDSHAKES_MAX)]
+    for each in silent:
+        each.dataReceived(HELLO)
+    other, _ = port.connect()
+    other.dataReceived(HELLO)
+    clock.advance(0.5)
+    clock.advance(0.5)
+    assert len(port.chosen) == 2 * HANDSHAKES_MAX + 1
+    lose(other, *silent)
 
 
 def test_who_left_the_line_is_passed_over(clock: Clock) -> None:

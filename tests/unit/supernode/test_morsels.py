@@ -97,12 +97,29 @@ def test_a_disk_that_cannot_be_read_gives_nothing(tmp_path: Path) -> None:
     assert give(lab, content) is None
 
 
+@pytest.mark.parametrize("at", [0, len(BODY) - 1])
+def test_what_the_disk_changed_is_given_to_nobody(tmp_path: Path, at: int) -> None:
+    """It is compared with what was signed, to the last piece; not kept in memory either."""
+    lab = CdnLab(tmp_path, body=BODY)
+    lab.obtain()
+    lab.stop()
+    lab.start()
+    content = lab.fetch()
+    assert content.file is not None
+    path = Path(content.file.path)
+    path.write_bytes(BODY[:at] + bytes([BODY[at] ^ 1]) + BODY[at + 1 :])
+    assert give(lab, content) is None
+    assert lab.cdn.morsels.kept.size == 0
+    path.write_bytes(BODY)
+    assert give(lab, content) == BODY
+
+
 def test_memory_is_bounded(tmp_path: Path) -> None:
     """The least used leave first."""
     lab = CdnLab(tmp_path, body=content_of(INLINE_BYTES))
     for number in range(KEPT_BYTES // INLINE_BYTES + 10):
         lab.obtain(lab.wanted(number.to_bytes(32, "big")))
-    assert lab.cdn.morsels.kept_bytes == KEPT_BYTES
+    assert lab.cdn.morsels.kept.size == KEPT_BYTES
 
 
 def test_a_slow_origin_is_not_waited_for(tmp_path: Path) -> None:

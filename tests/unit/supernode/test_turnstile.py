@@ -8,8 +8,10 @@ from itertools import pairwise
 import pytest
 
 from dragonfly.errors import TrackerBusy
+from dragonfly.peer.supernodes import REGISTER_LIMIT_S
 from dragonfly.supernode.turnstile import (
     INSIDE_LEAST,
+    PACE_S,
     RETRY_LEAST_S,
     RETRY_MOST_S,
     WAIT_MOST_S,
@@ -75,6 +77,40 @@ def test_a_slow_origin_has_a_short_line() -> None:
     assert len(gate) == pytest.approx(WAIT_MOST_S / 0.1, rel=0.05)
     at_pace(gate, 5.0)
     assert len(gate) == INSIDE_LEAST
+
+
+def first_gap(gate: Turnstile, now: float) -> float:
+    """The time between two turns of an origin whose first callers just ended."""
+    first, second = (refused(gate, "a", now) for _ in range(2))
+    return second - first
+
+
+def test_the_first_who_ends_tells_nothing_of_the_pace() -> None:
+    """Since when the origin was busy nobody has measured."""
+    gate = Turnstile(most=200, each=100)
+    for _ in range(100):
+        gate.enter("a", 1000.0)
+    gate.leave("a", 1000.5)
+    gate.enter("a", 1000.5)
+    assert first_gap(gate, 1000.5) == pytest.approx(PACE_S)
+
+
+def test_time_in_which_few_were_inside_tells_nothing_of_the_pace() -> None:
+    """Nobody ended because nobody came."""
+    gate = Turnstile(most=200, each=100)
+    gate.enter("a", 1000.0)
+    gate.enter("a", 1000.0)
+    gate.leave("a", 1000.0)
+    for _ in range(99):
+        gate.enter("a", 1010.0)
+    gate.leave("a", 1010.1)
+    gate.enter("a", 1010.1)
+    assert first_gap(gate, 1010.1) == pytest.approx(PACE_S)
+
+
+def test_the_time_inside_is_a_part_of_the_patience_of_peers() -> None:
+    """They have waited before."""
+    assert WAIT_MOST_S <= REGISTER_LIMIT_S / 2
 
 
 def test_nobody_is_sent_away_for_long() -> None:

@@ -33,7 +33,7 @@ from dragonfly.errors import (
     TrackerError,
 )
 from dragonfly.signatures import SigningKey
-from dragonfly.supernode.api.swarm import KEEP_S
+from dragonfly.supernode.api.swarm import CONNECTIONS_KEPT, KEEP_S
 from tests.doubles.api import TASK, ApiLab
 
 ANSWER = RegisterAnswer(
@@ -204,4 +204,17 @@ def test_connections_are_kept_for_those_who_call_again_soon(
     assert ("connection" not in answer.headers) == kept
     lab.tracker.answer = AnnounceAnswer(now=0.0, announce_after=wait_s, state="ready")
     answer = lab.post("/swarm/v1/announce", announcement(lab))
+    assert ("connection" not in answer.headers) == kept
+
+
+@pytest.mark.parametrize(
+    ("connections", "kept"), [(CONNECTIONS_KEPT, True), (CONNECTIONS_KEPT + 1, False)]
+)
+def test_who_got_a_small_content_keeps_its_connection_unless_there_is_a_crowd(
+    lab: ApiLab, connections: int, kept: bool
+) -> None:
+    """It makes no announces, but may want the next content at once."""
+    lab.connections = connections
+    lab.tracker.answer = attrs.evolve(ANSWER, content=b"all of it", announce_after=120.0)
+    answer = lab.post("/swarm/v1/register", registration(lab))
     assert ("connection" not in answer.headers) == kept
