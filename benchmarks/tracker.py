@@ -24,7 +24,13 @@ from simulation.hosts import Host, SimDisk
 from simulation.supernode import SEED_ADDRESS, SimSupernode
 from twisted.internet.defer import Deferred
 
-from dragonfly.control.messages import Announced, AnnounceRequest, RegisterAnswer, RegisterRequest
+from dragonfly.control.messages import (
+    Announced,
+    AnnounceRequest,
+    RegisterAnswer,
+    RegisterRequest,
+    prefix_of,
+)
 from dragonfly.supernode.swarm import MEMBERS_MAX
 from dragonfly.supernode.tracker import Caller
 
@@ -88,7 +94,7 @@ def announce(supernode: SimSupernode, known: Known, linked: list[bytes]) -> None
         key=known.key,
         fetch=answer.fetch,
         have_count=500,
-        neighbours=linked,
+        neighbours=b"".join(map(prefix_of, linked)),
     )
     supernode.tracker.announce(message, known.caller)
 

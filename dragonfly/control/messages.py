@@ -6,9 +6,12 @@ from typing import Literal
 
 import attrs
 
+from dragonfly.errors import BadControlMessage
+
 __all__ = [
     "BASE64",
     "INLINE_BYTES",
+    "PREFIX_BYTES",
     "RUNS_INLINE_BYTES",
     "AnnounceAnswer",
     "AnnounceRequest",
@@ -24,6 +27,9 @@ __all__ = [
     "RegisterRequest",
     "State",
     "Validator",
+    "prefix_of",
+    "prefixes",
+    "quiet_s",
 ]
 
 RUNS_INLINE_BYTES = 4096
@@ -32,6 +38,16 @@ RUNS_INLINE_BYTES = 4096
 INLINE_BYTES = 64 * 1024
 """Contents up to this length come inside a register answer: configurations of images and
 small layers, and less than a connection to the seed costs in time."""
+
+PREFIX_BYTES = 6
+"""Of a public key: what an announce calls a neighbour. A neighbour has 64 digits in JSON, and ten
+of them were two thirds of an announce. Who makes 2**48 keys can pass for one neighbour of
+somebody, as far as the graph goes, and has that one left out."""
+
+QUIET_FACTOR = 3
+QUIET_MAX_S = 120.0
+"""Who has no news announces so many times less often, but this often, for the sake of its grant.
+Where peers are few that is after 18 s: a connection is kept for 30."""
 
 State = Literal["fetching", "ready", "failed"]
 
@@ -162,7 +178,10 @@ class Complaint:
 
 @attrs.frozen(kw_only=True)
 class AnnounceRequest:
-    """How one peer is doing with one task."""
+    """How one peer is doing with one task.
+
+    ``neighbours`` are whom it is connected to, as :func:`prefixes`.
+    """
 
     task: bytes
     key: bytes
@@ -174,7 +193,7 @@ class AnnounceRequest:
     dead: list[bytes] = attrs.field(factory=list)
     complaints: list[Complaint] = attrs.field(factory=list)
     starving: bool = False
-    neighbours: list[bytes] = attrs.field(factory=list)
+    neighbours: bytes = attrs.field(default=b"", metadata=_LONG)
     expected_s: float | None = None
 
 
@@ -197,7 +216,8 @@ class AnnounceAnswer:
     """What follows from an announce.
 
     ``ticket`` is for how many seconds the origin may be read (0: not now). ``known`` is
-    false when the supernode has no such peer in the task any more: register again.
+    false when the supernode has no such peer in the task any more: register again. ``drop``
+    are whom to let go, as :func:`prefixes`.
     """
 
     now: float
@@ -206,7 +226,7 @@ class AnnounceAnswer:
     grant: bytes = attrs.field(default=b"", repr=False, metadata=_LONG)
     grant_expires: int = 0
     neighbours: list[Neighbour] = attrs.field(factory=list)
-    drop: list[bytes] = attrs.field(factory=list)
+    drop: bytes = attrs.field(default=b"", metadata=_LONG)
     ticket: float = 0.0
     error: ErrorBody | None = None
     known: bool = True
@@ -218,3 +238,26 @@ class LeaveRequest:
 
     key: bytes
     task: bytes | None = None
+
+
+def quiet_s(announce_after: float) -> float:
+    """After how many seconds a peer without news announces, if it was told ``announce_after``."""
+    return max(announce_after, min(QUIET_MAX_S, QUIET_FACTOR * announce_after))
+
+
+def prefix_of(key: bytes) -> bytes:
+    """What announces and their answers call the holder of ``key``."""
+    return key[:PREFIX_BYTES]
+
+
+def prefixes(raw: bytes) -> list[bytes]:
+    """The neighbours in a field that names them one after another, each once.
+
+    :raises BadControlMessage: its length is no multiple of :data:`PREFIX_BYTES`.
+    """
+    if len(raw) % PREFIX_BYTES:
+        raise BadControlMessage(
+            f"neighbours of {PREFIX_BYTES} bytes each cannot have {len(raw)} together"
+        )
+    starts = range(0, len(raw), PREFIX_BYTES)
+    return list(dict.fromkeys(raw[at : at + PREFIX_BYTES] for at in starts))

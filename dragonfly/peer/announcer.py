@@ -9,7 +9,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-from dragonfly.control.messages import AnnounceAnswer, AnnounceRequest
+from dragonfly.control.messages import AnnounceAnswer, AnnounceRequest, quiet_s
 from dragonfly.errors import DragonflyError, TrackerError, TrackerUnreachable, TrustError
 from dragonfly.peer.supernodes import Supernode
 
@@ -31,6 +31,9 @@ RETRY_S = 15.0
 class Subject(Protocol):
     """What is announced: one task of this peer."""
 
+    def news(self) -> bool:
+        """Whether a report would say anything that the last one did not."""
+
     def report(self) -> AnnounceRequest:
         """How it goes now."""
 
@@ -46,6 +49,9 @@ class Subject(Protocol):
 
 class Announcer:
     """The announce loop of one task.
+
+    With news it announces when it was told to; without, after
+    :func:`~dragonfly.control.messages.quiet_s`, and looks for news as often as it was told.
 
     :attr:`lost_since` is the time at which the supernode was found to be silent, ``None``
     while it answers.
@@ -99,6 +105,8 @@ class Announcer:
         """Announce for ever; ends by being cancelled."""
         while True:
             await self._nap(self._gap() if self._kicked else max(KICK_GAP_S, self._wait_s))
+            if self._quiet():
+                continue
             self._announced_at, self._kicked = self._clock.seconds(), False
             self._kick_at = None
             try:
@@ -109,6 +117,12 @@ class Announcer:
                 self._wait_s = self._failed(error)
             else:
                 self.lost_since, self._failures = None, 0
+
+    def _quiet(self) -> bool:
+        """Nothing to say, and it was not said for too long."""
+        until = self._announced_at + quiet_s(self._told_s) - KICK_GAP_S
+        urgent = self._kicked or self._kick_at is not None or self._failures
+        return not (urgent or self._subject.news() or self._clock.seconds() >= until)
 
     async def _announce(self) -> float:
         answer = await self.supernode.announce(self._subject.report())

@@ -111,6 +111,11 @@ class Links:
         """The link to the holder of ``key``."""
         return self._links.get(key)
 
+    @property
+    def dead(self) -> bool:
+        """Whether there are keys for :meth:`take_dead`."""
+        return bool(self._dead)
+
     def take_dead(self) -> list[bytes]:
         """Keys that could not be reached since the last call, for the next announce."""
         dead, self._dead = sorted(self._dead), set()

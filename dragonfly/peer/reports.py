@@ -16,6 +16,8 @@ from dragonfly.control.messages import (
     Rates,
     RegisterAnswer,
     RegisterRequest,
+    prefix_of,
+    prefixes,
 )
 from dragonfly.errors import BadRun, ErrorCode, NoSources, OriginChanged, OriginRefused
 from dragonfly.peer.content import INSIDE, Content
@@ -85,10 +87,13 @@ class Reports:
         self._reported_at = clock.seconds()
         self._reported_served = 0
         self._reported_complaints = 0
+        self._reported: tuple[bool, bool] | None = None
+        self._most_links = 0
 
     def report(self) -> AnnounceRequest:
         """How it goes now."""
         now, content = self._clock.seconds(), self._content
+        self._reported, self._most_links = self._state(), len(self._links)
         self._reported_complaints = len(self.complaints)
         return AnnounceRequest(
             task=content.task,
@@ -100,17 +105,38 @@ class Reports:
             dead=self._links.take_dead(),
             complaints=list(self.complaints),
             starving=self._fallback.starving and not content.finished,
-            neighbours=[link.key for link in self._links],
+            neighbours=b"".join(prefix_of(link.key) for link in self._links),
             expected_s=self._hunger.expected_s(content.remaining, now),
         )
 
+    def news(self) -> bool:
+        """Whether something has happened, since the last report, that the supernode acts on.
+
+        That there are fewer neighbours than there were is news, for who has not everything;
+        that some have come is none.
+        """
+        links = len(self._links)
+        lost = links < self._most_links and not self._content.complete
+        self._most_links = max(links, self._most_links)
+        told = bool(self._links.dead or self.complaints)
+        return told or lost or self._state() != self._reported
+
+    def _state(self) -> tuple[bool, bool]:
+        return self._content.complete, self._fallback.starving and not self._content.finished
+
     def answered(self, answer: AnnounceAnswer) -> None:
-        """Do what the supernode says."""
+        """Do what the supernode says.
+
+        :raises BadControlMessage: it names neighbours that can be none.
+        """
+        drop = set(prefixes(answer.drop))
         del self.complaints[: self._reported_complaints]
         self._reported_complaints = 0
         self._membership.renew(answer.grant, answer.now, self._clock.seconds())
-        for key in answer.drop:
-            self._links.drop(key, ErrorCode.NO_ERROR, "the supernode says so")
+        for link in self._links:
+            if prefix_of(link.key) in drop:
+                self._links.drop(link.key, ErrorCode.NO_ERROR, "the supernode says so")
+                self._most_links -= 1
         if self._content.finished:  # a seed has nothing for us, and places for others
             self._links.connect([each for each in answer.neighbours if not each.seed])
             return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
@@ -14,6 +14,8 @@ from dragonfly.control.messages import (
     AnnounceRequest,
     ErrorBody,
     RegisterAnswer,
+    prefixes,
+    quiet_s,
 )
 from dragonfly.errors import DragonflyError, OriginError
 from dragonfly.metrics import SupernodeMetrics
@@ -111,15 +113,19 @@ class Answers:
         caller: Caller,
         *,
         ticket: float,
-        banned: Callable[[bytes], str | None],
+        banned: Collection[bytes],
         population: int,
     ) -> AnnounceAnswer:
-        """The answer to an announce of a member."""
+        """The answer to an announce of a member.
+
+        :param banned: prefixes of keys that are kept out.
+        :raises BadControlMessage: its neighbours can be none.
+        """
         now, content = self._clock.seconds(), swarm.content
-        linked = list(dict.fromkeys(message.neighbours[:LINKS_MAX]))
-        bad = [key for key in linked if banned(key) is not None]
+        linked = prefixes(message.neighbours)[:LINKS_MAX]
+        bad = [prefix for prefix in linked if prefix in banned]
         wanted = swarm.place(member, now)
-        drop = bad + swarm.surplus(member, wanted, [key for key in linked if key not in bad])
+        drop = bad + swarm.surplus(member, wanted, [each for each in linked if each not in bad])
         neighbours = swarm.invitations(wanted, linked, caller, self._seed_address)
         self._scheduled(now)
         failed = content.error if content.state is State.FAILED else None
@@ -130,7 +136,7 @@ class Answers:
             grant=self._renewed(swarm, member, now),
             grant_expires=member.grant_expires,
             neighbours=neighbours,
-            drop=drop,
+            drop=b"".join(drop),
             ticket=ticket,
             error=_error_body(failed) if failed is not None else None,
         )
@@ -192,8 +198,9 @@ class Answers:
         if member.complete:
             least_s = ANNOUNCE_S * DONE_FACTOR
         seconds = min(ANNOUNCE_MAX_S, max(least_s, population / ANNOUNCES_PER_S))
-        member.wait_s = seconds * self._rng.uniform(0.75, 1.25)
-        return member.wait_s
+        seconds *= self._rng.uniform(0.75, 1.25)
+        member.wait_s = quiet_s(seconds)
+        return seconds
 
     def _scheduled(self, began: float) -> None:
         self._metrics.schedule_duration.observe((self._clock.seconds() - began) * 1000.0)

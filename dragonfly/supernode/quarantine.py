@@ -8,7 +8,7 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from dragonfly.control.messages import Complaint
+from dragonfly.control.messages import Complaint, prefix_of
 from dragonfly.errors import TrackerError
 from dragonfly.sched.bans import Ban, Bans
 from dragonfly.sched.peers import Member
@@ -38,6 +38,10 @@ class Quarantine:
     def bans(self) -> list[Ban]:
         """All bans that hold now."""
         return self._bans.current(self._clock.seconds())
+
+    def prefixes(self) -> set[bytes]:
+        """What announces call those who are kept out; linear in how many are accused."""
+        return {prefix_of(ban.key) for ban in self.bans()}
 
     def refuse(self, key: bytes) -> None:
         """Let only those pass who are not banned.

@@ -6,7 +6,7 @@ import random
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable
 
-from dragonfly.control.messages import AnnounceRequest, Holding, Neighbour
+from dragonfly.control.messages import AnnounceRequest, Holding, Neighbour, prefix_of
 from dragonfly.errors import BadControlMessage, TrackerError
 from dragonfly.net.addresses import is_loopback
 from dragonfly.sched.graph import DEGREE_MAX, Graph
@@ -199,11 +199,12 @@ class Swarm:
     ) -> list[Neighbour]:
         """Whom a caller is to dial: those not linked yet that it can reach. The others dial.
 
+        :param linked: their prefixes.
         :param seed: where callers find the seed, by the address at which they reached us.
         """
         found, local = [], caller.loopback
         for key in wanted:
-            if key in linked:
+            if prefix_of(key) in linked:
                 continue
             if key == self.graph.seed:
                 address, port = seed(caller.reached)
@@ -218,14 +219,15 @@ class Swarm:
     def surplus(
         self, member: Member, wanted: Collection[bytes], linked: Collection[bytes]
     ) -> list[bytes]:
-        """Which links a member is to give up.
+        """Which links a member is to give up, of ``linked``: prefixes, as what is given.
 
         A link that the graph has moved elsewhere goes on while there is room: it works.
         """
         if not member.in_graph:
             return []
-        extra = [key for key in linked if key not in wanted]
-        seed = self.graph.seed
+        kept = {prefix_of(key) for key in wanted}
+        extra = [prefix for prefix in linked if prefix not in kept]
+        seed = prefix_of(self.graph.seed)
         drop = []
         if seed in extra:
             extra.remove(seed)

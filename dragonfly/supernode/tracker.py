@@ -143,7 +143,7 @@ class Tracker:
             message,
             caller,
             ticket=swarm.feed(member, starving=message.starving, now=now),
-            banned=self.banned,
+            banned=self._quarantine.prefixes(),
             population=self._swarms.population,
         )
 

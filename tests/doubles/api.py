@@ -80,11 +80,13 @@ class ApiLab:
         assert answer.body.endswith(b"\n")
         return json.loads(answer.body)
 
-    def post(self, path: str, message: object, *, signed_path: str | None = None) -> HttpAnswer:
-        """The answer to a control call, signed by :attr:`peer`."""
+    def post(
+        self, path: str, message: object, *, signed_path: str | None = None, **more: str
+    ) -> HttpAnswer:
+        """The answer to a control call, signed by :attr:`peer`; more headers as in :meth:`get`."""
         body = to_json(message)
         signature = sign_body(self.peer, path if signed_path is None else signed_path, body)
-        headers = {SIGNATURE_HEADER: signature}
+        headers = {SIGNATURE_HEADER: signature, **_named(more)}
         return self.call("POST", path, headers=headers, body=body).answer()
 
     def numbers(self) -> dict[str, float]:

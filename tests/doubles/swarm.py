@@ -27,6 +27,7 @@ from dragonfly.control.messages import (
     RegisterAnswer,
     RegisterRequest,
     Validator,
+    prefix_of,
 )
 from dragonfly.errors import DragonflyError, OriginRefused
 from dragonfly.metrics import BuildInfo, SupernodeMetrics
@@ -209,7 +210,8 @@ class TrackerLab:
     def peer(self, number: int, **facts: Any) -> LabPeer:
         """Peer ``number``, each at an address of its own."""
         address = f"10.0.{number >> 8}.{number & 255}"
-        return LabPeer(**{"key": number.to_bytes(32, "big"), "address": address, **facts})
+        key = number.to_bytes(6, "big") + bytes(26)
+        return LabPeer(**{"key": key, "address": address, **facts})
 
     # -- calls ----------------------------------------------------------------------
 
@@ -228,7 +230,9 @@ class TrackerLab:
         return answer
 
     def announce(self, peer: LabPeer, joined: RegisterAnswer, **fields: Any) -> AnnounceAnswer:
-        """Announce for the task of a register answer."""
+        """Announce for the task of a register answer; ``neighbours`` may be a list of keys."""
+        if isinstance(fields.get("neighbours"), list):
+            fields["neighbours"] = b"".join(map(prefix_of, fields["neighbours"]))
         told = {"task": joined.task, "key": peer.key, "fetch": joined.fetch, "have_count": 0}
         return self.tracker.announce(AnnounceRequest(**(told | fields)), peer.caller)
 

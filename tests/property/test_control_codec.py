@@ -109,7 +109,7 @@ messages = st.one_of(
         dead=listed(ids),
         complaints=listed(st.builds(Complaint, key=ids, piece=whole, why=text)),
         starving=st.booleans(),
-        neighbours=listed(ids),
+        neighbours=raw,
         expected_s=optional(number),
     ),
     st.builds(
@@ -120,7 +120,7 @@ messages = st.one_of(
         grant=raw,
         grant_expires=whole,
         neighbours=listed(neighbours),
-        drop=listed(ids),
+        drop=raw,
         ticket=number,
         error=optional(errors),
         known=st.booleans(),

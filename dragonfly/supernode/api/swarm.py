@@ -17,7 +17,7 @@ from dragonfly.control.messages import (
 )
 from dragonfly.control.signing import SIGNATURE_HEADER, check_body
 from dragonfly.net.addresses import plain_address
-from dragonfly.supernode.api.common import Refusal, answer, hang_up, header, route
+from dragonfly.supernode.api.common import Refusal, answer, hang_up, header, route, squeezed
 from dragonfly.supernode.api.site import BODY_MAX
 from dragonfly.supernode.tracker import Caller, Tracker
 
@@ -47,14 +47,14 @@ def add_routes(app: Klein, tracker: Tracker, connections: Callable[[], int]) -> 
         said = await tracker.register(message, _caller(request))
         if isinstance(said, RegisterAnswer):
             _registered(request, message.key, said)
-        return answer(request, to_json(said))
+        return squeezed(request, to_json(said))
 
     @route(app, "/swarm/v1/announce", "POST")
     def announce(request: Request) -> bytes:
         message = _signed(AnnounceRequest, request)
         said = tracker.announce(message, _caller(request))
         _part(request, message.key, said.announce_after)
-        return answer(request, to_json(said))
+        return squeezed(request, to_json(said))
 
     @route(app, "/swarm/v1/leave", "POST")
     def leave(request: Request) -> bytes:

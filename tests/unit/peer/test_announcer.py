@@ -38,6 +38,7 @@ class Scene:
         self.clock = Clock()
         self.answers: list[Any] = []
         self.at: list[float] = []
+        self.fresh = True
         self.heard: list[AnnounceAnswer] = []
         self.registrations: list[Any] = []
         self.announcer = Announcer(
@@ -66,6 +67,10 @@ class Scene:
         return found
 
     # -- Subject -----------------------------------------------------------------------------
+
+    def news(self) -> bool:
+        """As it was set."""
+        return self.fresh
 
     def report(self) -> Any:
         """Its content is of no matter."""
@@ -109,6 +114,34 @@ def test_it_announces_when_the_supernode_said(scene: Scene) -> None:
     scene.wait(16.0)
     assert scene.at == pytest.approx([3.0, 8.0, 15.0])
     assert len(scene.heard) == 3
+
+
+def test_without_news_it_announces_thrice_as_late(scene: Scene) -> None:
+    """But news are looked for as often as it was told to."""
+    scene.fresh = False
+    scene.answers = [answer(4.0), answer(4.0), answer(4.0)]
+    scene.wait(22.0)
+    assert scene.at == pytest.approx([9.0, 21.0])
+    scene.fresh = True
+    scene.wait(4.0)
+    assert scene.at == pytest.approx([9.0, 21.0, 25.0])
+
+
+def test_a_grant_does_not_end_in_silence(scene: Scene) -> None:
+    """However rarely news are wanted, it announces every two minutes, or as it was told."""
+    scene.fresh = False
+    scene.answers = [answer(60.0), answer(150.0), answer(150.0)]
+    scene.wait(9.0 + 120.0 + 150.0)
+    assert scene.at == pytest.approx([9.0, 129.0, 279.0])
+
+
+def test_what_is_urgent_comes_without_news(scene: Scene) -> None:
+    """And what failed is tried again."""
+    scene.fresh = False
+    scene.answers = [TrackerUnreachable("no"), answer(4.0)]
+    scene.announcer.kick()
+    scene.wait(4.0)
+    assert len(scene.at) == 2
 
 
 def test_answers_without_a_pause_do_not_make_a_busy_loop(scene: Scene) -> None:

@@ -11,6 +11,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from dragonfly.control.messages import (
+    PREFIX_BYTES,
     AnnounceAnswer,
     Announced,
     Complaint,
@@ -19,8 +20,9 @@ from dragonfly.control.messages import (
     Neighbour,
     RegisterAnswer,
     RegisterRequest,
+    prefix_of,
 )
-from dragonfly.errors import NoSources, OriginChanged, OriginRefused
+from dragonfly.errors import BadControlMessage, NoSources, OriginChanged, OriginRefused
 from dragonfly.peer.content import Content
 from dragonfly.peer.hunger import Hunger
 from dragonfly.peer.membership import Membership
@@ -51,6 +53,9 @@ class FakeLinks:
     dropped: list[bytes] = attrs.field(factory=list)
     dialled: list[Neighbour] = attrs.field(factory=list)
 
+    def __len__(self) -> int:
+        return len(self.keys)
+
     def __iter__(self) -> Iterator[FakeLink]:
         return iter([FakeLink(key) for key in self.keys])
 
@@ -62,6 +67,7 @@ class FakeLinks:
     def drop(self, key: bytes, code: int, text: str) -> None:
         """Keep."""
         self.dropped.append(key)
+        self.keys.remove(key)
 
     def connect(self, neighbours: list[Neighbour]) -> None:
         """Keep."""
@@ -170,7 +176,7 @@ def test_a_report_says_how_far_it_is(scene: Scene) -> None:
     report = scene.reports.report()
     assert (report.task, report.key, report.fetch) == (TASK, ME, FETCH)
     assert (report.have_count, report.complete) == (2, False)
-    assert report.neighbours == [OTHER.key]
+    assert report.neighbours == prefix_of(OTHER.key)
     scene.have(1)
     assert scene.reports.report().complete
 
@@ -232,12 +238,54 @@ def test_what_is_held_has_the_form_of_a_bitfield(scene: Scene) -> None:
 def test_an_answer_is_obeyed(scene: Scene) -> None:
     """Grant, time, neighbours to drop and to dial, the ticket."""
     scene.clock.advance(5.0)
-    scene.announced(grant=b"fresh", drop=[b"d" * 32], neighbours=[OTHER], ticket=3.0)
+    scene.links.keys = [b"d" * 32, b"e" * 32]
+    scene.announced(grant=b"fresh", drop=b"d" * PREFIX_BYTES, neighbours=[OTHER], ticket=3.0)
     assert scene.membership.grant == b"fresh"
     assert scene.membership.supernode_time(5.0) == 1000.0
     assert scene.links.dropped == [b"d" * 32]
     assert scene.links.dialled == [OTHER]
     assert scene.fallback.tickets == [3.0]
+
+
+def test_what_is_news(scene: Scene) -> None:
+    """What the supernode acts on; the first report always is."""
+    assert scene.reports.news()
+    scene.links.keys = [b"d" * 32, b"e" * 32]
+    scene.reports.report()
+    assert not scene.reports.news()
+    scene.links.keys.append(b"f" * 32)
+    assert not scene.reports.news()
+    scene.links.keys.remove(b"d" * 32)
+    assert scene.reports.news()
+    scene.reports.report()
+    scene.announced(drop=b"e" * PREFIX_BYTES)
+    assert scene.links.keys == [b"f" * 32]
+    assert not scene.reports.news()
+    scene.links.dead = [b"g" * 32]
+    assert scene.reports.news()
+    scene.reports.report()
+    scene.fallback.starving = True
+    assert scene.reports.news()
+    scene.reports.report()
+    assert not scene.reports.news()
+
+
+def test_that_everything_is_here_is_news_and_what_is_lost_then_is_none(scene: Scene) -> None:
+    """Others may have the places; who needs nothing needs no neighbours."""
+    scene.links.keys = [b"d" * 32]
+    scene.reports.report()
+    scene.have(0, 1, 2)
+    assert scene.reports.news()
+    scene.reports.report()
+    scene.links.keys.clear()
+    assert not scene.reports.news()
+
+
+def test_neighbours_that_cannot_be_read_are_an_error(scene: Scene) -> None:
+    """Nothing of such an answer is believed."""
+    with pytest.raises(BadControlMessage, match="cannot have 7"):
+        scene.announced(drop=b"1234567", neighbours=[OTHER])
+    assert scene.links.dialled == []
 
 
 def test_a_finished_content_needs_no_ticket_and_cannot_fail(scene: Scene) -> None:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from dragonfly.control.messages import (
     LeaveRequest,
     Rates,
+    prefix_of,
+    prefixes,
 )
 from dragonfly.errors import (
+    BadControlMessage,
     OriginRefused,
     OriginUnreachable,
 )
@@ -55,7 +60,7 @@ def test_missing_neighbours_are_named_again_and_present_ones_are_not() -> None:
     everybody = [lab.peer(n).key for n in range(2, 7)]
     told = lab.announce(lab.peer(1), tasks[1], neighbours=[lab.key.public, *everybody])
     assert told.neighbours == []
-    assert told.drop == []
+    assert told.drop == b""
     told = lab.announce(lab.peer(1), tasks[1], neighbours=[lab.key.public, *everybody[1:]])
     assert [each.key for each in told.neighbours] == [lab.peer(2).key]
 
@@ -72,11 +77,20 @@ def test_only_what_is_too_much_is_given_up() -> None:
             break
     extra = [lab.peer(m).key for m in range(1, 61) if m != n and lab.peer(m).key not in wanted]
     some = lab.announce(lab.peer(n), tasks[n], neighbours=[*wanted, extra[0]])
-    assert some.drop == []
+    assert some.drop == b""
     many = lab.announce(lab.peer(n), tasks[n], neighbours=[*wanted, *extra[:5]])
-    assert len(many.drop) == len(wanted) + 5 - DEGREE_MAX
-    assert set(many.drop) <= set(extra)
-    assert lab.announce(lab.peer(n), tasks[n], neighbours=[*wanted, seed]).drop == [seed]
+    dropped = prefixes(many.drop)
+    assert len(dropped) == len(wanted) + 5 - DEGREE_MAX
+    assert set(dropped) <= set(map(prefix_of, extra))
+    assert lab.announce(lab.peer(n), tasks[n], neighbours=[*wanted, seed]).drop == prefix_of(seed)
+
+
+def test_neighbours_that_cannot_be_read_are_an_error() -> None:
+    """The text says how long they should be."""
+    lab = TrackerLab()
+    task = lab.register(lab.peer(1))
+    with pytest.raises(BadControlMessage, match="6 bytes each cannot have 7"):
+        lab.announce(lab.peer(1), task, neighbours=b"1234567")
 
 
 def test_grants_of_public_content_are_renewed_past_half_their_life() -> None:

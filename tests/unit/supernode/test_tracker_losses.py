@@ -6,6 +6,7 @@ import pytest
 
 from dragonfly.control.messages import (
     Complaint,
+    prefix_of,
 )
 from dragonfly.errors import (
     TrackerError,
@@ -65,7 +66,7 @@ def test_a_report_about_a_silent_peer_is_believed_at_once() -> None:
     lab = TrackerLab()
     tasks = lab.swarm(30)
     lost = lab.peer(30)
-    lab.clock.advance(12.4)
+    lab.clock.advance(17.4)
     for n in range(1, 30):
         lab.announce(lab.peer(n), tasks[n])
     lab.clock.advance(0.7)
@@ -100,7 +101,7 @@ def test_three_addresses_ban_a_peer() -> None:
             lab.announce(lab.peer(n), tasks[n], complaints=[complaint])
     assert lab.tracker.banned(bad.key) is None
     told = lab.announce(lab.peer(3), tasks[3], complaints=[complaint], neighbours=[bad.key])
-    assert told.drop == [bad.key]
+    assert told.drop == prefix_of(bad.key)
     for call in (lambda: lab.register(bad), lambda: lab.announce(bad, tasks[6])):
         with pytest.raises(TrackerError, match=r"banned: 3 addresses.*wrong bytes") as caught:
             call()

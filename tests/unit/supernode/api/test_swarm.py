@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -17,6 +19,7 @@ from dragonfly.control.messages import (
     DirectAnswer,
     ErrorBody,
     LeaveRequest,
+    Neighbour,
     RegisterAnswer,
     RegisterRequest,
 )
@@ -33,6 +36,7 @@ from dragonfly.errors import (
     TrackerError,
 )
 from dragonfly.signatures import SigningKey
+from dragonfly.supernode.api.common import SQUEEZE_MOST
 from dragonfly.supernode.api.swarm import CONNECTIONS_KEPT, KEEP_S
 from tests.doubles.api import TASK, ApiLab
 
@@ -97,6 +101,36 @@ def test_announce_and_leave(lab: ApiLab) -> None:
     goodbye = LeaveRequest(key=lab.peer.public)
     assert lab.post("/swarm/v1/leave", goodbye).body == b"{}\n"
     assert [message for message, _ in lab.tracker.calls] == [announcement(lab), goodbye]
+
+
+NEIGHBOURS = [Neighbour(key=bytes([n]) * 32, address=f"192.0.2.{n}", port=65002) for n in range(9)]
+
+
+@pytest.mark.parametrize("accepted", ["gzip", "br, GZip ,x"])
+def test_long_answers_are_squeezed(lab: ApiLab, accepted: str) -> None:
+    """They are less than half as long then."""
+    lab.tracker.answer = attrs.evolve(ANSWER, neighbours=NEIGHBOURS)
+    plain = lab.post("/swarm/v1/register", registration(lab))
+    answer = lab.post("/swarm/v1/register", registration(lab), accept_encoding=accepted)
+    assert answer.headers["content-encoding"] == "gzip"
+    assert int(answer.headers["content-length"]) == len(answer.body) < len(plain.body) / 2
+    assert gzip.decompress(answer.body) == plain.body
+
+
+@pytest.mark.parametrize(
+    ("changes", "accepted"),
+    [
+        ({"neighbours": NEIGHBOURS}, "deflate, gzip;q=0"),
+        ({"neighbours": NEIGHBOURS[:1]}, "gzip"),
+        ({"grant": b"", "content": bytes(SQUEEZE_MOST)}, "gzip"),
+    ],
+)
+def test_others_are_not(lab: ApiLab, changes: dict[str, Any], accepted: str) -> None:
+    """For callers that do not take it, if little is saved, or if it takes long."""
+    lab.tracker.answer = attrs.evolve(ANSWER, **changes)
+    answer = lab.post("/swarm/v1/register", registration(lab), accept_encoding=accepted)
+    assert "content-encoding" not in answer.headers
+    assert register_answer(answer.body) == lab.tracker.answer
 
 
 # -- signatures ----------------------------------------------------------------------------------
