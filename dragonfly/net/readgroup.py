@@ -32,8 +32,8 @@ answer's: half a piece's time, of the ten or more that an answer takes in a busy
 REST_LEAST_S = 0.002
 """For less it is not worth a timer: more than 16 MB/s come, and reads are large anyway."""
 
-REST_MOST_S = 0.04
-"""The longest rest, of a peer to which 0.8 MB/s or less come."""
+REST_MOST_S = 0.08
+"""The longest rest, of a peer to which 0.4 MB/s or less come."""
 
 IDLE_BYTES_S = 128 * 1024
 """With less to read there is nothing to save, and what comes may be waited for."""

@@ -95,7 +95,6 @@ class Content:
     :param keys: whose runs are believed.
     :ivar have: verified pieces, which may be given to others; the last of them perhaps only
         in memory yet.
-    :ivar in_order: somebody reads from the front while it comes.
     :ivar extra: pieces that only the origin vouches for: for the user, never for others.
     :ivar spoilt: all is here, and it is not what its name says: nobody is to have it.
     :ivar memory: all of it, verified, while :class:`~dragonfly.peer.memory.Memory` lets it.
@@ -128,7 +127,7 @@ class Content:
         self._length = manifest.length
         self._layout = Layout(file.piece_size, manifest.length)
         self._told_finished = False
-        self.in_order = False
+        self._in_order = False
         self._seen: set[bytes] = set()
         self._claimed: set[int] = set()
         self._to_check: list[int] = []
@@ -161,6 +160,16 @@ class Content:
     def finished(self) -> bool:
         """Whether every byte is here and on disk, verified or not."""
         return self.all_here and not self._unwritten
+
+    @property
+    def in_order(self) -> bool:
+        """Whether somebody reads from the front while it comes."""
+        return self._in_order
+
+    @in_order.setter
+    def in_order(self, wanted: bool) -> None:
+        self._in_order = wanted
+        self.intake.in_order(wanted)
 
     @property
     def all_here(self) -> bool:

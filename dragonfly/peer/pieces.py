@@ -20,7 +20,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from dragonfly.net.disk import DiskPool
-from dragonfly.peer.writebatch import Verified, WriteBatch
+from dragonfly.peer.writebatch import BATCH_S, READER_BATCH_S, Verified, WriteBatch
 from dragonfly.store.hot import HOT_PIECE_BYTES
 from dragonfly.store.piecestore import PieceWriter, TaskFile, verify_pieces
 from dragonfly.task.digest import PieceHasher, piece_digest
@@ -196,6 +196,14 @@ class PieceIntake:
         self.closed = True
         self._open.clear()
         self._batch.flush()
+
+    def in_order(self, wanted: bool) -> None:
+        """Tell whether somebody reads what comes in its order, so that it had better be written
+        sooner."""
+        wait_s = READER_BATCH_S if wanted else BATCH_S
+        if wait_s < self._batch.wait_s:
+            self._batch.flush()
+        self._batch.wait_s = wait_s
 
     def flush(self) -> None:
         """Let no verified piece wait for others."""

@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 
 from dragonfly.errors import DiskFull, StoreError
 from dragonfly.peer.pieces import PART_BYTES, SMALL_BYTES, WHOLE_BYTES, PieceIntake, Verdict
-from dragonfly.peer.writebatch import BATCH_S
+from dragonfly.peer.writebatch import BATCH_S, READER_BATCH_S
 from dragonfly.store.hot import HOT_PIECE_BYTES
 from tests.doubles.tasklab import PIECE, TaskLab
 
@@ -559,3 +559,18 @@ def test_trusted_pieces_are_not_written_until_they_are_distrusted(tmp_path: Path
     scene.run()
     assert [each[2] for each in scene.told.done] == [Verdict.SECOND, Verdict.VERIFIED]
     scene.end()
+
+
+def test_a_reader_has_what_waits_written_at_once(batching: Scene) -> None:
+    """And what comes later sooner, for as long as somebody reads in order."""
+    for piece in (0, 1):
+        batching.feed("a", piece, batching.lab.piece(piece))
+    batching.intake.in_order(True)
+    batching.run()
+    assert batching.journal() == {0, 1}
+    batching.feed("a", 2, batching.lab.piece(2))
+    batching.clock.advance(READER_BATCH_S)
+    batching.run()
+    assert batching.journal() == {0, 1, 2}
+    batching.intake.in_order(False)
+    assert batching.clock.getDelayedCalls() == []

@@ -146,6 +146,10 @@ class FakeDownload:
         """Keep it."""
         self.errors.append(error)
 
+    def impatient(self, *_: float) -> bool:
+        """It never is."""
+        return False
+
 
 class Scene:
     """A swarm over a real store."""

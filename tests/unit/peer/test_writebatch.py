@@ -7,7 +7,13 @@ from collections.abc import Iterator
 import pytest
 from twisted.internet.task import Clock
 
-from dragonfly.peer.writebatch import BATCH_BYTES, BATCH_S, Verified, WriteBatch
+from dragonfly.peer.writebatch import (
+    BATCH_BYTES,
+    BATCH_S,
+    READER_BATCH_S,
+    Verified,
+    WriteBatch,
+)
 
 SMALL = 1000
 
@@ -61,6 +67,14 @@ def test_the_next_ones_are_gathered(scene: Scene) -> None:
     assert scene.written == [[0], [2, 1, 3]]
     scene.clock.advance(10 * BATCH_S)
     assert scene.written == [[0], [2, 1, 3]]
+
+
+def test_a_reader_waits_less(scene: Scene) -> None:
+    """From the moment at which it is told on."""
+    scene.batch.wait_s = READER_BATCH_S
+    scene.add(0, 1)
+    scene.clock.advance(READER_BATCH_S)
+    assert scene.written == [[0], [1]]
 
 
 def test_the_next_batch_begins_with_the_last_write(scene: Scene) -> None:
