@@ -272,3 +272,19 @@ def test_joining_twice_and_leaving_twice_is_joining_and_leaving() -> None:
     assert _key(3) not in graph
     assert graph.neighbours(_key(3)) == []
     assert len(graph) == 12
+
+
+def test_the_seed_keeps_those_whom_it_feeds() -> None:
+    """Each new neighbour costs its uplink all digests, so who comes later goes between others;
+    when the first ones have everything they make room."""
+    graph, fed = _swarm(0), set()
+    for number in range(100):
+        graph.join(_key(number), reachable=True)
+        fed.update(graph.neighbours(SEED))
+    assert len(fed) <= 2 * DEGREE_MAX
+    for number in range(100):
+        graph.set_done(_key(number))
+    late = [_key(number) for number in range(100, 300)]
+    for key in late:
+        graph.join(key, reachable=True)
+    assert not set(late).isdisjoint(graph.neighbours(SEED))
