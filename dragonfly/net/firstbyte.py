@@ -127,7 +127,7 @@ class FirstByteProtocol(Protocol):
         self._addr = addr
         self._inner: IProtocol | None = None
         self._deadline: IDelayedCall | None = None
-        self._held = b""
+        self._held = bytearray()
         self._in_line = False
         self._young = False
 
@@ -152,7 +152,7 @@ class FirstByteProtocol(Protocol):
         """Forget the connection."""
         self._factory.open.discard(self)
         self._stop_waiting()
-        self._held = b""
+        self._held.clear()
         inner, self._inner = self._inner, None
         if inner is not None:
             inner.connectionLost(reason)
@@ -160,7 +160,7 @@ class FirstByteProtocol(Protocol):
 
     def begin(self) -> None:
         """It is this connection's turn to shake hands."""
-        held, self._held = self._held, b""
+        held, self._held = bytes(self._held), bytearray()
         self._young = True
         self._deadline = self._factory.clock.callLater(HANDSHAKE_S, self._slow)
         if self.transport is not None:
@@ -176,7 +176,7 @@ class FirstByteProtocol(Protocol):
         """Go on, if there is enough to begin with."""
         if self._held[0] != TLS_HANDSHAKE:
             self._stop_waiting()
-            held, self._held = self._held, b""
+            held, self._held = bytes(self._held), bytearray()
             self._hand_over(held)
         elif _has_record(self._held):
             self._stop_waiting()
@@ -222,7 +222,7 @@ class FirstByteProtocol(Protocol):
             waiting.cancel()
 
 
-def _has_record(data: bytes) -> bool:
+def _has_record(data: bytearray) -> bool:
     """Whether a TLS record is here as a whole; or TLS is to refuse it, since it is too long."""
     if len(data) < _RECORD_HEAD:
         return False

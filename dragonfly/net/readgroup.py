@@ -46,9 +46,10 @@ MEASURE_S = 0.25
 class ReadGroup:
     """Some plain TCP connections of ``reactor``, read from in common looks.
 
-    The reactor watches one descriptor for all of them. Writing, timers and ends are the
-    reactor's as before. A transport that cannot join (another kind, another platform than
-    Linux) stays with the reactor.
+    The reactor watches one descriptor for all of them. Writing and timers are the reactor's as
+    before. A transport that cannot join (another kind, another platform than Linux) stays with
+    the reactor. A connection that is reset while something waits to be written on it ends at
+    once: what came last on it is not read any more.
     """
 
     _log = Logger()
@@ -98,6 +99,7 @@ class ReadGroup:
         fd = reader.fileno()
         if self._epoll is None:
             self._epoll = select.epoll()
+        if self._timer is None:
             self._reactor.addReader(self)
         self._epoll.register(fd, select.EPOLLIN | select.EPOLLRDHUP)
         self._readers[fd], self._fds[reader] = reader, fd
@@ -131,7 +133,7 @@ class ReadGroup:
             self._timer = self._reactor.callLater(self.rest_s, self._rested)
 
     def connectionLost(self, reason: Failure) -> None:
-        """The reactor is at its end."""
+        """The reactor gives the group up: it is at its end."""
 
     def logPrefix(self) -> str:
         """For the log."""
@@ -148,16 +150,17 @@ class ReadGroup:
         self._timer = None
         found = self._look()
         self._measure()
-        if self._epoll is None:
-            return
         if found and self._pays():
+            self._reactor.removeReader(self)  # one that joined in the look has had it added
             self._timer = self._reactor.callLater(self.rest_s, self._rested)
-        else:
+        elif self._epoll is not None:
             self._reactor.addReader(self)
 
     def _look(self) -> int:
         """Read once from each member that is ready."""
-        ready = self._epoll.poll(0, len(self._readers)) if self._epoll is not None else []
+        if self._epoll is None or not self._readers:
+            return 0
+        ready = self._epoll.poll(0, len(self._readers))
         for fd, _ in ready:
             reader = self._readers.get(fd)
             if reader is not None:
@@ -165,15 +168,17 @@ class ReadGroup:
         return len(ready)
 
     def _read(self, reader: Any) -> None:
+        """As the reactor does: a mistake is logged, and costs its connection only."""
         try:
             why = reader.doRead()
-        except Exception as error:  # noqa: BLE001 - as the reactor: it ends the connection only
+        except Exception as error:  # noqa: BLE001 - see above
             self._log.failure("reading from {reader}", reader=reader)
             why = error
         if why is not None:
-            reader.stopReading()
-            reader.stopWriting()
-            reader.connectionLost(Failure(why))
+            with self._log.failuresHandled("ending {reader}", reader=reader):
+                reader.stopReading()
+                reader.stopWriting()
+                reader.connectionLost(Failure(why))
 
     def _measure(self) -> None:
         now = self._reactor.seconds()

@@ -282,6 +282,7 @@ class Content:
             self._job(self.file.set_length, length)
             for watcher in list(self.watchers):
                 watcher.content_layout()
+            self._write_the_last()
             self._look_if_finished()
 
     def fail(self, error: Exception) -> None:
@@ -434,6 +435,12 @@ class Content:
         kind = "cache" if source == "cache" else kind_of(source)
         if untold:
             self._tell_ranges([self._span(piece) for piece in untold], kind)
+        self._write_the_last()
+
+    def _write_the_last(self) -> None:
+        """Have nothing wait for others when no others come."""
+        if self._unwritten and self.all_here:
+            self.intake.flush()
 
     def _shared(self, new: list[int], source: Hashable) -> None:
         self.have.update(new)

@@ -392,7 +392,7 @@ class Exchange:
 
     def _serve(self) -> None:
         """Answer what neighbours have asked for."""
-        if not self._uploader.slots.free:
+        if self._uploader.slots.free < max(1, len(self._wanted)):
             self._uploader.collect()
         wanted, self._wanted = self._wanted, []
         content = self._content

@@ -145,6 +145,7 @@ class PeerProtocol(Protocol):
         self._timed: dict[Hashable, IDelayedCall] = {}
         self._pause_limit: IDelayedCall | None = None
         self._timer: IDelayedCall | None = None
+        self._timer_at = 0.0
         self._deaf_until = 0.0
         self._close_limit: IDelayedCall | None = None
 
@@ -168,7 +169,7 @@ class PeerProtocol(Protocol):
         self._write()
         if self._unread > UNREAD_LIMIT_BYTES:
             self.abort(PeerTimedOut(f"the neighbour does not read: {self._unread} bytes wait"))
-        elif self._timer is None:
+        else:
             self._arm()
 
     @property
@@ -387,21 +388,28 @@ class PeerProtocol(Protocol):
             self.transport.writeSequence(left)
 
     def _arm(self) -> None:
-        """Have a timer for the session's next deadline.
+        """Have one timer that fires no later than the session's next deadline.
 
-        Deadlines only move away, which does not touch the timer: it fires early and arms
+        A deadline that moves away does not touch the timer: it fires early and arms
         itself again, which is cheaper than a cancelled call for every message.
         """
         deadline = self.session.next_deadline()
-        if deadline is not None and not self.closed:
-            wait = max(0.0, deadline - self._clock.seconds())
-            self._timer = self._clock.callLater(wait, self._tick)
+        if deadline is None or self.closed:
+            return
+        if self._timer is not None:
+            if self._timer_at <= deadline:
+                return
+            self._timer.cancel()
+        self._timer_at = deadline
+        wait = max(0.0, deadline - self._clock.seconds())
+        self._timer = self._clock.callLater(wait, self._tick)
 
     def _tick(self) -> None:
         self._timer = None
         if self._closing:
             return
         if self._pauses or self._clock.seconds() < self._deaf_until:
+            self._timer_at = self._clock.seconds() + DEAF_S
             self._timer = self._clock.callLater(DEAF_S, self._tick)
             return
         try:

@@ -44,6 +44,9 @@ POLLS = 4
 """How often un-ACKed bytes are asked for in the time that an answer takes, while requests wait and
 slots are only draining. A slot is idle for half of the time between two looks."""
 
+_SMOOTHED = 8
+"""Answers over which their time is averaged, about."""
+
 POLL_S = 0.010
 """The shortest time between two looks by the timer."""
 
@@ -335,7 +338,7 @@ class Uploader:
             unacked = max(0, upload.said - arrived[peer])
             if self.slots.draining(peer, upload.key, unacked):
                 taken_s = now - upload.since
-                self._answer_s += (taken_s - self._answer_s) / POLLS
+                self._answer_s += (taken_s - self._answer_s) / _SMOOTHED
                 self._forget(upload)
             else:
                 still.append(upload)

@@ -149,7 +149,7 @@ class Morsels:
         if content.state is not State.READY:
             return None
         kept = self.kept.get((content.id, content.fetch))
-        return kept if kept is not None else await self._load(content)
+        return await self._load(content) if kept is None else kept or None
 
     async def _load(self, content: Content) -> bytes | None:
         file, length = content.file, content.length
@@ -160,6 +160,8 @@ class Morsels:
             _check(content, data)
         except (StoreError, DigestMismatch) as error:
             self._log.warn("{url}: {error}", url=content.url, error=str(error))
+            if isinstance(error, DigestMismatch):
+                self.kept.keep((content.id, content.fetch), b"")  # not to be read for each caller
             return None
         self.kept.keep((content.id, content.fetch), data)
         return data

@@ -92,12 +92,12 @@ class Swarm:
             member.peer.tasks.pop(self.content.id, None)
 
     def silent(self, now: float, patience_s: float) -> list[Member]:
-        """Members that have not called for so long, or for thrice as long as they were to."""
+        """Members that have not called for so long, nor for twice as long as they may be quiet."""
         found = []
         for member in self.members.values():
             if now - member.seen <= patience_s:
                 break
-            if now - member.seen > 3 * member.wait_s:
+            if now - member.seen > 2 * member.wait_s:
                 found.append(member)
         return found
 

@@ -97,7 +97,7 @@ class FrameReader:
     def _header(self, part: bytes) -> None:
         length, number = FRAME.unpack(part)
         try:
-            self._kind = _check(length, number)
+            self._kind = _check_length(length, number)
         except ProtocolError as error:
             if self._first:
                 raise BadMagic(f"a connection begins with {part!r}") from error
@@ -124,7 +124,7 @@ class FrameReader:
         self._wanted = HEADER_BYTES
 
 
-def _check(length: int, number: int) -> Kind:
+def _check_length(length: int, number: int) -> Kind:
     try:
         kind = Kind(number)
     except ValueError:

@@ -14,6 +14,7 @@ from dragonfly.control.messages import (
     LeaveRequest,
     RegisterAnswer,
     RegisterRequest,
+    quiet_s,
 )
 from dragonfly.control.signing import SIGNATURE_HEADER, check_body
 from dragonfly.net.addresses import plain_address
@@ -23,7 +24,7 @@ from dragonfly.supernode.tracker import Caller, Tracker
 
 __all__ = ["CONNECTIONS_KEPT", "KEEP_S", "add_routes"]
 
-KEEP_S = 20.0
+KEEP_S = 25.0
 """A peer that calls no sooner than this, all its tasks together, calls over a new connection:
 it keeps one for 30 s. With 10,000 peers there would be 6,000 idle ones otherwise, 150 MiB."""
 
@@ -70,7 +71,7 @@ def add_routes(app: Klein, tracker: Tracker, connections: Callable[[], int]) -> 
 
     def _part(request: Request, key: bytes, wait_s: float) -> None:
         """Let go of a connection that its peer would not use again."""
-        if wait_s / max(1, tracker.tasks_of(key)) > KEEP_S:
+        if quiet_s(wait_s) / max(1, tracker.tasks_of(key)) > KEEP_S:
             hang_up(request)
 
 

@@ -253,3 +253,48 @@ def test_what_is_no_tcp_connection_does_not_join(room: Room) -> None:
     room.group.join(object())
     assert room.reactor.readers == []
     assert room.group.fileno() == -1
+
+
+def test_all_leave_while_the_group_rests(room: Room) -> None:
+    """Whoever joins later is heard."""
+    members = room.add(CROWD)
+    room.busy(REST_BYTES / 0.01)
+    for member in members:
+        member.transport.stopReading()
+    room.reactor.advance(0.011)
+    (late,) = room.add(1)
+    late.other.send(b"x")
+    assert room.reactor.turn() == [room.group]
+    assert late.heard.data == b"x"
+
+
+def test_the_last_one_leaves_before_the_look(room: Room) -> None:
+    """The reactor had found the group ready already."""
+    (member,) = room.add(1)
+    member.transport.stopReading()
+    room.group.doRead()
+    (late,) = room.add(1)
+    late.other.send(b"x")
+    assert room.reactor.turn() == [room.group]
+    assert late.heard.data == b"x"
+
+
+def test_a_mistake_at_the_end_of_a_connection(room: Room, no_silent_failures: list[Any]) -> None:
+    """It is logged, too, and the group goes on resting and looking."""
+    members = room.add(CROWD + 1)
+    room.busy(REST_BYTES / 0.01)
+
+    def fail(_: object) -> None:
+        raise ArithmeticError("a mistake")
+
+    members[0].heard.connectionLost = fail  # type: ignore[method-assign]
+    members[0].other.close()
+    members[1].other.send(b"x")
+    room.reactor.advance(0.011)
+    assert members[1].heard.data == b"x"
+    assert [bool(each.check(ArithmeticError)) for each in no_silent_failures] == [True]
+    no_silent_failures.clear()
+    room.reactor.advance(0.011)
+    members[2].other.send(b"y")
+    assert room.reactor.turn() == [room.group]
+    assert members[2].heard.data == b"y"

@@ -274,6 +274,20 @@ def test_the_end_comes_after_all_bytes(lab: TaskLab) -> None:
     scene.end()
 
 
+def test_what_waits_is_written_when_the_length_shows_that_it_is_all(lab: TaskLab) -> None:
+    """No others come that it could wait for."""
+    lab.clock = Clock()
+    scene = Scene(lab, length=False)
+    for piece in range(3):
+        scene.feed(piece)
+    if not scene.watching.at_the_end:
+        scene.content.set_length(lab.layout.length or 0)
+        scene.run()
+    assert scene.watching.at_the_end == [3]
+    assert lab.clock.getDelayedCalls() == []
+    scene.end()
+
+
 def test_who_sends_a_piece_that_waits_for_the_disk_changes_nothing(lab: TaskLab) -> None:
     """Right bytes are written early at most; wrong ones are blamed. It is told once, later."""
     lab.clock = clock = Clock()

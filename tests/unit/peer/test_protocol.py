@@ -252,6 +252,19 @@ def test_an_idle_connection_is_kept_alive_by_pings(pair: PeerPair, clock: Clock)
     assert not pair.right.closed
 
 
+def test_a_ping_follows_the_last_byte(clock: Clock) -> None:
+    """Thirty seconds after it, also when it was the PONG of the one before."""
+    pair = PeerPair.opened(clock, right_clock=Clock())
+    pinged = []
+    for second in range(95):
+        if pair.left.peer.session._pulse._pinged is not None:
+            pinged.append(second)
+        pair.pump()
+        clock.advance(1.0)
+    assert pinged == [30, 60, 90]
+    pair.left.peer.abort()
+
+
 def test_a_dead_neighbour_is_noticed(pair: PeerPair, clock: Clock) -> None:
     """No byte and no PONG: the connection ends, and the reason says so."""
     clock.pump([1.0] * int(PING_AFTER_S + PONG_LIMIT_S + CLOSE_LIMIT_S + 1))
