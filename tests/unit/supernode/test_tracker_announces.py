@@ -21,7 +21,7 @@ from dragonfly.sched.graph import DEGREE_MAX
 from dragonfly.signatures import KeyRing
 from dragonfly.supernode.admission import ADMISSION_S
 from dragonfly.supernode.answers import ANNOUNCE_MAX_S, ANNOUNCE_S, ANNOUNCES_PER_S
-from dragonfly.supernode.swarm import SEED_CHANCE_S
+from dragonfly.supernode.swarm import GROWING_CHANCE_S, SEED_CHANCE_S
 from dragonfly.supernode.tickets import TICKET_S, TICKETS_MAX
 from dragonfly.task.grant import check_grant
 from tests.doubles.swarm import NOW, LabPeer, TrackerLab
@@ -224,3 +224,17 @@ def test_who_waits_for_a_slow_origin_gets_no_ticket_while_the_cdn_moves() -> Non
         lab.clock.advance(9.0)
     lab.clock.advance(2.0)
     assert lab.announce(lab.peer(1), task, starving=True, have_count=5).ticket > 0
+
+
+def test_who_is_behind_a_cdn_that_moves_gets_a_ticket_late() -> None:
+    """The first pieces of a large swarm need their time from host to host; somebody whom
+    nobody feeds is let to the origin in the end."""
+    lab = TrackerLab()
+    task = lab.register(lab.peer(1))
+    content, told, hungry_s = lab.content(task), [], 0.0
+    while hungry_s <= GROWING_CHANCE_S:
+        content.held += 1
+        told.append(lab.announce(lab.peer(1), task, starving=True).ticket)
+        lab.clock.advance(GROWING_CHANCE_S / 4)
+        hungry_s += GROWING_CHANCE_S / 4
+    assert told == [0, 0, 0, 0, TICKET_S]
