@@ -115,6 +115,8 @@ class BodySink(Protocol):
         if self._ended:
             return
         self.received += len(data)
+        if self._paused and self._producer is not None:
+            self._producer.pauseProducing()  # who delivers a body resumes it once, unasked
         if self.expected is not None and self.received > self.expected:
             self._fail(f"more than the announced {self.expected} bytes came")
             return

@@ -127,6 +127,11 @@ class Exchange:
         missing = ~self._content.have.mask
         return any(link.seed or link.mask & missing for link in self.links)
 
+    @property
+    def limited(self) -> bool:
+        """Whether the rate limits keep some neighbour from being read now."""
+        return any(pacer.waiting for pacer in self._pacers.values())
+
     def ask_soon(self) -> None:
         """Ask for pieces at the end of this reactor turn."""
         if self._turn is None and not self._over:

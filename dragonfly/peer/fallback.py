@@ -64,6 +64,9 @@ class Situation(Protocol):
     def useful(self) -> bool:
         """Whether some neighbour has a piece that is missing here."""
 
+    def limited(self) -> bool:
+        """Whether the user's rate limits hold it back now, and not its sources."""
+
     def supernode_lost(self) -> bool:
         """Whether the supernode does not answer."""
 
@@ -159,7 +162,8 @@ class Fallback:
         useful = self._situation.useful()
         alone = not useful and self._hunger.quiet_s(now) >= ALONE_S
         expected = self._hunger.expected_s(self._content.remaining, now)
-        self.starving = self._hunger.starves(self._content.remaining, now)
+        starves = self._hunger.starves(self._content.remaining, now)
+        self.starving = starves and not self._situation.limited()
         impatient = self._situation.impatient(expected, now)
         if not (alone or self.starving or impatient or self._swarm_error is not None):
             self._ask_gap, self._spread_until = ALONE_S, None

@@ -268,6 +268,10 @@ class Transfer:
         """Whether some neighbour can feed us."""
         return self._exchange.useful()
 
+    def limited(self) -> bool:
+        """Whether the user's own limits hold it back."""
+        return self._exchange.limited
+
     def supernode_lost(self) -> bool:
         """Whether nobody governs."""
         return self._announcer.lost_since is not None

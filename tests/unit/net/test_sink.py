@@ -215,6 +215,18 @@ class PauseTests(SinkTestCase):
         sink.connectionLost(DONE)
         self.successResultOf(sink.done)
 
+    def test_paused_before_somebody_resumes_it(self) -> None:
+        """Twisted resumes a transport once when it has given it to the sink."""
+        sink = BodySink(self.got.append, clock=self.clock)
+        sink.pause()
+        sink.makeConnection(self.connection)
+        self.connection.resumeProducing()
+        sink.dataReceived(b"abc")
+        assert self.connection.calls == ["pause", "resume", "pause"]
+        assert sink.paused
+        sink.connectionLost(DONE)
+        self.successResultOf(sink.done)
+
     def test_what_was_read_already_still_comes(self) -> None:
         """TLS and Twisted hand over what they hold; it is counted, not lost."""
         sink = self.sink(expected=3)

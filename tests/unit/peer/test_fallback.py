@@ -98,6 +98,7 @@ class Scene:
         self.hunger = Hunger(0.0)
         self.stream = FakeStream()
         self.is_useful = False
+        self.is_limited = False
         self.lost = False
         self.is_impatient = False
         self.asked = 0
@@ -117,6 +118,10 @@ class Scene:
     def useful(self) -> bool:
         """Situation."""
         return self.is_useful
+
+    def limited(self) -> bool:
+        """Situation."""
+        return self.is_limited
 
     def supernode_lost(self) -> bool:
         """Situation."""
@@ -163,6 +168,17 @@ def test_a_fed_download_never_asks() -> None:
     scene.is_useful = True
     scene.pass_time(60, fed=True)
     assert (scene.asked, scene.stream.calls) == (0, [])
+
+
+def test_who_limits_himself_does_not_starve() -> None:
+    """The sources have more; the origin would be read for nothing."""
+    scene = Scene()
+    scene.is_useful = scene.is_limited = True
+    scene.pass_time(PATIENCE_S - TICK)
+    assert (scene.asked, scene.fallback.starving, scene.stream.calls) == (0, False, [])
+    scene.is_limited = False
+    scene.pass_time(TICK)
+    assert scene.fallback.starving
 
 
 def test_alone_it_asks_the_supernode_first_and_less_and_less_often() -> None:
