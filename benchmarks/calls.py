@@ -21,7 +21,7 @@ from callers import Call, OriginProcess, key_of, pin, registration, signed
 from rig import Supernode, cpu_seconds, end_children, machine, peak_mib
 
 from dragonfly.control.codec import register_answer
-from dragonfly.control.messages import AnnounceRequest, RegisterAnswer, prefix_of
+from dragonfly.control.messages import AnnounceRequest, RegisterAnswer, prefixed
 
 REGISTER, ANNOUNCE, PING = "/swarm/v1/register", "/swarm/v1/announce", "/_ping"
 CONNECTIONS = 32
@@ -99,7 +99,7 @@ def announces(base: str, registrations: list[Call]) -> list[Call]:
             key=key_of(number + 1).public,
             fetch=answer.fetch,
             have_count=5,
-            neighbours=b"".join(prefix_of(each.key) for each in answer.neighbours),
+            neighbours=prefixed(each.key for each in answer.neighbours),
         )
         calls.append(signed(key_of(number + 1), ANNOUNCE, message))
     return calls

@@ -29,7 +29,7 @@ from dragonfly.control.messages import (
     AnnounceRequest,
     RegisterAnswer,
     RegisterRequest,
-    prefix_of,
+    prefixed,
 )
 from dragonfly.supernode.swarm import MEMBERS_MAX
 from dragonfly.supernode.tracker import Caller
@@ -94,7 +94,7 @@ def announce(supernode: SimSupernode, known: Known, linked: list[bytes]) -> None
         key=known.key,
         fetch=answer.fetch,
         have_count=500,
-        neighbours=b"".join(map(prefix_of, linked)),
+        neighbours=prefixed(linked),
     )
     supernode.tracker.announce(message, known.caller)
 

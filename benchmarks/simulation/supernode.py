@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import random
 import time
 from collections.abc import Callable
@@ -26,7 +25,7 @@ from dragonfly.net.tasks import TaskSet
 from dragonfly.sched.seeding import ECHO_LIMIT
 from dragonfly.signatures import SigningKey
 from dragonfly.supernode.admission import Admission
-from dragonfly.supernode.api.common import SQUEEZE_BYTES, SQUEEZE_MOST
+from dragonfly.supernode.api.common import squeeze
 from dragonfly.supernode.tracker import Caller, Tracker
 
 from .clock import SimClock
@@ -54,9 +53,7 @@ of it are ML-KEM's, which older ones do not speak (650 and 1,300)."""
 def _on_wire(answer: object) -> int:
     """Bytes of an answer's body: in gzip, if it is long."""
     data = to_json(answer)
-    if not SQUEEZE_BYTES <= len(data) <= SQUEEZE_MOST:
-        return len(data)
-    return len(gzip.compress(data, 1))
+    return len(squeeze(data) or data)
 
 
 @attrs.define

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 import attrs
@@ -28,6 +29,7 @@ __all__ = [
     "State",
     "Validator",
     "prefix_of",
+    "prefixed",
     "prefixes",
     "quiet_s",
 ]
@@ -248,6 +250,11 @@ def quiet_s(announce_after: float) -> float:
 def prefix_of(key: bytes) -> bytes:
     """What announces and their answers call the holder of ``key``."""
     return key[:PREFIX_BYTES]
+
+
+def prefixed(keys: Iterable[bytes]) -> bytes:
+    """A field that names the holders of ``keys``, to be read by :func:`prefixes`."""
+    return b"".join(map(prefix_of, keys))
 
 
 def prefixes(raw: bytes) -> list[bytes]:

@@ -160,12 +160,11 @@ class FirstByteProtocol(Protocol):
 
     def begin(self) -> None:
         """It is this connection's turn to shake hands."""
-        held, self._held = bytes(self._held), bytearray()
         self._young = True
         self._deadline = self._factory.clock.callLater(HANDSHAKE_S, self._slow)
         if self.transport is not None:
             self.transport.resumeProducing()  # type: ignore[attr-defined]
-        self._hand_over(held)
+        self._hand_over()
 
     def abort(self) -> None:
         """Close the connection without waiting for anything."""
@@ -176,8 +175,7 @@ class FirstByteProtocol(Protocol):
         """Go on, if there is enough to begin with."""
         if self._held[0] != TLS_HANDSHAKE:
             self._stop_waiting()
-            held, self._held = bytes(self._held), bytearray()
-            self._hand_over(held)
+            self._hand_over()
         elif _has_record(self._held):
             self._stop_waiting()
             self._shake_hands()
@@ -190,7 +188,8 @@ class FirstByteProtocol(Protocol):
             self._in_line = True
             self.transport.pauseProducing()  # type: ignore[attr-defined]
 
-    def _hand_over(self, data: bytes) -> None:
+    def _hand_over(self) -> None:
+        data, self._held = bytes(self._held), bytearray()
         self._inner = self._factory.choose(data[0], self._addr)
         if self._inner is None or self.transport is None:
             self.abort()  # the factory takes no connection now

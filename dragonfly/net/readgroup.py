@@ -127,10 +127,8 @@ class ReadGroup:
     def doRead(self) -> None:
         """Some members are ready: read from them, then rest."""
         self._look()
-        self._measure()
         if self._pays():
-            self._reactor.removeReader(self)
-            self._timer = self._reactor.callLater(self.rest_s, self._rested)
+            self._rest()
 
     def connectionLost(self, reason: Failure) -> None:
         """The reactor gives the group up: it is at its end."""
@@ -146,13 +144,14 @@ class ReadGroup:
         crowded = len(self._readers) >= CROWD
         return crowded and self.rest_s > 0 and self._epoll is not None
 
+    def _rest(self) -> None:
+        self._reactor.removeReader(self)  # also after a rest: one that joined has had it added
+        self._timer = self._reactor.callLater(self.rest_s, self._rested)
+
     def _rested(self) -> None:
         self._timer = None
-        found = self._look()
-        self._measure()
-        if found and self._pays():
-            self._reactor.removeReader(self)  # one that joined in the look has had it added
-            self._timer = self._reactor.callLater(self.rest_s, self._rested)
+        if self._look() and self._pays():
+            self._rest()
         elif self._epoll is not None:
             self._reactor.addReader(self)
 
@@ -165,6 +164,7 @@ class ReadGroup:
             reader = self._readers.get(fd)
             if reader is not None:
                 self._read(reader)
+        self._measure()
         return len(ready)
 
     def _read(self, reader: Any) -> None:

@@ -20,9 +20,6 @@ _VECTOR_MAX = 1024
 
 def unsent(transport: Any) -> int:
     """Bytes that ``transport`` holds in user space."""
-    if isinstance(transport, Connection):
-        held = transport._tempDataLen + len(transport.dataBuffer)  # noqa: SLF001 - no public name
-        return max(0, int(held) - transport.offset)
     waiting = getattr(transport, "_tempDataLen", 0) - getattr(transport, "offset", 0)
     return max(0, int(waiting) + len(getattr(transport, "dataBuffer", b"")))
 
@@ -53,8 +50,6 @@ def _is_idle(transport: Any) -> bool:
 
 def _after(chunks: Sequence[bytes], sent: int) -> Sequence[bytes]:
     """Give ``chunks`` without their first ``sent`` bytes."""
-    if sent == sum(map(len, chunks)):
-        return ()
     for index, chunk in enumerate(chunks):
         if sent < len(chunk):
             rest = chunk[sent:] if sent else chunk

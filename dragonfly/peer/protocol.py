@@ -30,7 +30,6 @@ from dragonfly.net.throttle import read_at_most
 from dragonfly.net.wakeup import wake_at
 from dragonfly.wire.messages import Closed, Event, Opened
 from dragonfly.wire.session import PeerSession
-from dragonfly.wire.table import State
 
 __all__ = [
     "CLOSE_LIMIT_S",
@@ -160,7 +159,7 @@ class PeerProtocol(Protocol):
     @property
     def is_open(self) -> bool:
         """Whether messages of the open state may be sent now."""
-        return not (self._closing or self.closed) and self.session.state is State.OPEN
+        return not (self._closing or self.closed) and self.session.is_open
 
     def flush(self) -> None:
         """Write what the session has queued, and keep its deadline."""

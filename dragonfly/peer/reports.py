@@ -17,6 +17,7 @@ from dragonfly.control.messages import (
     RegisterAnswer,
     RegisterRequest,
     prefix_of,
+    prefixed,
     prefixes,
 )
 from dragonfly.errors import BadRun, ErrorCode, NoSources, OriginChanged, OriginRefused
@@ -105,7 +106,7 @@ class Reports:
             dead=self._links.take_dead(),
             complaints=list(self.complaints),
             starving=self._fallback.starving and not content.finished,
-            neighbours=b"".join(prefix_of(link.key) for link in self._links),
+            neighbours=prefixed(link.key for link in self._links),
             expected_s=self._hunger.expected_s(content.remaining, now),
         )
 

@@ -404,5 +404,4 @@ class Uploader:
 
     def _polled(self) -> None:
         self._poll = None
-        self._collect()
-        self._start_next()
+        self.collect()

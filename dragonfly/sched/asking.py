@@ -132,23 +132,14 @@ class Round:
         self._rng = rng
         self._out = out
         self._now = now
-        self._ordinary: list[Neighbour] = []
-        self._ready: list[Neighbour] = []
-        self._seeds: list[Neighbour] = []
-        count = sum([self._sort(neighbour) for neighbour in neighbours])
+        able = [n for n in neighbours if n.is_able(now)]
+        ready = [n for n in able if not n.rests(now)]
+        self._ordinary = [n for n in able if not n.seed]
+        self._ready = [n for n in ready if not n.seed]
+        self._seeds = [n for n in ready if n.seed]
+        count = len(able)
         self._few = count <= FEW
         self._depth = max(1, min(MAX_DEPTH, out) // max(1, count)) if self._few else 1
-
-    def _sort(self, neighbour: Neighbour) -> bool:
-        """Put ``neighbour`` where it belongs; whether it may give us something soon."""
-        rests = neighbour.rests(self._now)
-        if neighbour.distrusted or (rests and neighbour.timing.failures):
-            return False
-        if not neighbour.seed:
-            self._ordinary.append(neighbour)
-        if not rests:
-            (self._seeds if neighbour.seed else self._ready).append(neighbour)
-        return True
 
     def run(self, reader: InOrder) -> list[Ask]:
         """Ask; everything is in the books when this returns."""

@@ -88,7 +88,7 @@ class Morsels:
             self._tools.metrics.cdn_trigger_failed.inc()
             raise
         content.hold(len(whole.digests))
-        self.kept.keep((content.id, content.fetch), whole.data)
+        self.kept.keep(_key(content), whole.data)
         return True
 
     async def _read(self, content: Content) -> _Whole | None:
@@ -148,7 +148,7 @@ class Morsels:
                 return None
         if content.state is not State.READY:
             return None
-        kept = self.kept.get((content.id, content.fetch))
+        kept = self.kept.get(_key(content))
         return await self._load(content) if kept is None else kept or None
 
     async def _load(self, content: Content) -> bytes | None:
@@ -158,17 +158,22 @@ class Morsels:
         try:
             data = await self._tools.disk.run(content.id, file.read, 0, length)
             _check(content, data)
-        except (StoreError, DigestMismatch) as error:
+        except StoreError as error:
             self._log.warn("{url}: {error}", url=content.url, error=str(error))
-            if isinstance(error, DigestMismatch):
-                self.kept.keep((content.id, content.fetch), b"")  # not to be read for each caller
             return None
-        self.kept.keep((content.id, content.fetch), data)
-        return data
+        except DigestMismatch as error:
+            self._log.warn("{url}: {error}", url=content.url, error=str(error))
+            data = b""  # kept, too: not to be read for each caller
+        self.kept.keep(_key(content), data)
+        return data or None
 
 
 def _small(length: int | None, limit: int) -> bool:
     return length is not None and 0 < length <= limit
+
+
+def _key(content: Content) -> tuple[bytes, int]:
+    return content.id, content.fetch
 
 
 def _digests(data: bytes, piece_size: int) -> list[bytes]:

@@ -152,7 +152,7 @@ class PeerSession:
 
     def next_deadline(self) -> float | None:
         """When :meth:`tick` is to be called; None when closed. It moves with every byte."""
-        return None if self.state is State.CLOSED else self._pulse.deadline
+        return None if self.closed else self._pulse.deadline
 
     # -- bytes and time -------------------------------------------------------------
 
@@ -165,7 +165,7 @@ class PeerSession:
             session is closed, and the events before that are in the error's ``events``.
         """
         events: list[Event] = []
-        if self.state is State.CLOSED:
+        if self.closed:
             return events
         self._pulse.heard(now)
         try:
@@ -343,7 +343,7 @@ class PeerSession:
             self._take_hello(item, now)
         else:
             self._take_frame(item, events, now)
-        return self.state is not State.CLOSED
+        return not self.closed
 
     def _check_allowed(self, kind: Kind) -> None:
         if (self.state, kind) not in TABLE:

@@ -27,7 +27,7 @@ from dragonfly.control.messages import (
     RegisterAnswer,
     RegisterRequest,
     Validator,
-    prefix_of,
+    prefixed,
 )
 from dragonfly.errors import DragonflyError, OriginRefused
 from dragonfly.metrics import BuildInfo, SupernodeMetrics
@@ -232,7 +232,7 @@ class TrackerLab:
     def announce(self, peer: LabPeer, joined: RegisterAnswer, **fields: Any) -> AnnounceAnswer:
         """Announce for the task of a register answer; ``neighbours`` may be a list of keys."""
         if isinstance(fields.get("neighbours"), list):
-            fields["neighbours"] = b"".join(map(prefix_of, fields["neighbours"]))
+            fields["neighbours"] = prefixed(fields["neighbours"])
         told = {"task": joined.task, "key": peer.key, "fetch": joined.fetch, "have_count": 0}
         return self.tracker.announce(AnnounceRequest(**(told | fields)), peer.caller)
 

@@ -43,6 +43,7 @@ __all__ = [
     "header",
     "map_errors",
     "route",
+    "squeeze",
     "squeezed",
 ]
 
@@ -87,11 +88,19 @@ def answer(request: Request, value: Any, status: int = 200) -> bytes:
 
 def squeezed(request: Request, data: bytes) -> bytes:
     """A JSON reply to one of many callers: in gzip, if it is long and the caller takes that."""
-    if not SQUEEZE_BYTES <= len(data) <= SQUEEZE_MOST or not _takes_gzip(request):
+    short = squeeze(data) if _takes_gzip(request) else None
+    if short is None:
         return answer(request, data)
     request.setHeader("Content-Encoding", "gzip")
+    return plain(request, short, JSON_TYPE)
+
+
+def squeeze(data: bytes) -> bytes | None:
+    """An answer in gzip; ``None`` for one whose length is none for that."""
+    if not SQUEEZE_BYTES <= len(data) <= SQUEEZE_MOST:
+        return None
     gzip = zlib.compressobj(1, wbits=zlib.MAX_WBITS | 16)
-    return plain(request, gzip.compress(data) + gzip.flush(), JSON_TYPE)
+    return gzip.compress(data) + gzip.flush()
 
 
 def _takes_gzip(request: Request) -> bool:

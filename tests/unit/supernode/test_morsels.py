@@ -43,6 +43,14 @@ def test_all_of_it_at_once(tmp_path: Path, size: int) -> None:
     assert lab.metrics.registry.get_sample_value("dragonfly_supernode_cdn_download_total") == 1
 
 
+def reloaded(lab: CdnLab) -> Content:
+    """The content as the next run has it: on disk, not in memory."""
+    lab.obtain()
+    lab.stop()
+    lab.start()
+    return lab.fetch()
+
+
 def test_no_more_than_the_caller_takes(tmp_path: Path) -> None:
     """Who takes nothing, or less, gets nothing."""
     lab = CdnLab(tmp_path, body=BODY)
@@ -75,10 +83,7 @@ def test_it_survives_a_restart(tmp_path: Path) -> None:
 def test_it_is_read_from_disk_once(tmp_path: Path) -> None:
     """After that memory will do."""
     lab = CdnLab(tmp_path, body=BODY)
-    lab.obtain()
-    lab.stop()
-    lab.start()
-    content = lab.fetch()
+    content = reloaded(lab)
     assert give(lab, content) == BODY
     assert content.file is not None
     Path(content.file.path).unlink()
@@ -88,10 +93,7 @@ def test_it_is_read_from_disk_once(tmp_path: Path) -> None:
 def test_a_disk_that_cannot_be_read_gives_nothing(tmp_path: Path) -> None:
     """The caller is told what any other is, and no error."""
     lab = CdnLab(tmp_path, body=BODY)
-    lab.obtain()
-    lab.stop()
-    lab.start()
-    content = lab.fetch()
+    content = reloaded(lab)
     assert content.file is not None
     content.file.forget()
     assert give(lab, content) is None
@@ -101,10 +103,7 @@ def test_a_disk_that_cannot_be_read_gives_nothing(tmp_path: Path) -> None:
 def test_what_the_disk_changed_is_given_to_nobody(tmp_path: Path, at: int) -> None:
     """It is compared with what was signed, to the last piece; once, not for each caller."""
     lab = CdnLab(tmp_path, body=BODY)
-    lab.obtain()
-    lab.stop()
-    lab.start()
-    content = lab.fetch()
+    content = reloaded(lab)
     assert content.file is not None
     path = Path(content.file.path)
     path.write_bytes(BODY[:at] + bytes([BODY[at] ^ 1]) + BODY[at + 1 :])
