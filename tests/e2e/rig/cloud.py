@@ -96,6 +96,7 @@ class Front(Resource):
             return _refused(request, 401, "who are you?")
         match = _BLOB.match(request.path)
         if match is None or request.method not in (b"GET", b"HEAD"):
+            _join(request.requestHeaders, b"Accept")
             behind = ReverseProxyResource("127.0.0.1", self._settings["backend"], request.path)
             return behind.render(request)  # type: ignore[no-untyped-call]
         name = match[1].decode()
@@ -130,6 +131,13 @@ class Store(Resource):
         )
 
 
+def _join(headers: Any, name: bytes) -> None:
+    """One line for all: the proxy would pass only the last of several on."""
+    lines = headers.getRawHeaders(name, [])
+    if lines:
+        headers.setRawHeaders(name, [b", ".join(lines)])
+
+
 def _member(settings: dict[str, Any], user: bytes, password: bytes) -> bool:
     return [user.decode(), password.decode()] == [settings["user"], settings["password"]]
 
@@ -154,14 +162,15 @@ async def _serve(reactor: Any, settings: dict[str, Any]) -> None:
         await endpoints.serverFromString(reactor, text).listen(site)
 
 
-def _main(reactor: Any, settings: str, ready: str) -> Deferred[None]:
-    async def run() -> None:
-        await _serve(reactor, json.loads(Path(settings).read_text()))
-        Path(ready).write_text("ready")
-        await Deferred()
+async def _run(reactor: Any, settings: str, ready: str) -> None:
+    await _serve(reactor, json.loads(_read(settings)))
+    Path(ready).touch()  # noqa: ASYNC240 (nothing else runs yet)
+    await Deferred[None]()
 
-    return ensureDeferred(run())
+
+def _read(path: str) -> str:
+    return Path(path).read_text()
 
 
 if __name__ == "__main__":
-    task.react(_main, sys.argv[1:])
+    task.react(lambda reactor, *words: ensureDeferred(_run(reactor, *words)), sys.argv[1:])

@@ -81,6 +81,13 @@ class Gallery(Layout):
         first, second = (self.image(shared, layer) for layer in own)
         return first, second
 
+    def foreign(self, url: str) -> tuple[Image, Blob]:
+        """An image whose second layer is at ``url`` and not in the registry; and that layer."""
+        own, other = (self.layer(_SMALL, seed=self.seed()) for _ in range(2))
+        kind = f"{_OCI}.layer.nondistributable.v1.tar+gzip"
+        elsewhere = attrs.evolve(other, media_type=kind, url=f"{url}/{other.hex}")
+        return self.image(own, elsewhere), elsewhere
+
     def artifact(self) -> Image:
         """What oras makes: a file that is no layer, and an empty configuration."""
         config = self.blob(b"{}", "application/vnd.oci.empty.v1+json")

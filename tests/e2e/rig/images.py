@@ -20,7 +20,7 @@ import attrs
 
 from tests.e2e.rig.files import MIB
 
-__all__ = ["Blob", "Image", "Layout", "archive"]
+__all__ = ["Blob", "Image", "Layout", "archive", "machine"]
 
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 _OCI = "application/vnd.oci.image"
@@ -31,12 +31,14 @@ class Blob:
     """Something that is stored under its digest.
 
     :ivar diff: the digest of a layer before it was compressed; empty for what is no layer.
+    :ivar url: where a foreign layer is; it is not in the registry then.
     """
 
     media_type: str
     hex: str
     size: int
     diff: str = ""
+    url: str = ""
 
     @property
     def digest(self) -> str:
@@ -46,7 +48,9 @@ class Blob:
     @property
     def described(self) -> dict[str, Any]:
         """Its descriptor."""
-        return {"mediaType": self.media_type, "digest": self.digest, "size": self.size}
+        described: dict[str, Any] = {"mediaType": self.media_type, "digest": self.digest}
+        described["size"] = self.size
+        return {**described, "urls": [self.url]} if self.url else described
 
 
 @attrs.frozen(kw_only=True)
@@ -54,18 +58,30 @@ class Image:
     """A manifest, or an index of several, and the layers under it.
 
     :ivar others: configurations, and the manifests under an index.
+    :ivar under: the images of an index.
     """
 
     manifest: Blob
     layers: tuple[Blob, ...]
     architecture: str = ""
     others: tuple[Blob, ...] = ()
+    under: tuple[Image, ...] = ()
+
+    @property
+    def native(self) -> Image:
+        """The one of an index that is for this machine; itself if it is no index."""
+        return next((image for image in self.under if image.architecture == machine()), self)
 
     @property
     def config(self) -> Blob:
         """The configuration of an image for one architecture: its digest is the image's id."""
         (config,) = self.others
         return config
+
+
+def machine() -> str:
+    """The architecture of this machine, as images name it."""
+    return _MACHINES.get(platform.machine(), "amd64")
 
 
 class Layout:
@@ -96,7 +112,7 @@ class Layout:
 
         :param architecture: empty: that of this machine.
         """
-        found = architecture or _MACHINES.get(platform.machine(), "amd64")
+        found = architecture or machine()
         config = {
             "architecture": found,
             "os": "linux",
@@ -134,7 +150,7 @@ class Layout:
         value = {"schemaVersion": 2, "mediaType": kind, "manifests": described}
         layers = tuple(layer for image in images for layer in image.layers)
         others = tuple(blob for image in images for blob in (image.manifest, *image.others))
-        made = Image(manifest=self.json(value, kind), layers=layers, others=others)
+        made = Image(manifest=self.json(value, kind), layers=layers, others=others, under=images)
         return self._tagged(made, tag)
 
     def file(self, blob: Blob) -> Path:

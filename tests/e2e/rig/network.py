@@ -20,10 +20,12 @@ __all__ = ["Host", "Network"]
 
 _TOOLS = ("ip", "nsenter", "unshare")
 _LISTENS = "0A"  # the state in /proc/net/tcp
+# As resolv.conf, too: there is no name server in it, so that no name is asked for outside.
 _HOLD = """\
 set -e
 ip link set lo up
 mount --bind {hosts} /etc/hosts
+mount --bind {hosts} /etc/resolv.conf
 {more}
 echo ready
 exec sleep infinity
@@ -105,7 +107,11 @@ _OUTSIDE = (
     "SSL_CERT_DIR",
     "REQUESTS_CA_BUNDLE",
     "CURL_CA_BUNDLE",
-    *(name for plain in ("http_proxy", "https_proxy", "no_proxy") for name in (plain, plain.upper())),
+    *(
+        name
+        for plain in ("http_proxy", "https_proxy", "no_proxy")
+        for name in (plain, plain.upper())
+    ),
     "ALL_PROXY",
     "all_proxy",
 )
@@ -137,7 +143,9 @@ class Network:
         number, self._next = self._next, self._next + 1
         host = Host(self._scene, name, self._hosts)
         end = f"port{number}"
-        self._servers("link", "add", "name", end, "type", "veth", "peer", "name", "cable", "netns", host.pid)
+        self._servers(
+            "link", "add", "name", end, "type", "veth", "peer", "name", "cable", "netns", host.pid
+        )
         self._servers("link", "set", end, "master", "bridge", "up")
         _checked(host, "ip", "address", "add", f"{_address(number)}/24", "dev", "cable")
         _checked(host, "ip", "link", "set", "cable", "up")

@@ -58,7 +58,8 @@ class Storage:
         repository = self.path / "docker" / "registry" / "v2" / "repositories" / name
         manifest = image.manifest
         inner = [blob for blob in image.others if "manifest" in blob.media_type]
-        for blob in (manifest, *image.layers, *image.others):
+        own = [layer for layer in image.layers if not layer.url]
+        for blob in (manifest, *own, *image.others):
             self._linked(layout.file(blob), self.file(blob))
             _link(repository / "_layers" / "sha256" / blob.hex, blob)
         for blob in (manifest, *inner):
@@ -69,7 +70,7 @@ class Storage:
 
     @staticmethod
     def _linked(source: Path, target: Path) -> None:
-        if not target.exists() and source.exists():
+        if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             target.hardlink_to(source)
 

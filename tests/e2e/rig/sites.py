@@ -13,7 +13,7 @@ import attrs
 
 from tests.e2e.rig.authority import Authority
 from tests.e2e.rig.images import Blob
-from tests.e2e.rig.network import Host, Network
+from tests.e2e.rig.network import Network
 from tests.e2e.rig.registry import Storage, needed
 
 __all__ = ["NAMES", "PASSWORD", "SITES", "USER", "Site", "Sites"]
@@ -75,7 +75,9 @@ SITES = {
         Site(name="http", title="HTTP", port=5000, scheme="http"),
         Site(name="tls", title="HTTPS, own CA", port=5001),
         Site(name="htpasswd", title="HTTPS, passwords", port=5002, members=True),
-        Site(name="bearer", title="HTTPS, bearer token of a separate realm", port=5003, members=True),
+        Site(
+            name="bearer", title="HTTPS, bearer token of a separate realm", port=5003, members=True
+        ),
         Site(name="cdn", title="HTTPS, blobs by 307 to an HTTP CDN", port=5004),
         Site(name="signed", title="HTTPS, blobs by 307 to a signed URL", port=5005, members=True),
     )

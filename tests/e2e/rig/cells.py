@@ -1,0 +1,108 @@
+"""What is pulled by whom, from where and how: the cells of the table of compatibility."""
+
+from __future__ import annotations
+
+import os
+
+import attrs
+
+from tests.e2e.rig.sites import SITES
+
+__all__ = ["CLIENTS", "FULL", "MODES", "Cell", "Mode", "chosen"]
+
+FULL = os.environ.get("DRAGONFLY_COMPAT") == "full"
+"""Whether everything is run, which takes minutes, and not only a slice of it."""
+
+CLIENTS = ("skopeo", "podman", "buildah", "ctr", "CRI", "dockerd", "docker build", "BuildKit")
+
+
+@attrs.frozen(kw_only=True)
+class Mode:
+    """A way to point clients at dfdaemon.
+
+    :ivar here: whether dfdaemon can be used so.
+    """
+
+    name: str
+    title: str
+    here: bool
+
+
+MODES = {
+    mode.name: mode
+    for mode in (
+        Mode(
+            name="mirror",
+            title="Mirror of one registry, ``registry_mirror.remote``",
+            here=True,
+        ),
+        Mode(
+            name="many",
+            title="Mirror of several registries, told apart by header, ``?ns=`` or path",
+            here=False,
+        ),
+        Mode(name="proxy", title="Forward proxy, TLS tunnelled", here=False),
+        Mode(name="intercept", title="Forward proxy, TLS opened by ``hijack_https``", here=False),
+    )
+}
+
+
+@attrs.frozen
+class Cell:
+    """One pull."""
+
+    client: str
+    site: str
+    mode: str
+
+    def __str__(self) -> str:
+        return f"{self.mode}-{self.site}-{self.client}".replace(" ", "-")
+
+    @property
+    def impossible(self) -> str:
+        """Why the client has no such mode; empty: it has."""
+        docker = self.client in ("dockerd", "docker build", "BuildKit")
+        if docker and self.mode == "many":
+            return "has mirrors of Docker Hub only, and does not say which registry it means"
+        return ""
+
+    @property
+    def expected(self) -> tuple[str, ...]:
+        """How the layers may come: by the ``swarm``, or through a ``tunnel``."""
+        if self.mode != "proxy" or SITES[self.site].scheme == "http":
+            return ("swarm",)
+        # Where the registry sends the client on to plain HTTP, that part is in the open.
+        return ("tunnel", "swarm") if self.site == "cdn" else ("tunnel",)
+
+
+_SLICE = (
+    Cell("skopeo", "http", "mirror"),
+    Cell("podman", "htpasswd", "mirror"),
+    Cell("buildah", "signed", "mirror"),
+    Cell("ctr", "tls", "mirror"),
+    Cell("CRI", "cdn", "mirror"),
+    Cell("dockerd", "bearer", "mirror"),
+    Cell("docker build", "bearer", "mirror"),
+    Cell("BuildKit", "signed", "mirror"),
+    Cell("skopeo", "tls", "many"),
+    Cell("ctr", "bearer", "many"),
+    Cell("CRI", "htpasswd", "many"),
+    Cell("podman", "http", "many"),
+    Cell("dockerd", "http", "proxy"),
+    Cell("ctr", "http", "proxy"),
+    Cell("buildah", "htpasswd", "proxy"),
+    Cell("CRI", "cdn", "proxy"),
+    Cell("podman", "bearer", "intercept"),
+    Cell("CRI", "signed", "intercept"),
+    Cell("dockerd", "cdn", "intercept"),
+    Cell("skopeo", "htpasswd", "intercept"),
+    Cell("ctr", "tls", "intercept"),
+)
+"""Each client, each registry and each mode at least once."""
+
+
+def chosen() -> list[Cell]:
+    """What this run does."""
+    every = [Cell(client, site, mode) for mode in MODES for site in SITES for client in CLIENTS]
+    wanted = every if FULL else _SLICE
+    return [cell for cell in wanted if MODES[cell.mode].here]

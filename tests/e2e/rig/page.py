@@ -1,0 +1,135 @@
+"""``doc/compatibility.rst``: what the full run found."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import attrs
+
+from tests.e2e.rig.cells import CLIENTS, MODES, Cell
+from tests.e2e.rig.replayed import REPLAYED
+from tests.e2e.rig.sites import SITES
+
+__all__ = ["Results", "page", "write"]
+
+_INTRODUCTION = """\
+Compatibility
+=============
+
+Made by ``tox -e compat`` on {date}; do not edit it.
+Real programs pull images through dfdaemon from the reference registry (docker-registry {registry}).
+Each pull is of an image that nobody has seen.
+It is right when the client has exactly what the registry has, by digest.
+
+``swarm``
+    the layers came by the swarm, as dfdaemon's access log says;
+``tunnel``
+    the connection went through dfdaemon, which did not see what was in it;
+``-``
+    the client has no such mode, or nobody could serve it; the reason is below the table.
+
+.. contents::
+   :local:
+   :depth: 1
+"""
+
+
+@attrs.define(eq=False)
+class Results:
+    """What came of the cells, and of images of several kinds."""
+
+    cells: dict[Cell, str] = attrs.field(factory=dict)
+    kinds: dict[tuple[str, str], str] = attrs.field(factory=dict)
+    versions: dict[str, str] = attrs.field(factory=dict)
+
+
+def page(results: Results, registry: str, today: datetime.date) -> str:
+    """The whole text."""
+    parts = [_INTRODUCTION.format(date=today.isoformat(), registry=registry), _clients(results)]
+    parts += [_mode(results, name) for name in MODES]
+    parts += [_kinds(results.kinds), _replayed()]
+    return "\n".join(parts)
+
+
+def write(results: Results, path: Path, registry: str) -> None:
+    """Write it."""
+    path.write_text(page(results, registry, datetime.datetime.now(datetime.timezone.utc).date()))
+
+
+def _clients(results: Results) -> str:
+    rows = [(name, results.versions[name]) for name in CLIENTS if name in results.versions]
+    return _headed("Clients", _table(("client", "version"), rows))
+
+
+def _mode(results: Results, mode: str) -> str:
+    notes: list[str] = []
+    if not MODES[mode].here:
+        return _headed(MODES[mode].title, "This version of dfdaemon has no such mode.\n")
+    rows = [
+        (client, *(_said(results, Cell(client, site, mode), notes) for site in SITES))
+        for client in CLIENTS
+    ]
+    table = _table(("client", *(site.title for site in SITES.values())), rows)
+    return _headed(MODES[mode].title, table + _listed(notes))
+
+
+def _said(results: Results, cell: Cell, notes: list[str]) -> str:
+    if cell.impossible:
+        _note(notes, f"{cell.client}: {cell.impossible}.")
+        return "\\-"
+    text = results.cells.get(cell, "not run")
+    if text in ("swarm", "tunnel"):
+        return text
+    _note(notes, f"{cell.client}, {SITES[cell.site].title}: {text}")
+    return "**fails**"
+
+
+def _kinds(kinds: Mapping[tuple[str, str], str]) -> str:
+    names = list(dict.fromkeys(kind for kind, _client in kinds))
+    clients = [name for name in CLIENTS if any(client == name for _kind, client in kinds)]
+    notes: list[str] = []
+    rows = []
+    for kind in names:
+        row = [kind]
+        for client in clients:
+            text = kinds.get((kind, client), "not run")
+            short = text in ("swarm", "not run")
+            row.append(text if short else "\\-")
+            if not short:
+                _note(notes, f"{kind}, {client}: {text}.")
+        rows.append(tuple(row))
+    return _headed("Kinds of images", _table(("image", *clients), rows) + _listed(notes))
+
+
+def _replayed() -> str:
+    before = (
+        "Programs that cannot be installed where the tests run, or that come in versions newer\n"
+        "than those above. Their requests were taken from their sources and are replayed, so\n"
+        "nothing here says that the program itself was run.\n\n"
+    )
+    rows = [(entry.client, entry.what, f"``{entry.test}``") for entry in REPLAYED]
+    table = _table(("client", "what is replayed", "test"), rows) if rows else "None yet.\n"
+    return _headed("Replayed only", before + table)
+
+
+def _note(notes: list[str], text: str) -> None:
+    plain = " ".join(text.split()).replace("\\", "/").replace("`", "'").replace("*", "")
+    if plain not in notes:
+        notes.append(plain)
+
+
+def _listed(notes: Iterable[str]) -> str:
+    return "".join(f"\n* {note}" for note in notes) + "\n" if notes else ""
+
+
+def _headed(title: str, text: str) -> str:
+    return f"{title}\n{'-' * len(title)}\n\n{text}"
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [".. list-table::", "   :header-rows: 1", ""]
+    for row in (head, *rows):
+        lines += [f"   {'*' if not number else ' '} - {cell}" for number, cell in enumerate(row)]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,154 @@
+"""Real engines, real registries, every mode: each pull by digest, and none of them around us.
+
+``DRAGONFLY_COMPAT=full`` runs all cells, and writes ``doc/compatibility.rst`` if
+``DRAGONFLY_COMPAT_PAGE`` names it; without, a slice of a few seconds.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.rig.cells import CLIENTS, FULL, Cell, chosen
+from tests.e2e.rig.images import Image
+from tests.e2e.rig.page import Results, write
+from tests.e2e.rig.scene import Scene, failed
+from tests.e2e.rig.town import Town, User
+
+WHOLE = ("skopeo", "ctr")
+"""Clients that take whole indexes and what is no image; the slice tries all kinds with them."""
+
+NOBODY = re.compile("refused|name resolution")
+"""What clients say where nobody listens, and where docker then asks for its hub."""
+
+
+@pytest.fixture(scope="module")
+def made(module_scene: Scene) -> Town:
+    """One for all tests: each pulls images of its own."""
+    return Town.made(module_scene)
+
+
+@pytest.fixture(scope="module")
+def user(made: Town) -> User:
+    """The host that most tests use."""
+    return made.user("one")
+
+
+@pytest.fixture
+def town(made: Town, request: pytest.FixtureRequest) -> Iterator[Town]:
+    """The same; the logs are shown if the test fails."""
+    yield made
+    if failed(request):
+        print(made.scene.logs())
+
+
+@pytest.fixture(scope="module")
+def results() -> Iterator[Results]:
+    """What came of all, written at the end where that is wanted."""
+    found = Results()
+    yield found
+    where = os.environ.get("DRAGONFLY_COMPAT_PAGE")
+    if where:
+        write(found, Path(where), _registry())
+
+
+@pytest.mark.parametrize("cell", chosen(), ids=str)
+def test_cell(town: Town, user: User, results: Results, cell: Cell) -> None:
+    """The client gets what the registry has, in the way that the mode promises."""
+    if cell.impossible:
+        pytest.skip(cell.impossible)
+    image = town.gallery.fresh()
+    outcome = user.pull(cell, image)
+    took = {user.took(cell, layer) for layer in image.layers}
+    results.cells[cell] = outcome.why or ",".join(sorted(took))
+    results.versions.setdefault(cell.client, user.engine(cell.client).version())
+    assert outcome.good, outcome.why
+    assert took <= set(cell.expected)
+    if took == {"swarm"}:
+        for layer in image.layers:
+            town.scene.wait_until(lambda layer=layer: town.sites.sent(layer), "copy")  # type: ignore[misc]
+            assert town.sites.sent(layer) == layer.size
+
+
+@pytest.mark.parametrize("mode", ["mirror", "proxy"])
+def test_nothing_goes_around(town: Town, user: User, mode: str) -> None:
+    """With nobody where dfdaemon should be, each client fails: else the rest proves nothing."""
+    outcomes = user.astray([Cell(name, "tls", mode) for name in CLIENTS])
+    assert [str(cell) for cell, outcome in outcomes.items() if outcome.good] == []
+    other = {str(cell): o.why for cell, o in outcomes.items() if not NOBODY.search(o.why)}
+    assert other == {}
+
+
+KINDS: dict[str, Callable[[Town], Image]] = {
+    "index of two architectures": lambda town: town.gallery.several(),
+    "schema 2": lambda town: town.gallery.schema2(),
+    "30 layers": lambda town: town.gallery.many(),
+    "a layer without files": lambda town: town.gallery.empty(),
+    "zstd": lambda town: town.gallery.zstd(),
+    "artifact": lambda town: town.gallery.artifact(),
+}
+
+NOT_FOR = {("artifact", client): "it is no image" for client in CLIENTS if client not in WHOLE} | {
+    ("zstd", client): "docker 20.10 does not know the packing"
+    for client in ("dockerd", "docker build", "BuildKit")
+}
+
+
+@pytest.mark.parametrize("client", [name for name in CLIENTS if FULL or name in WHOLE])
+@pytest.mark.parametrize("kind", KINDS)
+def test_kind(town: Town, user: User, results: Results, kind: str, client: str) -> None:
+    """Images of all kinds come by the swarm."""
+    if (kind, client) in NOT_FOR:
+        results.kinds[kind, client] = NOT_FOR[kind, client]
+        pytest.skip(NOT_FOR[kind, client])
+    cell = Cell(client, "tls", "mirror")
+    image = KINDS[kind](town)
+    outcome = user.pull(cell, image)
+    wanted = image.layers if client in WHOLE else image.native.layers
+    results.kinds[kind, client] = outcome.why or "swarm"
+    assert outcome.good, outcome.why
+    assert {user.took(cell, layer) for layer in wanted} == {"swarm"}
+
+
+def test_name_of_many_parts(town: Town, user: User) -> None:
+    """Slashes in a repository's name are part of it."""
+    image = town.gallery.fresh()
+    reference = town.put(image, "a/b/c/d/e/f")
+    outcome = user.again(Cell("ctr", "tls", "mirror"), reference, image)
+    assert outcome.good, outcome.why
+
+
+def test_layer_in_two_images(town: Town, user: User) -> None:
+    """It leaves the registry once."""
+    cell = Cell("skopeo", "tls", "mirror")
+    first, second = town.gallery.pair()
+    for image in (first, second):
+        outcome = user.pull(cell, image)
+        assert outcome.good, outcome.why
+    assert town.sites.sent(first.layers[0]) == first.layers[0].size
+
+
+def test_second_host(town: Town, user: User) -> None:
+    """What one host has comes to another by the swarm: one copy left the registry."""
+    other = town.user("two")
+    image = town.gallery.fresh()
+    reference = town.put(image)
+    for host, client in ((user, "ctr"), (other, "podman")):
+        outcome = host.again(Cell(client, "tls", "mirror"), reference, image)
+        assert outcome.good, outcome.why
+    cell = Cell("podman", "tls", "mirror")
+    for layer in image.layers:
+        assert town.sites.sent(layer) == layer.size
+        (line,) = other.daemon(cell).requests(layer.hex)
+        assert line.sources["peers"] + line.sources["cdn"] == layer.size
+
+
+def _registry() -> str:
+    command = ["docker-registry", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return done.stdout.split()[-1].split("+")[0]
