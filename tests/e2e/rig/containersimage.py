@@ -52,7 +52,7 @@ class _Tool:
         home = self._home(way)
         command = ["env", *way.environment, f"HOME={home}", f"XDG_RUNTIME_DIR={home}"]
         command += [f"CONTAINERS_REGISTRIES_CONF={home}/registries.conf"]
-        command += [self.name, *(part.format(home=home) for part in arguments)]
+        command += [self.name, *(part.format(home=home, name=home.name) for part in arguments)]
         return self._host.start(home.name, command, out=home / "out"), home
 
     def _home(self, way: Way) -> Path:
@@ -103,7 +103,7 @@ class _Storing(_Tool):
         return outcome.checked(said[-1] if said else "", image.native.config.hex)
 
     def _pulling(self, way: Way, reference: str) -> list[str]:
-        store = ["--root", "{home}/r", "--runroot", "{home}/rr", "--storage-driver", "vfs"]
+        store = ["--root", "{home}/r", "--runroot", "/mnt/{name}", "--storage-driver", "vfs"]
         flags = ["--authfile", "{home}/auth.json", "--signature-policy", "{home}/policy.json"]
         return [*store, *self._own(), "pull", *flags, f"{way.site.netloc}/{reference}"]
 

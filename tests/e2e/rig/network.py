@@ -20,16 +20,28 @@ __all__ = ["Host", "Network"]
 
 _TOOLS = ("ip", "nsenter", "unshare")
 _LISTENS = "0A"  # the state in /proc/net/tcp
-# As resolv.conf, too: there is no name server in it, so that no name is asked for outside.
-_HOLD = """\
+# Whatever programs write into /etc, /var/lib and /run is gone with the namespace.
+# /mnt is for what must have a short name. Without a name server no name is asked for outside.
+_APART = """\
 set -e
 ip link set lo up
-mount --bind {hosts} /etc/hosts
-mount --bind {hosts} /etc/resolv.conf
+mount -t tmpfs rig /mnt
+mount -t tmpfs rig /run
+for name in etc var/lib; do
+    mkdir -p /mnt/.up/$name /mnt/.work/$name
+    options=lowerdir=/$name,upperdir=/mnt/.up/$name,workdir=/mnt/.work/$name
+    mount -t overlay rig -o $options /$name
+done
+rm -f /etc/resolv.conf /etc/hosts
+touch /etc/resolv.conf
+"""
+_HOLD = """\
+cp {hosts} /etc/hosts
 {more}
 echo ready
 exec sleep infinity
 """
+_BRIDGE = "ip link add name bridge type bridge"
 
 
 class Host(Scene):
@@ -42,9 +54,8 @@ class Host(Scene):
         super().__init__(scene.root)
         self._scene = scene
         self.name = name
-        text = _HOLD.format(hosts=hosts, more=setup)
-        command = ["unshare", "--net", "--mount", "--propagation", "private", "sh", "-c", text]
-        self._holder = scene.start(f"host-{name}", command)
+        text = _APART + _HOLD.format(hosts=hosts, more=setup)
+        self._holder = scene.start(f"host-{name}", _apart(text))
         self.wait_until(self._ready, f"host {name}")
         self.environment: dict[str, str] = {}
 
@@ -131,7 +142,7 @@ class Network:
         self._hosts.write_text("\n".join(lines) + "\n")
         numbers = sorted({1, *names.values()})
         added = [f"ip address add {_address(number)}/24 dev bridge" for number in numbers]
-        made = ["ip link add name bridge type bridge", *added, "ip link set bridge up"]
+        made = [_BRIDGE, *added, "ip link set bridge up"]
         self.servers = Host(scene, "servers", self._hosts, "\n".join(made))
         self._next = 101
 
@@ -162,11 +173,14 @@ def needed() -> None:
             pytest.skip(f"{tool} is not installed: see tests/e2e/install-tools.sh")
     if os.getuid() != 0:
         pytest.skip("a network of its own needs root")
-    made = "ip link add name bridge type bridge"
-    command = ["unshare", "--net", "--mount", "--propagation", "private", "sh", "-c", made]
+    command = _apart(f"{_APART}{_BRIDGE}")
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.skip(f"a network of its own cannot be made here: {done.stderr.strip()}")
+
+
+def _apart(text: str) -> list[str]:
+    return ["unshare", "--net", "--mount", "--propagation", "private", "sh", "-c", text]
 
 
 def _address(number: int) -> str:

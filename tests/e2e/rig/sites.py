@@ -103,6 +103,15 @@ class Sites:
         for port in (*ports, _BACKEND_PORT):
             self._host.wait_until(lambda port=port: self._up(port, programs), f"port {port}")  # type: ignore[misc]
 
+    FOREIGN = f"http://cdn.test:{_CDN_PORT}/foreign"
+    """Where :meth:`publish` puts files."""
+
+    def publish(self, file: Path) -> None:
+        """Put a file where foreign layers are."""
+        target = self.storage.path / "foreign" / file.name
+        target.parent.mkdir(exist_ok=True)
+        target.hardlink_to(file)
+
     def sent(self, blob: Blob) -> int:
         """Bytes of a blob that left in answers that have ended, whichever server gave them."""
         line = re.compile(rf'"GET \S*{blob.hex}\S* HTTP/[\d.]+" 20[06] (\d+)')

@@ -141,6 +141,12 @@ class Town:
         self.sites.storage.add(self.gallery, image, repository, "1")
         return f"{repository}:1"
 
+    def foreign(self) -> Image:
+        """An image with a layer that is not in any registry, but behind a URL."""
+        image, layer = self.gallery.foreign(self.sites.FOREIGN)
+        self.sites.publish(self.gallery.file(layer))
+        return image
+
     @property
     def trust(self) -> Path:
         """The authorities that a client believes whose connections are intercepted."""

@@ -20,6 +20,7 @@ DEAD = "127.0.0.1:9"
 """Where nothing ever answers."""
 
 _TAIL = 300
+_PATIENCE_S = 240  # of 2 GiB, unpacked, on a machine with other work
 
 
 @attrs.frozen(kw_only=True)
@@ -75,7 +76,7 @@ class Outcome:
     why: str
 
     @classmethod
-    def of(cls, program: Program, seconds: float = 60) -> Outcome:
+    def of(cls, program: Program, seconds: float = _PATIENCE_S) -> Outcome:
         """Wait for the client's end."""
         code = program.wait(seconds)
         return cls(why="" if code == 0 else f"ended with {code}: {program.text()[-_TAIL:]}")
