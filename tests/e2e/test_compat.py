@@ -161,7 +161,7 @@ def test_second_host(town: Town, user: User) -> None:
 @pytest.mark.skipif(not FULL, reason="only in the full run: DRAGONFLY_COMPAT=full")
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("size", [300 * MIB, 2048 * MIB], ids=["300-MiB", "2-GiB"])
-def test_big_layer(town: Town, user: User, size: int) -> None:
+def test_big_layer(town: Town, user: User, results: Results, size: int) -> None:
     """A large layer comes by the swarm to engines that unpack it, on two hosts."""
     other = town.user(f"big{size // MIB}")
     image = town.gallery.fresh(size)
@@ -170,6 +170,7 @@ def test_big_layer(town: Town, user: User, size: int) -> None:
     for host, client in ((user, "dockerd"), (other, "ctr"), (other, "podman")):
         cell = Cell(client, "tls", "mirror")
         outcome = host.again(cell, reference, image)
+        results.kinds[f"a layer of {size // MIB} MiB", client] = outcome.why or "swarm"
         assert outcome.good, outcome.why
         assert host.took(cell, layer) == "swarm"
     assert town.sites.sent(layer) == layer.size
