@@ -20,6 +20,8 @@ _MIRROR = """
 server = "http://{dead}"
 [host."http://{through}"]
   capabilities = ["pull", "resolve"]
+"""
+_HEADER = """
   [host."http://{through}".header]
     X-Dragonfly-Registry = ["{url}"]
 """
@@ -30,10 +32,11 @@ server = "{url}"
 """
 
 
-def _write_rules(containerd: Containerd, way: Way) -> None:
+def _write_rules(containerd: Containerd, way: Way, *, header: bool = False) -> None:
+    """``hosts.toml``; a mirror learns of the registry by ``?ns=`` in any case."""
     rules = containerd.rules / way.site.netloc
     rules.mkdir(parents=True, exist_ok=True)
-    text = _MIRROR if way.mirror else _PLAIN
+    text = _MIRROR + (_HEADER if header else "") if way.mirror else _PLAIN
     text = text.format(dead=DEAD, through=way.through, url=way.site.url)
     (rules / "hosts.toml").write_text(text)
 
@@ -63,7 +66,7 @@ class Ctr:
     def pull(self, way: Way, reference: str, image: Image) -> Outcome:
         """Content of all platforms; nothing is unpacked."""
         containerd = self._running()
-        _write_rules(containerd, way)
+        _write_rules(containerd, way, header=way.mode == "many")
         return _here(containerd, Outcome.of(self._fetch(containerd, way, reference)), image)
 
     def _fetch(self, containerd: Containerd, way: Way, reference: str) -> Program:

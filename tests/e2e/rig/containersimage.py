@@ -66,7 +66,7 @@ class _Tool:
 def _rules(way: Way) -> str:
     netloc = way.site.netloc
     if way.mirror:
-        return _MIRROR.format(netloc=netloc, dead=DEAD, mirror=f"{way.through}{way.prefix}")
+        return _MIRROR.format(netloc=netloc, dead=DEAD, mirror=way.location)
     return _PLAIN.format(netloc=netloc, insecure=str(way.site.scheme == "http").lower())
 
 

