@@ -45,8 +45,12 @@ class Way:
 
     @property
     def location(self) -> str:
-        """Of the mirror, for clients that can name the registry in the path only."""
-        return f"{self.through}/{self.site.netloc}" if self.mode == "many" else self.through
+        """Of the mirror, for clients that can name the registry in the path only.
+
+        A reference has no colon there, so an underscore stands before the port.
+        """
+        named = self.site.netloc.replace(":", "_")
+        return f"{self.through}/{named}" if self.mode == "many" else self.through
 
     @property
     def environment(self) -> list[str]:
