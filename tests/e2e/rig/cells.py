@@ -61,9 +61,12 @@ class Cell:
     @property
     def impossible(self) -> str:
         """Why the client has no such mode; empty: it has."""
-        docker = self.client in ("dockerd", "docker build", "BuildKit")
-        if docker and self.mode == "many":
+        if self.mode != "many":
+            return ""
+        if self.client in ("dockerd", "docker build", "BuildKit"):
             return "has mirrors of Docker Hub only, and does not say which registry it means"
+        if self.client in ("skopeo", "podman", "buildah") and SITES[self.site].members:
+            return "learns how to log in from ``/v2/``, which names no registry"
         return ""
 
     @property
@@ -87,7 +90,7 @@ _SLICE = (
     Cell("skopeo", "tls", "many"),
     Cell("ctr", "bearer", "many"),
     Cell("CRI", "htpasswd", "many"),
-    Cell("podman", "http", "many"),
+    Cell("podman", "cdn", "many"),
     Cell("dockerd", "http", "proxy"),
     Cell("ctr", "http", "proxy"),
     Cell("buildah", "htpasswd", "proxy"),

@@ -77,7 +77,7 @@ def _mode(results: Results, mode: str) -> str:
 
 def _said(results: Results, cell: Cell, notes: list[str]) -> str:
     if cell.impossible:
-        _note(notes, f"{cell.client}: {cell.impossible}.")
+        _note(notes, f"{cell.client} {cell.impossible}.")
         return "\\-"
     text = results.cells.get(cell, "not run")
     if text in ("swarm", "tunnel"):

@@ -179,7 +179,9 @@ class Town:
             {"host": site.netloc, "scheme": site.scheme, "certs": self._certs(site)}
             for site in SITES.values()
         ]
-        return {"registries": registries, **(self._hijacking() if cell.mode == "intercept" else {})}
+        remote = {"remote": SITES["http"].url}
+        opened = self._hijacking() if cell.mode == "intercept" else {}
+        return {"registry_mirror": remote, "registries": registries, **opened}
 
     def _hijacking(self) -> dict[str, Any]:
         hosts = [{"regx": r"\.test(:\d+)?$", "certs": [str(self.authority.path)]}]
