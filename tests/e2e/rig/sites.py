@@ -24,7 +24,7 @@ NAMES = {"registry.test": 1, "auth.test": 2, "cdn.test": 3}
 USER, PASSWORD = "alice", "correct-horse"
 
 _REGISTRY, _AUTH, _CDN = (f"10.88.0.{number}" for number in NAMES.values())
-_REALM_PORT, _CDN_PORT, _STORE_PORT, _BACKEND_PORT = 5100, 5200, 5201, 5900
+_REALM_PORT, _CDN_PORT, _STORE_PORT, _FILES_PORT, _BACKEND_PORT = 5100, 5200, 5201, 5202, 5900
 
 _NGINX = """
 daemon off;
@@ -37,12 +37,17 @@ http {{
     client_body_temp_path {work}/b; proxy_temp_path {work}/p; fastcgi_temp_path {work}/f;
     uwsgi_temp_path {work}/u; scgi_temp_path {work}/s;
     access_log {log};
+    types {{ text/html html; }}
     default_type application/octet-stream;
     sendfile on;
     server {{
         listen {address}:{port};
+        listen {address}:{secure} ssl;
+        ssl_certificate {pem};
+        ssl_certificate_key {pem};
         if ($http_authorization) {{ return 400; }}
         root {root};
+        location ~ /objects/batch$ {{ error_page 405 =200 $uri; }}
     }}
 }}
 """
@@ -103,7 +108,10 @@ class Sites:
         for port in (*ports, _BACKEND_PORT):
             self._host.wait_until(lambda port=port: self._up(port, programs), f"port {port}")  # type: ignore[misc]
 
-    FOREIGN = f"http://cdn.test:{_CDN_PORT}/foreign"
+    FILES = {"http": f"http://cdn.test:{_CDN_PORT}", "https": f"https://cdn.test:{_FILES_PORT}"}
+    """What is in the storage, plainly."""
+
+    FOREIGN = f"{FILES['http']}/foreign"
     """Where :meth:`publish` puts files."""
 
     def publish(self, file: Path) -> None:
@@ -176,6 +184,8 @@ class Sites:
             log=self._work / "nginx.access",
             address=_CDN,
             port=_CDN_PORT,
+            secure=_FILES_PORT,
+            pem=self._pem,
             root=self.storage.path,
         )
         config.write_text(text)

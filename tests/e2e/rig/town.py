@@ -28,6 +28,10 @@ from tests.e2e.rig.way import DEAD, Engine, Outcome, Way
 __all__ = ["Town", "User"]
 
 
+_RULES = (r"cdn\.test:\d+/(files|lfs|foreign)/", r"\.(whl|deb|tgz)$")
+"""Further URLs that go through the swarm."""
+
+
 class User:
     """A host with dfdaemons and clients on it; what is needed is started when it is."""
 
@@ -181,7 +185,8 @@ class Town:
         ]
         remote = {"remote": SITES["http"].url}
         opened = self._hijacking() if cell.mode == "intercept" else {}
-        return {"registry_mirror": remote, "registries": registries, **opened}
+        rules = [{"regx": rule} for rule in _RULES]
+        return {"registry_mirror": remote, "registries": registries, "proxies": rules, **opened}
 
     def _hijacking(self) -> dict[str, Any]:
         hosts = [{"regx": r"\.test(:\d+)?$", "certs": [str(self.authority.path)]}]
