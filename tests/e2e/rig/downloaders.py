@@ -127,7 +127,7 @@ def _pip(errand: Errand) -> Outcome:
 
 
 def _apt(errand: Errand) -> Outcome:
-    """``update``, and ``install`` as far as the download."""
+    """``update``, then the package."""
     for name in ("state/lists/partial", "cache/archives/partial"):
         (errand.work / name).mkdir(parents=True)
     (errand.work / "sources.list").write_text(f"deb [trusted=yes] {errand.base} ./\n")
@@ -142,8 +142,7 @@ def _npm(errand: Errand) -> Outcome:
     (errand.work / "package.json").write_text('{"name": "here", "version": "1.0.0"}')
     quiet = ("--no-audit", "--no-fund", "--no-update-notifier")
     registry = f"--registry={errand.base}/"
-    outcome = errand.run("npm", "pack", *quiet, registry, errand.good.name)
-    return outcome
+    return errand.run("npm", "pack", *quiet, registry, errand.good.name)
 
 
 def _git(errand: Errand) -> Outcome:

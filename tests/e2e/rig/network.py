@@ -73,7 +73,7 @@ class Host(Scene):
         out: Path | None = None,
     ) -> Program:
         """Start a process on this host."""
-        return self._scene.start(name, self.inside(command), cwd=cwd, out=out)
+        return self._scene.start(name, self.inside(command, cwd), out=out)
 
     def at_end(self, ending: object) -> None:
         """Call this when the scene that the host belongs to is over."""
@@ -90,9 +90,10 @@ class Host(Scene):
             check=False,
         )
 
-    def inside(self, command: Sequence[str]) -> list[str]:
+    def inside(self, command: Sequence[str], cwd: Path | None = None) -> list[str]:
         """A command that does the same on this host."""
-        enter = ["nsenter", "--target", str(self.pid), "--net", "--mount", "--"]
+        enter = ["nsenter", "--target", str(self.pid), "--net", "--mount"]
+        enter += [f"--wd={cwd or self.root}", "--"]
         without = [part for name in _OUTSIDE for part in ("-u", name)]
         named = [f"{name}={value}" for name, value in self.environment.items()]
         return [*enter, "env", *without, *named, *command]

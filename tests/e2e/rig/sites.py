@@ -47,7 +47,10 @@ http {{
         ssl_certificate_key {pem};
         if ($http_authorization) {{ return 400; }}
         root {root};
-        location ~ /objects/batch$ {{ error_page 405 =200 $uri; }}
+        location ~ /objects/batch$ {{
+            default_type application/vnd.git-lfs+json;
+            error_page 405 =200 $uri;
+        }}
     }}
 }}
 """
