@@ -6,56 +6,30 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
-from tests.e2e.rig.cells import CLIENTS, FULL, Cell, chosen
+from tests.e2e.rig.cells import CLIENTS, FULL, MODES, Cell, chosen
 from tests.e2e.rig.files import MIB
 from tests.e2e.rig.images import Image
-from tests.e2e.rig.page import Results, write
-from tests.e2e.rig.scene import Scene, failed
+from tests.e2e.rig.page import Results
 from tests.e2e.rig.town import Town, User
 
 WHOLE = ("skopeo", "ctr")
 """Clients that take whole indexes and what is no image; the slice tries all kinds with them."""
 
+PAIRS = {
+    "mirror": ("tls", ("ctr", "podman")),
+    "many": ("bearer", ("CRI", "ctr")),
+    "proxy": ("http", ("skopeo", "dockerd")),
+    "intercept": ("signed", ("buildah", "CRI")),
+}
+"""For each mode a registry, and the clients of two hosts."""
+
 NOBODY = re.compile("refused|name resolution")
 """What clients say where nobody listens, and where docker then asks for its hub."""
-
-
-@pytest.fixture(scope="module")
-def made(module_scene: Scene) -> Town:
-    """One for all tests: each pulls images of its own."""
-    return Town.made(module_scene)
-
-
-@pytest.fixture(scope="module")
-def user(made: Town) -> User:
-    """The host that most tests use."""
-    return made.user("one")
-
-
-@pytest.fixture
-def town(made: Town, request: pytest.FixtureRequest) -> Iterator[Town]:
-    """The same; the logs are shown if the test fails."""
-    yield made
-    if failed(request):
-        print(made.scene.logs())
-
-
-@pytest.fixture(scope="module")
-def results() -> Iterator[Results]:
-    """What came of all, written at the end where that is wanted."""
-    found = Results()
-    yield found
-    where = os.environ.get("DRAGONFLY_COMPAT_PAGE")
-    if where:
-        write(found, Path(where), _registry())
 
 
 @pytest.mark.parametrize("cell", chosen(), ids=str)
@@ -143,18 +117,19 @@ def test_layer_in_two_images(town: Town, user: User) -> None:
     assert town.sites.sent(first.layers[0]) == first.layers[0].size
 
 
-def test_second_host(town: Town, user: User) -> None:
+@pytest.mark.parametrize("mode", [mode for mode in PAIRS if MODES[mode].here])
+def test_second_host(town: Town, user: User, mode: str) -> None:
     """What one host has comes to another by the swarm: one copy left the registry."""
-    other = town.user("two")
+    site, clients = PAIRS[mode]
+    other = town.user(f"two-{mode}")
     image = town.gallery.fresh()
     reference = town.put(image)
-    for host, client in ((user, "ctr"), (other, "podman")):
-        outcome = host.again(Cell(client, "tls", "mirror"), reference, image)
+    for host, client in zip((user, other), clients, strict=True):
+        outcome = host.again(Cell(client, site, mode), reference, image)
         assert outcome.good, outcome.why
-    cell = Cell("podman", "tls", "mirror")
     for layer in image.layers:
         assert town.sites.sent(layer) == layer.size
-        (line,) = other.daemon(cell).requests(layer.hex)
+        (line,) = other.daemon(Cell(clients[1], site, mode)).requests(layer.hex)
         assert line.sources["peers"] + line.sources["cdn"] == layer.size
 
 
@@ -178,9 +153,3 @@ def test_big_layer(town: Town, user: User, results: Results, size: int) -> None:
         assert outcome.good, outcome.why
         assert host.took(cell, layer) == "swarm"
     assert town.sites.sent(layer) < 2 * layer.size
-
-
-def _registry() -> str:
-    command = ["docker-registry", "--version"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return done.stdout.split()[-1].split("+")[0]

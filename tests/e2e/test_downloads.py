@@ -2,51 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.e2e.rig.cells import MODES, Cell
+from tests.e2e.rig.cells import DOWNLOADS, MODES, Cell
 from tests.e2e.rig.downloaders import DOWNLOADERS, Errand
 from tests.e2e.rig.goods import Goods
-from tests.e2e.rig.scene import Scene, failed
+from tests.e2e.rig.page import Results
 from tests.e2e.rig.town import Town, User
 
-SCHEMES = {"proxy": "http", "intercept": "https"}
-"""What a mode can see: TLS only where it is opened."""
-
 
 @pytest.fixture(scope="module")
-def made(module_scene: Scene) -> Town:
-    """One for all tests: each downloads something of its own."""
-    return Town.made(module_scene)
-
-
-@pytest.fixture(scope="module")
-def user(made: Town) -> User:
-    """The host that all use."""
-    return made.user("one")
-
-
-@pytest.fixture(scope="module")
-def goods(made: Town) -> Goods:
+def goods(shared_town: Town) -> Goods:
     """Everything to download."""
-    return Goods(made.sites.storage.path, made.sites.FILES)
+    return Goods(shared_town.sites.storage.path, shared_town.sites.FILES)
 
 
-@pytest.fixture
-def town(made: Town, request: pytest.FixtureRequest) -> Iterator[Town]:
-    """The servers; the logs are shown if the test fails."""
-    yield made
-    if failed(request):
-        print(made.scene.logs())
-
-
-@pytest.mark.parametrize("mode", [mode for mode in SCHEMES if MODES[mode].here])
+@pytest.mark.parametrize("mode", [mode for mode in DOWNLOADS if MODES[mode].here])
 @pytest.mark.parametrize("name", DOWNLOADERS)
-def test_download(town: Town, user: User, goods: Goods, name: str, mode: str) -> None:
+def test_download(
+    town: Town, user: User, goods: Goods, results: Results, name: str, mode: str
+) -> None:
     """It gets what the server has; a rule sends it through the swarm."""
-    downloader, scheme = DOWNLOADERS[name], SCHEMES[mode]
+    downloader, scheme = DOWNLOADERS[name], DOWNLOADS[mode]
     downloader.needed()
     good = downloader.make(goods, scheme)
     way = user.way(Cell(name, "tls", mode))
@@ -59,6 +38,8 @@ def test_download(town: Town, user: User, goods: Goods, name: str, mode: str) ->
         work=town.scene.directory(f"get-{good.name}-{mode}"),
     )
     outcome = downloader.run(errand)
+    results.downloads[name, mode] = outcome.why or "swarm"
+    results.versions.setdefault(name, errand.version(*downloader.version))
     assert outcome.good, outcome.why
-    lines = user.daemon(Cell(name, "tls", mode)).requests(good.path)
+    lines = user.daemon(Cell(name, "tls", mode)).requests(Path(good.path).name)
     assert {line.route for line in lines if line.sent} == {"swarm"}

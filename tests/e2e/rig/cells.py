@@ -8,7 +8,7 @@ import attrs
 
 from tests.e2e.rig.sites import SITES
 
-__all__ = ["CLIENTS", "FULL", "MODES", "Cell", "Mode", "chosen"]
+__all__ = ["CLIENTS", "DOWNLOADS", "FULL", "MODES", "Cell", "Mode", "chosen"]
 
 FULL = os.environ.get("DRAGONFLY_COMPAT") == "full"
 """Whether everything is run, which takes minutes, and not only a slice of it."""
@@ -45,6 +45,10 @@ MODES = {
         Mode(name="intercept", title="Forward proxy, TLS opened by ``hijack_https``", here=False),
     )
 }
+
+
+DOWNLOADS = {"proxy": "http", "intercept": "https"}
+"""The modes that are for other programs, too, and what of them goes through the swarm so."""
 
 
 @attrs.frozen

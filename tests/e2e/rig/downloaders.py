@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from tests.e2e.rig.way import Outcome
 
 __all__ = ["DOWNLOADERS", "Downloader", "Errand"]
 
+_NUMBER = re.compile(r"\d+(\.\d+)+")
 _APT = """\
 Dir::State "{work}/state";
 Dir::Cache "{work}/cache";
@@ -60,6 +62,11 @@ class Errand:
         words = ["env", *self._environment(), *command]
         name = f"{self.host.name}-{self.work.name}"
         return Outcome.of(self.host.start(name, words, cwd=self.work))
+
+    def version(self, *command: str) -> str:
+        """The first number in what a command prints."""
+        found = _NUMBER.search(self.host.run(*command).stdout)
+        return found[0] if found else "unknown"
 
     def _environment(self) -> list[str]:
         proxies = [

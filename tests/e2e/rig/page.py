@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import attrs
 
-from tests.e2e.rig.cells import CLIENTS, MODES, Cell
+from tests.e2e.rig.cells import CLIENTS, DOWNLOADS, MODES, Cell
 from tests.e2e.rig.replayed import REPLAYED
 from tests.e2e.rig.sites import SITES
 
@@ -38,10 +39,11 @@ It is right when the client has exactly what the registry has, by digest.
 
 @attrs.define(eq=False)
 class Results:
-    """What came of the cells, and of images of several kinds."""
+    """What came of the cells, of images of several kinds, and of other downloads."""
 
     cells: dict[Cell, str] = attrs.field(factory=dict)
     kinds: dict[tuple[str, str], str] = attrs.field(factory=dict)
+    downloads: dict[tuple[str, str], str] = attrs.field(factory=dict)
     versions: dict[str, str] = attrs.field(factory=dict)
 
 
@@ -49,17 +51,21 @@ def page(results: Results, registry: str, today: datetime.date) -> str:
     """The whole text."""
     parts = [_INTRODUCTION.format(date=today.isoformat(), registry=registry), _clients(results)]
     parts += [_mode(results, name) for name in MODES]
-    parts += [_kinds(results.kinds), _replayed()]
+    parts += [_kinds(results.kinds), _downloads(results), _replayed()]
     return "\n".join(parts)
 
 
-def write(results: Results, path: Path, registry: str) -> None:
+def write(results: Results, path: Path) -> None:
     """Write it."""
+    command = ["docker-registry", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    registry = done.stdout.split()[-1].split("+")[0]
     path.write_text(page(results, registry, datetime.datetime.now(datetime.timezone.utc).date()))
 
 
 def _clients(results: Results) -> str:
-    rows = [(name, results.versions[name]) for name in CLIENTS if name in results.versions]
+    first = [name for name in CLIENTS if name in results.versions]
+    rows = [(name, results.versions[name]) for name in dict.fromkeys([*first, *results.versions])]
     return _headed("Clients", _table(("client", "version"), rows))
 
 
@@ -79,11 +85,8 @@ def _said(results: Results, cell: Cell, notes: list[str]) -> str:
     if cell.impossible:
         _note(notes, f"{cell.client} {cell.impossible}.")
         return "\\-"
-    text = results.cells.get(cell, "not run")
-    if text in ("swarm", "tunnel"):
-        return text
-    _note(notes, f"{cell.client}, {SITES[cell.site].title}: {text}")
-    return "**fails**"
+    what = f"{cell.client}, {SITES[cell.site].title}"
+    return _short(results.cells.get(cell), notes, what)
 
 
 def _kinds(kinds: Mapping[tuple[str, str], str]) -> str:
@@ -101,6 +104,28 @@ def _kinds(kinds: Mapping[tuple[str, str], str]) -> str:
                 _note(notes, f"{kind}, {client}: {text}.")
         rows.append(tuple(row))
     return _headed("Kinds of images", _table(("image", *clients), rows) + _listed(notes))
+
+
+def _downloads(results: Results) -> str:
+    """By programs that are no engines, with a rule in ``proxies`` for what they get."""
+    notes: list[str] = []
+    rows = []
+    for client in dict.fromkeys(client for client, _mode in results.downloads):
+        said = [_short(results.downloads.get((client, mode)), notes, client) for mode in DOWNLOADS]
+        rows.append((client, *said))
+    head = ("client", *(MODES[mode].title for mode in DOWNLOADS))
+    table = _table(head, rows) if rows else "Not run.\n"
+    return _headed("Other downloads", table + _listed(notes))
+
+
+def _short(text: str | None, notes: list[str], what: str) -> str:
+    """What a table has of a result; the rest goes below it."""
+    if text is None:
+        return "not run"
+    if text in ("swarm", "tunnel"):
+        return text
+    _note(notes, f"{what}: {text}")
+    return "**fails**"
 
 
 def _replayed() -> str:
