@@ -74,7 +74,7 @@ class Errand:
             for plain in ("http_proxy", "https_proxy")
             for name in (plain, plain.upper())
         ]
-        trusts = ("CURL_CA_BUNDLE", "SSL_CERT_FILE", "GIT_SSL_CAINFO", "NODE_EXTRA_CA_CERTS")
+        trusts = ("CURL_CA_BUNDLE", "SSL_CERT_FILE", "GIT_SSL_CAINFO")
         trusted = [f"{name}={self.trust}" for name in trusts]
         return [*proxies, *trusted, f"HOME={self.work}", "GIT_CONFIG_NOSYSTEM=1"]
 
@@ -147,9 +147,9 @@ def _apt(errand: Errand) -> Outcome:
 
 def _npm(errand: Errand) -> Outcome:
     (errand.work / "package.json").write_text('{"name": "here", "version": "1.0.0"}')
-    quiet = ("--no-audit", "--no-fund", "--no-update-notifier")
-    registry = f"--registry={errand.base}/"
-    return errand.run("npm", "pack", *quiet, registry, errand.good.name)
+    quiet = ("--no-audit", "--no-fund", "--no-update-notifier", "--fetch-retries=0")
+    where = (f"--registry={errand.base}/", f"--cafile={errand.trust}")
+    return errand.run("npm", "pack", *quiet, *where, errand.good.name)
 
 
 def _git(errand: Errand) -> Outcome:

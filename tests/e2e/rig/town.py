@@ -178,12 +178,13 @@ class Town:
         """The configuration of the dfdaemon that a cell goes through."""
         if cell.mode == "mirror":
             site = SITES[cell.site]
-            return {"registry_mirror": {"remote": site.url, "certs": self._certs(site)}}
+            remote = {"remote": site.url, "certs": self._certs(site)}
+            return {"registry_mirror": remote, "proxies": _stands_for_hub(site)}
         registries = [
             {"host": site.netloc, "scheme": site.scheme, "certs": self._certs(site)}
             for site in SITES.values()
         ]
-        remote = {"remote": SITES["http"].url}
+        remote = {"remote": SITES["http"].url, "certs": []}
         opened = self._hijacking() if cell.mode == "intercept" else {}
         rules = [{"regx": rule} for rule in _RULES]
         return {"registry_mirror": remote, "registries": registries, "proxies": rules, **opened}
@@ -195,3 +196,12 @@ class Town:
 
     def _certs(self, site: Site) -> list[str]:
         return [str(self.authority.path)] if site.scheme == "https" else []
+
+
+def _stands_for_hub(site: Site) -> list[dict[str, Any]]:
+    """BuildKit says that it means Docker Hub; dockerd does not, and gets the mirror's registry."""
+    hub = r"^https://registry-1\.docker\.io/"
+    return [
+        {"regx": f"{hub}.+/blobs/sha256", "redirect": site.url},
+        {"regx": hub, "redirect": site.url, "direct": True},
+    ]
