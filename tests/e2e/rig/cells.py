@@ -65,6 +65,8 @@ class Cell:
     @property
     def impossible(self) -> str:
         """Why the client has no such mode; empty: it has."""
+        if self.client == "BuildKit" and self.site == "http" and self.mode in DOWNLOADS:
+            return "asks registries by HTTPS only"
         if self.mode != "many":
             return ""
         if self.client in ("dockerd", "docker build", "BuildKit"):
