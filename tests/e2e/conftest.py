@@ -95,9 +95,14 @@ def shared_town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     """A network with all registries: each test has images of its own."""
     scene = Scene(tmp_path_factory.mktemp("e"))
     try:
-        yield Town.made(scene)
-    finally:
+        town = Town.made(scene)
+    except BaseException:
         scene.close()
+        raise
+    try:
+        yield town
+    finally:
+        town.close()
 
 
 @pytest.fixture

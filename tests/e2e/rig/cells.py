@@ -86,10 +86,10 @@ class Cell:
 
 _SLICE = (
     Cell("skopeo", "http", "mirror"),
-    Cell("podman", "htpasswd", "mirror"),
+    Cell("podman", "tls", "mirror"),
     Cell("buildah", "signed", "mirror"),
     Cell("ctr", "tls", "mirror"),
-    Cell("CRI", "cdn", "mirror"),
+    Cell("CRI", "tls", "mirror"),
     Cell("dockerd", "bearer", "mirror"),
     Cell("docker build", "bearer", "mirror"),
     Cell("BuildKit", "signed", "mirror"),
@@ -105,7 +105,7 @@ _SLICE = (
     Cell("CRI", "signed", "intercept"),
     Cell("dockerd", "cdn", "intercept"),
     Cell("skopeo", "htpasswd", "intercept"),
-    Cell("ctr", "tls", "intercept"),
+    Cell("ctr", "http", "intercept"),
 )
 """Each client, each registry and each mode at least once."""
 

@@ -53,6 +53,11 @@ class User:
         }
         self._engines: dict[str, Engine] = {}
 
+    def close(self) -> None:
+        """End the dfdaemons without the seconds that they give to what is under way."""
+        for daemon in self._daemons.values():
+            daemon.kill()
+
     def engine(self, name: str) -> Engine:
         """A client."""
         if name not in self._engines:
@@ -122,6 +127,7 @@ class Town:
     sites: Sites
     supernode: Supernode
     gallery: Gallery
+    _users: list[User] = attrs.field(factory=list, init=False)
     _numbers: Any = attrs.field(factory=lambda: itertools.count(1), init=False)
 
     @classmethod
@@ -141,7 +147,14 @@ class Town:
 
     def user(self, name: str) -> User:
         """One more host."""
-        return User(self, name)
+        self._users.append(User(self, name))
+        return self._users[-1]
+
+    def close(self) -> None:
+        """End everything."""
+        for user in self._users:
+            user.close()
+        self.scene.close()
 
     def put(self, image: Image, name: str = "") -> str:
         """Put an image into all registries; give its ``repository:tag``."""
