@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.rig.cells import DOWNLOADS, MODES, Cell
+from tests.e2e.rig.cells import DOWNLOADS, FULL, MODES, Cell
 from tests.e2e.rig.downloaders import DOWNLOADERS, Errand
 from tests.e2e.rig.goods import Goods
 from tests.e2e.rig.page import Results
@@ -19,8 +20,16 @@ def goods(shared_town: Town) -> Goods:
     return Goods(shared_town.sites.storage.path, shared_town.sites.FILES)
 
 
-@pytest.mark.parametrize("mode", [mode for mode in DOWNLOADS if MODES[mode].here])
-@pytest.mark.parametrize("name", DOWNLOADERS)
+def errands() -> list[tuple[str, str]]:
+    """What this run does: everything, or each program in one of the modes."""
+    if FULL:
+        every = list(itertools.product(DOWNLOADERS, DOWNLOADS))
+    else:
+        every = list(zip(DOWNLOADERS, itertools.cycle(DOWNLOADS), strict=False))
+    return [(name, mode) for name, mode in every if MODES[mode].here]
+
+
+@pytest.mark.parametrize(("name", "mode"), errands())
 def test_download(
     town: Town, user: User, goods: Goods, results: Results, name: str, mode: str
 ) -> None:
