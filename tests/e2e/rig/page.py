@@ -83,7 +83,7 @@ def _mode(results: Results, mode: str) -> str:
 
 def _said(results: Results, cell: Cell, notes: list[str]) -> str:
     if cell.impossible:
-        _note(notes, f"{cell.client} {cell.impossible}.")
+        notes += [note for note in [f"{cell.client} {cell.impossible}."] if note not in notes]
         return "\\-"
     what = f"{cell.client}, {SITES[cell.site].title}"
     return _short(results.cells.get(cell), notes, what)
@@ -103,7 +103,8 @@ def _kinds(kinds: Mapping[tuple[str, str], str]) -> str:
             if not short:
                 _note(notes, f"{kind}, {client}: {text}.")
         rows.append(tuple(row))
-    return _headed("Kinds of images", _table(("image", *clients), rows) + _listed(notes))
+    table = _table(("image", *clients), rows) if rows else "Not run.\n"
+    return _headed("Kinds of images", table + _listed(notes))
 
 
 def _downloads(results: Results) -> str:
