@@ -147,6 +147,28 @@ def test_second_host(town: Town, user: User, mode: str) -> None:
         assert line.sources["peers"] + line.sources["cdn"] == layer.size
 
 
+PUSHES = (
+    Cell("skopeo", "bearer", "intercept"),
+    Cell("skopeo", "http", "proxy"),
+    Cell("skopeo", "htpasswd", "proxy"),
+    Cell("dockerd", "http", "proxy"),
+    Cell("dockerd", "htpasswd", "intercept"),
+)
+
+
+@pytest.mark.parametrize("cell", [cell for cell in PUSHES if MODES[cell.mode].here], ids=str)
+def test_push(town: Town, user: User, results: Results, cell: Cell) -> None:
+    """What an engine sends goes through as it is, to a registry that may ask who it is."""
+    name = f"pushed/{cell.client}-{cell.site}"
+    outcome = user.push(cell, f"{name}:1")
+    results.pushes[cell] = outcome.why or "arrives"
+    assert outcome.good, outcome.why
+    assert town.sites.storage.tagged(name, "1")
+    if "swarm" in cell.expected:
+        lines = user.daemon(cell).requests(f"/v2/{name}/")
+        assert {"POST", "PATCH", "PUT"} <= {line.method for line in lines}
+
+
 @pytest.mark.skipif(not FULL, reason="only in the full run: DRAGONFLY_COMPAT=full")
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("size", [300 * MIB, 2048 * MIB], ids=["300-MiB", "2-GiB"])

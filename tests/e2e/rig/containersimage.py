@@ -7,7 +7,7 @@ import itertools
 from pathlib import Path
 
 from tests.e2e.rig.files import sha256
-from tests.e2e.rig.images import Image
+from tests.e2e.rig.images import Image, Layout
 from tests.e2e.rig.network import Host
 from tests.e2e.rig.registry import needed
 from tests.e2e.rig.scene import Program
@@ -90,6 +90,13 @@ class Skopeo(_Tool):
             {blob.hex: found.get(blob.hex) for blob in image.layers},
             {blob.hex: blob.hex for blob in image.layers},
         )
+
+    def push(self, way: Way, reference: str, layout: Layout, tag: str) -> Outcome:
+        """Push an image of a layout to ``repository:tag``."""
+        files = ("--policy", "{home}/policy.json", "--registries-conf", "{home}/registries.conf")
+        logins = ("--dest-authfile", "{home}/auth.json")
+        images = (f"oci:{layout.path}:{tag}", f"docker://{way.site.netloc}/{reference}")
+        return Outcome.of(self._start(way, *files, "copy", *logins, *images)[0])
 
 
 class _Storing(_Tool):

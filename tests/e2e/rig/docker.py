@@ -120,6 +120,16 @@ class Dockerd(_Asking):
         found = docker.told(way, "image", "inspect", "--format", "{{.Id}}", named)
         return outcome.checked(found, image.native.config.digest)
 
+    def push(self, way: Way, reference: str, data: bytes) -> Outcome:
+        """Make an image of one file, and push it to ``repository:tag``."""
+        docker = self._for(way)
+        named = f"{way.site.netloc}/{reference}"
+        context = self._host.directory(f"{self._host.name}-{reference.replace('/', '-')}")
+        (context / "data").write_bytes(data)
+        (context / "Dockerfile").write_text("FROM scratch\nCOPY data /\n")
+        made = docker.run(way, "build", "--quiet", "--tag", named, str(context))
+        return docker.run(way, "push", "--quiet", named) if made.good else made
+
 
 class Build(_Asking):
     """``docker build`` of a file with two lines.

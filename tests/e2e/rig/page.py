@@ -44,6 +44,7 @@ class Results:
     cells: dict[Cell, str] = attrs.field(factory=dict)
     kinds: dict[tuple[str, str], str] = attrs.field(factory=dict)
     downloads: dict[tuple[str, str], str] = attrs.field(factory=dict)
+    pushes: dict[Cell, str] = attrs.field(factory=dict)
     versions: dict[str, str] = attrs.field(factory=dict)
 
 
@@ -51,7 +52,7 @@ def page(results: Results, registry: str, today: datetime.date) -> str:
     """The whole text."""
     parts = [_INTRODUCTION.format(date=today.isoformat(), registry=registry), _clients(results)]
     parts += [_mode(results, name) for name in MODES]
-    parts += [_kinds(results.kinds), _downloads(results), _replayed()]
+    parts += [_kinds(results.kinds), _pushes(results), _downloads(results), _replayed()]
     return "\n".join(parts)
 
 
@@ -107,6 +108,21 @@ def _kinds(kinds: Mapping[tuple[str, str], str]) -> str:
     return _headed("Kinds of images", table + _listed(notes))
 
 
+def _pushes(results: Results) -> str:
+    notes: list[str] = []
+    rows = [
+        (
+            cell.client,
+            SITES[cell.site].title,
+            MODES[cell.mode].title,
+            _short(text, notes, str(cell)),
+        )
+        for cell, text in results.pushes.items()
+    ]
+    table = _table(("client", "registry", "mode", "image"), rows) if rows else "Not run.\n"
+    return _headed("Pushes", table + _listed(notes))
+
+
 def _downloads(results: Results) -> str:
     """By programs that are no engines, with a rule in ``proxies`` for what they get."""
     notes: list[str] = []
@@ -123,7 +139,7 @@ def _short(text: str | None, notes: list[str], what: str) -> str:
     """What a table has of a result; the rest goes below it."""
     if text is None:
         return "not run"
-    if text in ("swarm", "tunnel"):
+    if text in ("arrives", "swarm", "tunnel"):
         return text
     _note(notes, f"{what}: {text}")
     return "**fails**"

@@ -55,7 +55,7 @@ class Storage:
 
     def add(self, layout: Layout, image: Image, name: str, tag: str) -> None:
         """Put an image there as if it had been pushed, which costs seconds."""
-        repository = self.path / "docker" / "registry" / "v2" / "repositories" / name
+        repository = self._repository(name)
         manifest = image.manifest
         inner = [blob for blob in image.others if "manifest" in blob.media_type]
         own = [layer for layer in image.layers if not layer.url]
@@ -67,6 +67,13 @@ class Storage:
         tagged = repository / "_manifests" / "tags" / tag
         _link(tagged / "index" / "sha256" / manifest.hex, manifest)
         _link(tagged / "current", manifest)
+
+    def tagged(self, name: str, tag: str) -> bool:
+        """Whether a repository has an image of this tag."""
+        return (self._repository(name) / "_manifests" / "tags" / tag / "current" / "link").exists()
+
+    def _repository(self, name: str) -> Path:
+        return self.path / "docker" / "registry" / "v2" / "repositories" / name
 
     @staticmethod
     def _linked(source: Path, target: Path) -> None:

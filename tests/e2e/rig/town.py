@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.e2e.rig.containerds import Cri, Ctr
 from tests.e2e.rig.containersimage import Buildah, Podman, Skopeo
 from tests.e2e.rig.daemon import Dfdaemon
 from tests.e2e.rig.docker import Build, Docker, Dockerd
+from tests.e2e.rig.files import MIB
 from tests.e2e.rig.gallery import Gallery
 from tests.e2e.rig.images import Blob, Image
 from tests.e2e.rig.network import Network
@@ -40,7 +42,7 @@ class User:
         self.host = town.network.host(name)
         self.host.environment["SSL_CERT_FILE"] = str(town.authority.path)
         self._daemons: dict[str, Dfdaemon] = {}
-        dockers: dict[tuple[str, str], Docker] = {}
+        dockers = self._dockers = dict[tuple[str, str], Docker]()
         self._makers = {
             "skopeo": lambda: Skopeo(self.host),
             "podman": lambda: Podman(self.host),
@@ -94,6 +96,15 @@ class User:
         """Pull what is there."""
         way = self.way(cell, through)
         return self.engine(cell.client).pull(way, reference, image)
+
+    def push(self, cell: Cell, reference: str) -> Outcome:
+        """Push something new to ``repository:tag``."""
+        way, gallery = self.way(cell), self._town.gallery
+        if cell.client == "dockerd":
+            return Dockerd(self.host, self._dockers).push(way, reference, os.urandom(MIB))
+        tag = f"push-{gallery.seed()}"
+        gallery.image(gallery.layer(MIB, seed=gallery.seed()), tag=tag)
+        return Skopeo(self.host).push(way, reference, gallery, tag)
 
     def astray(self, cells: Sequence[Cell]) -> dict[Cell, Outcome]:
         """Pull all at once where dfdaemon should be and nobody is; each has another client."""
