@@ -104,7 +104,9 @@ class User:
             return Dockerd(self.host, self._dockers).push(way, reference, os.urandom(MIB))
         tag = f"push-{gallery.seed()}"
         gallery.image(gallery.layer(MIB, seed=gallery.seed()), tag=tag)
-        return Skopeo(self.host).push(way, reference, gallery, tag)
+        skopeo = self.engine("skopeo")
+        assert isinstance(skopeo, Skopeo)
+        return skopeo.push(way, reference, gallery, tag)
 
     def astray(self, cells: Sequence[Cell]) -> dict[Cell, Outcome]:
         """Pull all at once where dfdaemon should be and nobody is; each has another client."""
