@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+import attrs
 from twisted.application.service import MultiService, Service
 from twisted.internet import defer
 from twisted.internet.defer import Deferred
@@ -23,13 +24,16 @@ from dragonfly.daemon.blob import Blobs, BlobSettings
 from dragonfly.daemon.desk import Desk
 from dragonfly.daemon.front import FrontFactory
 from dragonfly.daemon.gauges import Gauges
+from dragonfly.daemon.knownregistries import known_registries
 from dragonfly.daemon.logfile import LogFile
 from dragonfly.daemon.namecheck import NameCheck
 from dragonfly.daemon.passthrough import Passthrough
-from dragonfly.daemon.pem import joined_authorities, server_options
+from dragonfly.daemon.pem import server_options
 from dragonfly.daemon.place import Place
+from dragonfly.daemon.registries import Registries
 from dragonfly.daemon.registry import Registry, parse_registry
-from dragonfly.daemon.rules import Rules
+from dragonfly.daemon.router import Router
+from dragonfly.daemon.rules import Rule, Rules
 from dragonfly.daemon.status import make_status_site
 from dragonfly.daemon.takeover import DAEMON_ROLE, take_home
 from dragonfly.daemon.upstream import Upstream
@@ -40,7 +44,6 @@ from dragonfly.net.deadline import deadline
 from dragonfly.net.hangup import Hangup
 from dragonfly.net.lateness import LatenessSampler
 from dragonfly.net.listen import BoundService
-from dragonfly.net.trust import Trust
 from dragonfly.peer.equipment import Runtime
 from dragonfly.peer.service import PeerService, PeerSettings, make_peer
 
@@ -86,16 +89,12 @@ def make_daemon(
     settings = _peer_settings(config, place)
     place.lock()
     try:
-        trust = Trust(
-            cacerts=joined_authorities(config.registry.certs, place.authorities),
-            insecure=config.registry.insecure,
-        )
+        registries = known_registries(config, place.home)
         peer = take_home(lambda: make_peer(settings, runtime), place.home, say=_say)
     except BaseException:
         place.unlock()
         raise
-    mirrored = parse_registry(config.registry.remote, trust=trust)
-    return DaemonService(config, mirrored, runtime, place=place, peer=peer, tls=tls)
+    return DaemonService(config, registries, runtime, place=place, peer=peer, tls=tls)
 
 
 def _refuse_loop(config: DaemonConfig, registry: Registry) -> None:
@@ -140,7 +139,7 @@ class DaemonService(MultiService):
     def __init__(
         self,
         config: DaemonConfig,
-        registry: Registry,
+        registries: Registries,
         runtime: Runtime,
         *,
         place: Place,
@@ -149,7 +148,7 @@ class DaemonService(MultiService):
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.config = config
-        self.registry = registry
+        self.registries = registries
         self.peer = peer
         self._runtime = runtime
         self._reactor = runtime.reactor
@@ -177,16 +176,22 @@ class DaemonService(MultiService):
             holds=peer.holds,
             limit=peer.total,
             via=via,
+            boundary=lambda: b"%032x" % self._runtime.rng.getrandbits(128),
         )
         self._desk = Desk(
-            Rules(),
+            self._router(),
             blobs=self._blobs,
             passthrough=passthrough,
-            registry=lambda _head: self.registry,
             via=via,
             log=AccessLog(self.metrics),
             clock=reactor,
         )
+
+    def _router(self) -> Router:
+        rules = Rules(Rule(**attrs.asdict(each)) for each in self.config.proxies)
+        # Names of Docker Hub's repositories have no dots before the first slash.
+        hub = self.registries.mirror.host.endswith(".docker.io")
+        return Router(self.registries, rules, hosts_in_paths=hub)
 
     def _make_ports(self, tls: CertificateOptions | None) -> None:
         config, reactor = self.config, self._reactor
@@ -280,7 +285,7 @@ class DaemonService(MultiService):
         return {
             "ok": bool(self.running and self.peer.running and not self._stopping),
             "version": dragonfly.__version__,
-            "registry": str(self.registry),
+            "registry": str(self.registries.mirror),
             "supernodes": [str(node) for node in self.config.nodes],
             "ports": self._ports(),
             "home": str(self._place.home),
@@ -303,7 +308,7 @@ class DaemonService(MultiService):
         _log.info(
             "dfdaemon ready: proxy={front} pieces={pieces} status={status} registry={registry}",
             **self._ports(),
-            registry=str(self.registry),
+            registry=str(self.registries.mirror),
         )
         try:
             self._place.write_ports({**self._ports(), "pid": os.getpid()})

@@ -35,7 +35,7 @@ from dragonfly.net.drain import discard
 from dragonfly.net.pool import quiet_pool
 from dragonfly.net.reasons import cause, innermost, untrusted
 from dragonfly.net.redirects import REDIRECTS, Walk
-from dragonfly.net.reply import OriginReply, Validating, read_reply, strong
+from dragonfly.net.reply import OriginReply, Validating, read_headers, read_reply, strong
 from dragonfly.net.sink import BodySink
 from dragonfly.net.trust import Trust
 
@@ -69,7 +69,8 @@ class OriginBody:
         """How many bytes must come, ``None`` if the origin does not say."""
         if self.reply.status == 416:
             return 0
-        return None if self.reply.length is None else self.reply.length - self.reply.start
+        end = self.reply.length if self.reply.end is None else self.reply.end
+        return None if end is None else end - self.reply.start
 
     def deliver(self, sink: BodySink) -> Deferred[int]:
         """Let the bytes flow into *sink* and return its :attr:`~BodySink.done`.
@@ -167,10 +168,14 @@ class OriginClient:
         headers: _Pairs,
         *,
         start: int = 0,
+        end: int | None = None,
         validator: Validating | None = None,
         checked: bool = False,
     ) -> OriginBody:
         """Ask for the content from byte *start* on and return its body, not yet flowing.
+
+        With an *end* only the bytes before it are asked for; more may come, for instance
+        all of them if the origin does not do ranges.
 
         With a *validator* the rest of that very version is asked for (``If-Range``
         with its strong entity tag); if that is impossible because it has none,
@@ -186,9 +191,10 @@ class OriginClient:
 
         Cancelling closes the connection.
         """
-        ranged = start > 0 and (validator is None or strong(validator.etag) is not None)
+        part = start > 0 or end is not None
+        ranged = part and (validator is None or strong(validator.etag) is not None)
         headers = tuple(headers)
-        extra = _range_headers(start, validator) if ranged else ()
+        extra = _range_headers(start, end, validator) if ranged else ()
         agent = self._checked if checked else self._single
         response, walk = await self._walk(b"GET", url, headers, extra, agent=agent)
         try:
@@ -197,6 +203,8 @@ class OriginClient:
                 reply.check_version(validator)
             if ranged:
                 _check_start(reply, start)
+            if end is None:  # less than asked for: the body was cut, and counts as such
+                reply = attrs.evolve(reply, end=None)
             if reply.status == 416:  # nothing is left: an empty body that begins where asked
                 reply = attrs.evolve(reply, start=start)
         except OriginError as error:
@@ -272,6 +280,7 @@ class OriginClient:
             if response.code not in REDIRECTS or not follow:
                 return response, walk
             location = response.headers.getRawHeaders(b"location", [b""])[-1]
+            walk.first = walk.first or read_headers(response)
             discard(response, self._reactor)
             walk.follow(response.code, location.decode("utf-8", "replace"))
 
@@ -306,15 +315,18 @@ def _to_headers(pairs: _Pairs) -> Headers:
     return headers
 
 
-def _range_headers(start: int, validator: Validating | None) -> tuple[tuple[str, str], ...]:
-    headers = (("Range", f"bytes={start}-"),)
+def _range_headers(
+    start: int, end: int | None, validator: Validating | None
+) -> tuple[tuple[str, str], ...]:
+    last = "" if end is None else str(end - 1)
+    headers = (("Range", f"bytes={start}-{last}"),)
     tag = strong(validator.etag) if validator is not None else None
     return headers if tag is None else (*headers, ("If-Range", tag))
 
 
 def _accept(response: IResponse, walk: Walk, *, ranged: bool = False) -> OriginReply:
     """Return the reply if its status is a yes."""
-    reply = read_reply(response, walk.target.url)
+    reply = attrs.evolve(read_reply(response, walk.target.url), first=walk.first)
     fine = reply.status in (200, 203) or reply.status in REDIRECTS
     if fine or (ranged and reply.status in (206, 416)):
         return reply

@@ -39,7 +39,7 @@ MODES = {
         Mode(
             name="many",
             title="Mirror of several registries, told apart by header, ``?ns=`` or path",
-            here=False,
+            here=True,
         ),
         Mode(name="proxy", title="Forward proxy, TLS tunnelled", here=False),
         Mode(name="intercept", title="Forward proxy, TLS opened by ``hijack_https``", here=False),

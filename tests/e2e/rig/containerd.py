@@ -45,6 +45,7 @@ class Containerd:
     """One containerd whose registry ``registry.test`` is reached through one mirror.
 
     :param mirror: its URL; empty: whoever pulls writes :attr:`rules`.
+    :param registry: which one the mirror is told to ask.
     :param cri: with the service that Kubernetes uses.
     :param environment: of the process, as ``env`` takes it.
     """
@@ -52,7 +53,8 @@ class Containerd:
     def __init__(
         self,
         scene: Scene,
-        mirror: str,
+        mirror: str = "",
+        registry: str = "",
         name: str = "c",
         *,
         cri: bool = False,
@@ -67,7 +69,7 @@ class Containerd:
         self.socket = self._work / "s"
         self._runs = 0
         if mirror:
-            self._hosts(mirror)
+            self._hosts(mirror, registry)
         self._start(cri, environment)
 
     def fetch(self, image: str, *flags: str) -> Program:
@@ -112,10 +114,13 @@ class Containerd:
         command = ["env", *environment, "ctr", "--address", str(self.socket), *arguments]
         return self._scene.start(f"{self._name}-ctr-{self._runs}", command)
 
-    def _hosts(self, mirror: str) -> None:
+    def _hosts(self, mirror: str, registry: str) -> None:
         rules = self.rules / NAME
         rules.mkdir(parents=True)
-        text = f'server = "{mirror}"\n[host."{mirror}"]\n  capabilities = ["pull", "resolve"]\n'
+        text = (
+            f'server = "{mirror}"\n[host."{mirror}"]\n  capabilities = ["pull", "resolve"]\n'
+            f'[host."{mirror}".header]\n  X-Dragonfly-Registry = ["{registry}"]\n'
+        )
         (rules / "hosts.toml").write_text(text)
 
     def _start(self, cri: bool, environment: tuple[str, ...]) -> None:

@@ -76,7 +76,7 @@ class Ctr:
 
     def _running(self) -> Containerd:
         if self._containerd is None:
-            self._containerd = Containerd(self._host, "", f"{self._host.name}-ctr")
+            self._containerd = Containerd(self._host, name=f"{self._host.name}-ctr")
         return self._containerd
 
 
@@ -120,7 +120,7 @@ class Cri:
         key = tuple(way.environment)
         if key not in self._running:
             name = f"{self._host.name}-c{len(self._running)}"
-            self._running[key] = Containerd(self._host, "", name, cri=True, environment=key)
+            self._running[key] = Containerd(self._host, name=name, cri=True, environment=key)
         return self._running[key]
 
 
