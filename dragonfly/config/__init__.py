@@ -17,6 +17,7 @@ from dragonfly.config.daemon import (
 )
 from dragonfly.config.dfget import DfgetConfig, load_dfget_config, parse_dfget_config
 from dragonfly.config.nodes import DEFAULT_PORT, Node, parse_node, parse_nodes
+from dragonfly.config.origincerts import OriginCert
 from dragonfly.config.sample import DAEMON_SAMPLE
 from dragonfly.config.supernode import (
     SupernodeConfig,
@@ -32,6 +33,7 @@ __all__ = [
     "DaemonConfig",
     "DfgetConfig",
     "Node",
+    "OriginCert",
     "RegistryMirror",
     "SupernodeConfig",
     "changed_keys",

@@ -12,7 +12,7 @@ import yaml
 from dragonfly.config.nodes import Node, named_nodes
 from dragonfly.errors import ConfigError
 
-__all__ = ["Entry", "entries", "nodes", "read", "texts", "top", "unknown"]
+__all__ = ["Entry", "entries", "items", "nodes", "read", "texts", "top", "unknown"]
 
 
 @attrs.frozen
@@ -91,6 +91,19 @@ def entries(node: yaml.Node | None, source: str, what: str) -> Iterator[Entry]:
             raise ConfigError(f"{where}: {key.value} is given twice in {what}")
         seen.add(key.value)
         yield Entry(str(key.value), value, source, _line(key))
+
+
+def items(entry: Entry) -> Iterator[tuple[str, yaml.Node]]:
+    """Give the items of a list, each behind its place; no value is an empty list.
+
+    :raises ConfigError: it is no list.
+    """
+    if _empty(entry.node):
+        return
+    if not isinstance(entry.node, yaml.SequenceNode):
+        raise ConfigError(f"{entry.where}: {entry.key} must be a list")
+    for item in entry.node.value:
+        yield f"{entry.source}:{_line(item)}", item
 
 
 def texts(entry: Entry, form: str) -> Iterator[tuple[str, str]]:

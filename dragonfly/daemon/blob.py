@@ -172,6 +172,8 @@ class Blobs:
             total_limit=self._settings.total_limit,
             cacerts=registry.trust.cacerts,
             insecure=registry.trust.insecure,
+            client_cert=registry.trust.client_cert,
+            client_key=registry.trust.client_key,
             callsystem="dfdaemon",
             admitted=True,
         )

@@ -92,14 +92,14 @@ class Desk:
         await (self._blobs if swarm else self._passthrough).answer(responder, registry, note)
 
     def _refusal(self, head: RequestHead) -> tuple[int, str] | None:
+        if came_through(head.headers, self._via):  # whatever it is: a tunnel to us has no end
+            return 508, "a loop: this request came through here before; registry or proxy is us"
         if head.method == b"CONNECT":
             return 501, "CONNECT is not supported: this is a mirror of one registry"
         if head.target == b"*" and head.method == b"OPTIONS":
             return 501, "OPTIONS for the server as a whole is not supported"
         if not head.target.startswith(b"/"):
             return 400, "the request target must be a path: this is a mirror, not a proxy"
-        if came_through(head.headers, self._via):
-            return 508, "a loop: this request came through here before; the registry is set to us"
         return None
 
 
