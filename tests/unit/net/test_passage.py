@@ -110,6 +110,13 @@ class PassageTests(SynchronousTestCase):
         self.passage.connectionLost(Failure(ConnectionDone()))
         assert behind.lost is not None
 
+    def test_old_proxies(self) -> None:
+        """HTTP/1.0, no reason, lines that end in LF, a promise to close: a yes is a yes."""
+        for head in (b"HTTP/1.0 200 OK\r\n", b"HTTP/1.1 200\r\n", b"HTTP/1.1 204 Fine\n"):
+            self.connect()
+            self.say(head + b"Connection: close\r\n\r\nx")
+            assert self.successResultOf(self.made).received == b"x"
+
     def test_lengths_mean_nothing(self) -> None:
         """RFC 9110, 9.3.6: there is no body, whatever the proxy says."""
         self.connect()

@@ -102,7 +102,7 @@ def test_a_home_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
     options = Options()
     options.parsed = DaemonConfig(work_home=str(tmp_path / "file" / "home"))
     with pytest.raises(SystemExit, match=r"^dfdaemon: home .* cannot be used"):
-        makeService(options, reactor=object())
+        makeService(options, reactor=object(), environment={})
 
 
 def test_importing_it_installs_no_reactor() -> None:
