@@ -17,7 +17,7 @@ from dragonfly.setup.record import SUFFIX
 from dragonfly.setup.registryname import parse_name
 from dragonfly.setup.session import Session
 
-__all__ = ["daemon_config", "main", "mirror_of"]
+__all__ = ["daemon_config", "listed_in", "main", "mirror_of"]
 
 _ABOUT = """\
 Point a container engine at the dfdaemon on this host, by the engine's own files:
@@ -85,6 +85,11 @@ def mirror_of(config: DaemonConfig) -> Mirror:
     return parse_mirror(f"{scheme}://{host}:{config.port}")
 
 
+def listed_in(config: DaemonConfig) -> tuple[str, ...]:
+    """Give the registries that the configuration describes."""
+    return tuple(each.host for each in getattr(config, "registries", ()))
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="dfdaemon setup",
@@ -134,6 +139,7 @@ def _wanted(options: argparse.Namespace, default_file: Path) -> Wanted:
         mirror=mirror,
         registries=tuple({name.host: name for name in names}.values()),
         remote=parse_name(config.registry.remote, "registry_mirror.remote"),
+        listed=listed_in(config),
         proxy=options.proxy,
         ca=_certificate(options.ca),
     )

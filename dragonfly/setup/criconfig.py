@@ -13,7 +13,15 @@ from tomlkit.items import AbstractTable, InlineTable
 from dragonfly.errors import ConfigError
 from dragonfly.setup import tomltext
 
-__all__ = ["CERTS_D", "CriConfig", "directed", "problem", "undirected"]
+__all__ = [
+    "CERTS_D",
+    "CriConfig",
+    "directed",
+    "problem",
+    "registry_of",
+    "undirected",
+    "without_cri",
+]
 
 CERTS_D = "/etc/containerd/certs.d"
 
@@ -48,7 +56,7 @@ def directed(text: str | None, source: str = "config.toml") -> CriConfig:
     values = tomltext.read(text or "", source)
     if not values:
         return CriConfig((text or "") + _fresh(2, head="version = 2\n\n"), CERTS_D)
-    if "cri" in _disabled(values):
+    if without_cri(values):
         note = f"{source} disables the CRI plugin, so it was left alone: ctr and nerdctl read"
         return CriConfig(text, CERTS_D, (f"{note} {CERTS_D} by --hosts-dir",))
     version = _version(values, source)
@@ -109,9 +117,10 @@ def registry_of(text: str, source: str) -> Mapping[str, Any]:
     return _registry(values, values.get("version", 2))
 
 
-def _disabled(values: Mapping[str, Any]) -> set[str]:
+def without_cri(values: Mapping[str, Any]) -> bool:
+    """Whether the CRI plugin is disabled."""
     names = {str(name) for name in values.get("disabled_plugins") or ()}
-    return {"cri"} if names & {"cri", *_SECTIONS.values()} else set()
+    return bool(names & {"cri", *_SECTIONS.values()})
 
 
 def _version(values: Mapping[str, Any], source: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import attrs
@@ -97,7 +97,7 @@ class DiskTree:
             raise
         self._put(changes, staged)
 
-    def prune(self, directories: list[str] | tuple[str, ...]) -> None:
+    def prune(self, directories: Sequence[str]) -> None:
         """Remove these directories, the last first, as long as they are empty."""
         for path in reversed(directories):
             with contextlib.suppress(OSError):

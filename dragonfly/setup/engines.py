@@ -188,7 +188,7 @@ def _containers(tree: Tree, wanted: Wanted, steps: tuple[str, ...]) -> Plan:
             raise ConfigError(f"{source}: sets {name.host} after {DROP_IN}: rename one of them")
         elsewhere = earlier[name.host][1] if name.host in earlier else {}
         notes += _remarks(name, earlier.get(name.host, ("", {}))[0], elsewhere)
-        notes += _to_list(name, wanted.remote)
+        notes += _to_list(name, wanted)
         after = containersconf.pointed(
             after,
             name,
@@ -228,9 +228,10 @@ def _remarks(name: RegistryName, source: str, elsewhere: Mapping[str, Any]) -> l
     return notes
 
 
-def _to_list(name: RegistryName, remote: RegistryName) -> list[str]:
+def _to_list(name: RegistryName, wanted: Wanted) -> list[str]:
     """dfdaemon takes a name in a path for that of a registry only where it may be one."""
-    if name.host == remote.host or (remote.hub and name.scheme == "https"):
+    by_itself = wanted.remote.hub and name.scheme == "https"
+    if by_itself or name.host in (wanted.remote.host, *wanted.listed):
         return []
     scheme = ", scheme: http" if name.scheme == "http" else ""
     return [f"dfdaemon.yml has to list it: registries: [{{host: '{name.host}'{scheme}}}]"]

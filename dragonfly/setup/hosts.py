@@ -11,7 +11,7 @@ from dragonfly.setup import tomltext
 from dragonfly.setup.block import block, without
 from dragonfly.setup.registryname import RegistryName
 
-__all__ = ["first_host", "pointed", "released"]
+__all__ = ["first_host", "pointed", "released", "same"]
 
 _TABLE = re.compile(r"""^[ \t]*\[[ \t]*["']?host["']?[ \t]*\.""", re.MULTILINE)
 
@@ -31,10 +31,10 @@ def pointed(
         there any more once there is a hosts.toml, so a new one names them.
     :raises ConfigError: it is not TOML, or its hosts are not written as tables.
     """
-    if text is None or not text.strip():
+    if text is None:
         return _head(name, beside) + block(_entry(mirror, name))
     hosts = tomltext.table(tomltext.read(text, source), "host")
-    if any(_same(url, mirror) for url in hosts):
+    if any(same(url, mirror) for url in hosts):
         return text
     rest = without(text, source)
     at = _place(rest)
@@ -114,5 +114,6 @@ def _check(rest: str, made: str, mirror: str, source: str) -> None:
         raise shape
 
 
-def _same(one: str, other: str) -> bool:
+def same(one: str, other: str) -> bool:
+    """Whether two URLs are the same mirror."""
     return one.rstrip("/").removesuffix("/v2") == other.rstrip("/")

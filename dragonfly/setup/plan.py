@@ -36,6 +36,7 @@ class Wanted:
     """What the user asked for.
 
     :ivar remote: the registry that dfdaemon takes where a request names none.
+    :ivar listed: registries that its configuration describes.
     :ivar proxy: dockerd is to use dfdaemon as its proxy.
     :ivar ca: the text of the certificate that dockerd has to trust then.
     :ivar former: by path, what an earlier run wrote there as :attr:`Change.ours`.
@@ -44,6 +45,7 @@ class Wanted:
     mirror: Mirror
     registries: tuple[RegistryName, ...] = ()
     remote: RegistryName
+    listed: tuple[str, ...] = ()
     proxy: bool = False
     ca: str | None = None
     former: Mapping[str, str] = attrs.field(factory=dict)

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import attrs
 
-from dragonfly.setup.disk import DiskTree
 from dragonfly.setup.engines import Engine
 from dragonfly.setup.plan import Change, Plan, Wanted
 from dragonfly.setup.record import RECORD, SUFFIX, Entry, digest, dump, parse
+from dragonfly.setup.tree import Tree
 from dragonfly.setup.undo import kept_backups, undone
 
-__all__ = ["Session"]
+__all__ = ["Disk", "Session"]
+
+
+class Disk(Tree, Protocol):
+    """A tree that can be changed; see :class:`~dragonfly.setup.disk.DiskTree`."""
+
+    def missing(self, path: str) -> tuple[str, ...]:
+        """Give the directories above a file that are not there, the outermost first."""
+
+    def carry_out(self, changes: list[Change], like: Mapping[str, str]) -> None:
+        """Do all changes in order, or none."""
+
+    def prune(self, directories: Sequence[str]) -> None:
+        """Remove these directories, the last first, as long as they are empty."""
 
 
 class Session:
@@ -22,7 +36,7 @@ class Session:
     :raises ConfigError: the record of earlier runs cannot be read.
     """
 
-    def __init__(self, tree: DiskTree, engine: Engine) -> None:
+    def __init__(self, tree: Disk, engine: Engine) -> None:
         self._tree = tree
         self._engine = engine
         self._text = tree.read(RECORD)
@@ -75,7 +89,8 @@ class Session:
                 ours=change.ours,
                 directories=self._tree.missing(change.path),
             )
-        touched = change.before is None or known.sha256 != digest(change.before)
+        gone = change.before is None
+        touched = not known.made if gone else known.sha256 != digest(change.before or "")
         sha256 = None if touched else digest(change.after)
         return attrs.evolve(known, sha256=sha256, ours=change.ours)
 

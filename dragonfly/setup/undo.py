@@ -6,6 +6,7 @@ import posixpath
 from collections.abc import Callable, Mapping
 
 from dragonfly.setup import containersconf, criconfig, dockerjson, hosts
+from dragonfly.setup.block import without
 from dragonfly.setup.plan import Change, Plan
 from dragonfly.setup.record import SUFFIX, Entry, digest
 from dragonfly.setup.tree import Tree
@@ -31,8 +32,7 @@ def undone(tree: Tree, entries: Mapping[str, Entry]) -> Plan:
         if _untouched(now, before, entry):
             changes.append(Change(path, now, before))
             continue
-        after = _release(path)(now, before, entry.ours, path)
-        changes.append(Change(path, now, after))
+        changes.append(Change(path, now, _taken_out(path, now, before, entry)))
         notes.append(f"{path} was changed since: only the entries of dfdaemon setup are taken out")
     return Plan(tuple(changes), tuple(notes))
 
@@ -46,6 +46,13 @@ def kept_backups(tree: Tree, entries: Mapping[str, Entry], plan: Plan) -> list[s
 
 def _untouched(now: str, before: str | None, entry: Entry) -> bool:
     return entry.sha256 == digest(now) and (entry.made or before is not None)
+
+
+def _taken_out(path: str, now: str, before: str | None, entry: Entry) -> str | None:
+    """The file without our entries; it goes only if we made it, also where its copy is lost."""
+    was = before if entry.made or before is not None else ""
+    after = _release(path)(now, was, entry.ours, path)
+    return without(now, path) if after is None and not entry.made else after
 
 
 def _release(path: str) -> _Release:

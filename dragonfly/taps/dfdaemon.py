@@ -26,6 +26,7 @@ _OTHERS = f"""
   dfdaemon version            prints dfdaemon {__version__}
   dfdaemon config default     prints a configuration file with all defaults
   dfdaemon setup ENGINE       points containerd, docker, crio or podman at it
+  dfdaemon doctor             checks it, and whether engines come to it
 """
 
 
@@ -35,7 +36,13 @@ def _setup(arguments: Sequence[str]) -> int:
     return setup(arguments, DEFAULT_FILE)
 
 
-_COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"setup": _setup}
+def _doctor(arguments: Sequence[str]) -> int:
+    from dragonfly.setup.doctor import main as doctor  # noqa: PLC0415 - as above
+
+    return doctor(arguments, DEFAULT_FILE)
+
+
+_COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"setup": _setup, "doctor": _doctor}
 """Commands that do not run the daemon; each takes the arguments behind its name."""
 
 

@@ -32,15 +32,22 @@ def depot(made: Depot, request: pytest.FixtureRequest) -> Iterator[Depot]:
         print(made.scene.logs())
 
 
+def dfdaemon(*arguments: str) -> str:
+    """Run a command of dfdaemon that ends by itself, without errors."""
+    done = run(sys.executable, "-c", COMMAND, *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 def set_up(depot: Depot, engine: str, root: Path) -> None:
     """Point an engine at the host's dfdaemon, for the registry that it mirrors."""
     registry = depot.registry.url()
     config = root / "etc/dragonfly/dfdaemon.yml"
     config.parent.mkdir(parents=True)
-    config.write_text(json.dumps({"registry_mirror": {"remote": registry}}))
+    settings = {"registry_mirror": {"remote": registry}, "workHome": str(depot.first.home)}
+    config.write_text(json.dumps({**settings, "port": 0, "peerPort": 0, "statusPort": 0}))
     flags = ("--registry", registry, "--mirror", depot.first.url(), "--root", str(root))
-    done = run(sys.executable, "-c", COMMAND, "setup", engine, *flags)
-    assert done.returncode == 0, done.stderr
+    dfdaemon("setup", engine, *flags)
 
 
 def test_ctr(depot: Depot, tmp_path: Path) -> None:
@@ -64,3 +71,7 @@ def test_skopeo(depot: Depot, tmp_path: Path) -> None:
     drop_in = tmp_path / "etc/containers/registries.conf.d/50-dragonfly.conf"
     depot.skopeo.pull(f"{depot.registry.netloc}/skopeo:1", settings=drop_in).right(image)
     assert depot.took(depot.first, image.layers[0]).total() == image.layers[0].size
+    image = f"{depot.registry.url()}/skopeo:1"
+    said = dfdaemon("doctor", "--root", str(tmp_path), "--image", image)
+    assert f"podman/crio: come to dfdaemon for {depot.registry.netloc}" in said
+    assert "have the right digests, from cache=" in said

@@ -145,6 +145,7 @@ def test_podman_without_a_name_is_docker_hub() -> None:
     other = planned("podman", {}, remote="r.test:5000")
     assert locations(other) == {"docker.io": ["127.0.0.1:65001/docker.io"]}
     assert "has to list it" in other.notes[0]
+    assert planned("podman", {}, remote="r.test:5000", listed=("docker.io",)).notes == ()
 
 
 def test_podman_and_dfdaemons_own_registry() -> None:
