@@ -66,11 +66,15 @@ def directed(text: str | None, source: str = "config.toml") -> CriConfig:
         raise ConfigError(found)
     given = str(registry.get("config_path") or "")
     directory = next((part for part in given.split(":") if part), CERTS_D)
+    notes = []
+    if values.get("imports"):
+        notes.append(f"{source} imports other files, which were not looked at")
     if given == directory:
-        return CriConfig(text, directory)
+        return CriConfig(text, directory, tuple(notes))
     made = _with_path(text or "", version, directory, source)
-    notes = (f"{source}: {_COLON}: {directory!r} was kept of {given!r}",) if ":" in given else ()
-    return CriConfig(made, directory, notes)
+    if ":" in given:
+        notes.append(f"{source}: {_COLON}: {directory!r} was kept of {given!r}")
+    return CriConfig(made, directory, tuple(notes))
 
 
 def undirected(text: str, before: str | None, ours: str, source: str = "config.toml") -> str | None:

@@ -120,6 +120,11 @@ def test_old_versions_are_refused(text: str) -> None:
         directed(text)
 
 
+def test_imports_are_said() -> None:
+    """One of them may set config_path, too, and the last one counts."""
+    assert "imports" in directed('version = 3\nimports = ["/x/*.toml"]\n').notes[0]
+
+
 def test_broken() -> None:
     """With the line."""
     with pytest.raises(ConfigError, match=r"^/c.toml:2: not TOML"):
