@@ -146,6 +146,12 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
         assert word in text
 
 
+def test_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Those that run no daemon get the arguments behind their name."""
+    assert main(["setup", "docker", "--dry-run", "--root", str(tmp_path)]) == 0
+    assert "registry-mirrors" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("flags", [["--port", "x"], ["gen-ca"], ["--nonsense"]])
 def test_wrong_usage(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """One line that names it, and where to read more."""
