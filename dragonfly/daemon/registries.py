@@ -82,6 +82,10 @@ class Registries:
         except ConfigError:
             return False
 
+    def describes(self, registry: Registry) -> bool:
+        """Whether it is the operator who named that one."""
+        return registry.place == self.mirror.place or registry.place in self._known
+
     def _listed(self, text: str) -> Registry | None:
         for scheme in ("https", "http"):
             known = self._known.get(parse_registry(f"{scheme}://{text}").place)
