@@ -16,6 +16,7 @@ from dragonfly.config.daemon import (
 from dragonfly.config.dfget import DfgetConfig, load_dfget_config, parse_dfget_config
 from dragonfly.config.hijack import Hijack, HijackHost
 from dragonfly.config.nodes import DEFAULT_PORT, Node, parse_node, parse_nodes
+from dragonfly.config.origincerts import OriginCert
 from dragonfly.config.proxies import ProxyRule
 from dragonfly.config.registries import DEFAULT_REGISTRY, KnownRegistry, RegistryMirror
 from dragonfly.config.sample import DAEMON_SAMPLE
@@ -36,6 +37,7 @@ __all__ = [
     "HijackHost",
     "KnownRegistry",
     "Node",
+    "OriginCert",
     "ProxyRule",
     "RegistryMirror",
     "SupernodeConfig",

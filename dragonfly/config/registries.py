@@ -14,8 +14,10 @@ from dragonfly.errors import ConfigError
 
 __all__ = [
     "DEFAULT_REGISTRY",
+    "TRUST_KEYS",
     "KnownRegistry",
     "RegistryMirror",
+    "check_client_key",
     "known_registries",
     "registry_mirror",
     "remote",
@@ -82,14 +84,16 @@ def _scheme(key: str, text: str) -> str:
     return text.lower()
 
 
-_TRUST: dict[str, tuple[str, Parser]] = {
+TRUST_KEYS: dict[str, tuple[str, Parser]] = {
     "insecure": ("insecure", values.truth),
     "certs": ("certs[]", values.path),
     "client_cert": ("client_cert", values.path),
     "client_key": ("client_key", values.path),
 }
-_MIRROR_KEYS = {"remote": ("remote", remote), **_TRUST}
-_KNOWN_KEYS = {"host": ("host", _host), "scheme": ("scheme", _scheme), **_TRUST}
+"""What says whom to believe, and who we are."""
+
+_MIRROR_KEYS = {"remote": ("remote", remote), **TRUST_KEYS}
+_KNOWN_KEYS = {"host": ("host", _host), "scheme": ("scheme", _scheme), **TRUST_KEYS}
 
 
 def registry_mirror(section: Entry) -> RegistryMirror:
@@ -98,7 +102,7 @@ def registry_mirror(section: Entry) -> RegistryMirror:
     :raises ConfigError: naming file and line.
     """
     found = yamlfile.fields(section, _MIRROR_KEYS)
-    _check_key(section, found)
+    check_client_key(section, found)
     return RegistryMirror(**found)
 
 
@@ -112,7 +116,7 @@ def known_registries(section: Entry) -> tuple[KnownRegistry, ...]:
         found = yamlfile.fields(item, _KNOWN_KEYS)
         if "host" not in found:
             raise ConfigError(f"{item.where}: registries: one has no host")
-        _check_key(item, found)
+        check_client_key(item, found)
         host = found["host"].lower()
         if host in known:
             raise ConfigError(f"{item.where}: registries: {host} is listed twice")
@@ -120,6 +124,10 @@ def known_registries(section: Entry) -> tuple[KnownRegistry, ...]:
     return tuple(known.values())
 
 
-def _check_key(section: Entry, found: dict[str, Any]) -> None:
+def check_client_key(section: Entry, found: dict[str, Any]) -> None:
+    """Refuse a key without its certificate.
+
+    :raises ConfigError: naming file and line.
+    """
     if "client_key" in found and "client_cert" not in found:
         raise ConfigError(f"{section.where}: {section.key}: client_key without client_cert")

@@ -138,7 +138,7 @@ def fields(section: Entry, table: Mapping[str, tuple[str, Parser]]) -> dict[str,
             raise unknown(entry, section.key, table)
         name, parse = table[entry.key]
         if name.endswith("[]"):
-            items = texts(entry, "a single value")
+            items = texts(entry, "the name of a file")
             found[name[:-2]] = tuple(parse(f"{at}: {entry.key}", text) for at, text in items)
         else:
             found[name] = parse(f"{entry.where}: {entry.key}", entry.text())

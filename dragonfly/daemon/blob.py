@@ -197,6 +197,8 @@ class Blobs:
             total_limit=self._settings.total_limit,
             cacerts=trust.cacerts,
             insecure=trust.insecure,
+            client_cert=trust.client_cert,
+            client_key=trust.client_key,
             callsystem="dfdaemon",
             # Only a digest tells whether what the peer reads by itself is this version.
             notbs=source.digest is None,

@@ -90,7 +90,9 @@ class Desk:
 
     def _route(self, head: RequestHead) -> Route:
         if came_through(head.headers, self._via):
-            raise Misrouted(508, "a loop: this request came through here before")
+            raise Misrouted(
+                508, "a loop: this request came through here before; registry or proxy is us"
+            )
         return self._router.route(head)
 
 

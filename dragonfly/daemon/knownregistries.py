@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 
+import attrs
+
 from dragonfly.config import DaemonConfig, KnownRegistry, RegistryMirror
 from dragonfly.daemon.pem import joined_authorities
 from dragonfly.daemon.registries import Registries, TrustedHosts
@@ -40,7 +42,8 @@ def _known(each: KnownRegistry, home: Path) -> Registry:
 
 
 def _trust(each: KnownRegistry | RegistryMirror, home: Path) -> Trust:
-    return _authorities(each.certs, each.insecure, home)
+    known = _authorities(each.certs, each.insecure, home)
+    return attrs.evolve(known, client_cert=each.client_cert, client_key=each.client_key)
 
 
 def _authorities(certs: Sequence[str], insecure: bool, home: Path) -> Trust:

@@ -83,6 +83,10 @@ class Registries:
         except ConfigError:
             return False
 
+    def describes(self, registry: Registry) -> bool:
+        """Whether it is the operator who named that one."""
+        return registry.place in self._known
+
     def _hub(self, local: bool) -> Registry:
         """Docker Hub: the mirror's if that is it, however the operator calls it."""
         if self.mirror.host in _HUB_NAMES:

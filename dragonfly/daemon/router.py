@@ -145,12 +145,12 @@ class Router:
 
     def _by_rule(self, route: Route, local: bool) -> Route:
         registry, target = route.registry, route.head.target
+        if registry.port in BLOCKED_PORTS and not self._registries.describes(registry):
+            raise Misrouted(403, f"port {registry.port} of {registry.host} is not for HTTP")
         rule = self._rules.first(matched_text(registry.scheme, registry.netloc, target))
         shared = route.head.method in _SHARED
         if rule is not None:
             registry = self._sent_to(registry, rule.redirect, rule.use_https, local)
-        if registry.port in BLOCKED_PORTS:
-            raise Misrouted(403, f"port {registry.port} of {registry.host} is not for HTTP")
         swarm = (rule is not None and not rule.direct) or route.wishes.use_p2p
         return attrs.evolve(route, registry=registry, swarm=swarm and shared)
 

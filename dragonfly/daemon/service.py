@@ -44,6 +44,7 @@ from dragonfly.net.deadline import deadline
 from dragonfly.net.hangup import Hangup
 from dragonfly.net.lateness import LatenessSampler
 from dragonfly.net.listen import BoundService
+from dragonfly.net.proxies import Proxies
 from dragonfly.peer.equipment import Runtime
 from dragonfly.peer.service import PeerService, PeerSettings, make_peer
 
@@ -68,24 +69,32 @@ _log = Logger("dragonfly.daemon")
 
 
 def make_daemon(
-    config: DaemonConfig, reactor: Any, *, rng: random.Random | None = None
+    config: DaemonConfig,
+    reactor: Any,
+    *,
+    rng: random.Random | None = None,
+    proxies: Proxies | None = None,
 ) -> DaemonService:
     """Compose a dfdaemon; takes the home's lock, touches no port yet.
 
     A background peer of dfget that has the home is asked to leave, which may block for some
     seconds: this is called before the reactor runs.
 
-    :raises ConfigError: the registry is this dfdaemon, or a file that the configuration names
-        cannot be used.
+    :param proxies: what registries are reached through; by default they are reached directly.
+    :raises ConfigError: the registry or a proxy is this dfdaemon, or a file that the
+        configuration names cannot be used.
     :raises HomeBusy: another dfdaemon has the home, or it was not given up.
     :raises HomeUnusable: the home cannot be used; the text says why.
     """
     registry = parse_registry(config.registry.remote)
-    _refuse_loop(config, registry)
+    proxies = proxies or Proxies()
+    _refuse_loop(config, registry, proxies)
     tls = _tls(config)
     place = Place(config)
     rng = rng or random.Random()  # noqa: S311 - it schedules
-    runtime = Runtime(reactor=reactor, rng=rng, log=Logger("dragonfly.peer"))
+    # Of this process alone: two dfdaemons in a row are no loop.
+    proxies = attrs.evolve(proxies, via=b"dfdaemon-%016x" % rng.getrandbits(64))
+    runtime = Runtime(reactor=reactor, rng=rng, log=Logger("dragonfly.peer"), proxies=proxies)
     settings = _peer_settings(config, place)
     place.lock()
     try:
@@ -97,11 +106,18 @@ def make_daemon(
     return DaemonService(config, registries, runtime, place=place, peer=peer, tls=tls)
 
 
-def _refuse_loop(config: DaemonConfig, registry: Registry) -> None:
-    """The mistake that is easily made; others are found when a request comes around."""
-    here = registry.host in ("localhost", "127.0.0.1", "::1", config.host_ip)
-    if here and config.port and registry.port == config.port:
+def _refuse_loop(config: DaemonConfig, registry: Registry, proxies: Proxies) -> None:
+    """The mistakes that are easily made; others are found when a request comes around."""
+    if _is_here(config, registry.host, registry.port):
         raise ConfigError(f"registry {registry} is this dfdaemon itself: name the real one")
+    for proxy in proxies.all:
+        if _is_here(config, proxy.host, proxy.port):
+            raise ConfigError(f"the environment's proxy {proxy} is this dfdaemon itself")
+
+
+def _is_here(config: DaemonConfig, host: str, port: int) -> bool:
+    here = ("localhost", "127.0.0.1", "::1", config.host_ip)
+    return bool(config.port) and port == config.port and host in here
 
 
 def _tls(config: DaemonConfig) -> CertificateOptions | None:
@@ -162,9 +178,8 @@ class DaemonService(MultiService):
 
     def _make_desk(self) -> None:
         config, reactor, peer = self.config, self._reactor, self.peer
-        # Of this process alone: two dfdaemons in a row are no loop.
-        via = b"dfdaemon-%016x" % self._runtime.rng.getrandbits(64)
-        self._upstream = Upstream(reactor)
+        via = self._runtime.proxies.via
+        self._upstream = Upstream(reactor, proxies=self._runtime.proxies)
         passthrough = Passthrough(self._upstream, via=via)
         layers = Passthrough(self._upstream, via=via, limit=peer.total)
         self._blobs = Blobs(
@@ -305,6 +320,8 @@ class DaemonService(MultiService):
         if not self.config.nodes:
             _log.warn("no supernode is configured: everything comes from the registry")
         _log.info("home {home}", home=str(self._place.home))
+        if self._runtime.proxies.all:
+            _log.info("registries are reached: {how}", how=str(self._runtime.proxies))
         _log.info(
             "dfdaemon ready: proxy={front} pieces={pieces} status={status} registry={registry}",
             **self._ports(),

@@ -65,6 +65,12 @@ class Walk:
             self.headers += (("Authorization", self.target.authorization),)
         self._seen = {self.target.url}
         self.first: Headers = ()
+        self._home = self.target.origin
+
+    @property
+    def at_home(self) -> bool:
+        """True at the origin that was asked in the beginning."""
+        return self.target.origin == self._home
 
     @property
     def anonymous(self) -> bool:

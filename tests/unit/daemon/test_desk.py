@@ -155,6 +155,15 @@ def test_a_loop(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize(
+    ("method", "target"),
+    [(b"CONNECT", b"other.example:443"), (b"GET", b"http://other.example/v2/")],
+)
+def test_a_proxy_that_is_this_process(scene: Scene, method: bytes, target: bytes) -> None:
+    """A loop as well, whatever it asks for."""
+    assert scene.ask(target, (b"Via", b"1.1 " + VIA), method=method).status == 508
+
+
+@pytest.mark.parametrize(
     ("error", "status"),
     [
         (OriginUnreachable("registry.example: connection refused"), 502),
