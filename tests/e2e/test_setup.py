@@ -120,7 +120,7 @@ class Plain:
 
 @pytest.mark.usefixtures("town")
 def test_docker(machine: Machine) -> None:
-    """A mirror in daemon.json, which is for images of Docker Hub."""
+    """A mirror in daemon.json, which is for images of Docker Hub: here the mirror's own."""
     needed("dockerd")
     machine.setup("docker")
     work = machine.host.directory("set-docker")
@@ -136,6 +136,7 @@ def test_docker(machine: Machine) -> None:
     reference, image = machine.image()
     machine.run("docker", "--host", f"unix://{work}/s", "pull", reference)
     assert machine.came(image)
+    machine.setup("docker", "--undo")
 
 
 def test_doctor(town: Town, machine: Machine) -> None:
