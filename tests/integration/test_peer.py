@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -16,12 +18,17 @@ from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.protocol import Protocol
 
 from dragonfly.errors import DigestMismatch, ErrorCode, OriginRefused, TrackerUnreachable
+from dragonfly.peer.demand import READ_AHEAD_BYTES
+from dragonfly.peer.download import Download
 from dragonfly.peer.transfer import Transfer
+from dragonfly.peer.uploader import READ_BYTES
 from dragonfly.peer.ways import Reason
+from dragonfly.sched.asking import GROWING_AHEAD
 from dragonfly.task.digest import Digest
 from tests.doubles.origin import FakeOrigin
 from tests.doubles.peers import Peer, Recorder, Supernode, until
 
+MIB = 1024 * 1024
 BODY = random.Random(11).randbytes(3_000_000)
 
 
@@ -242,7 +249,8 @@ async def test_an_interrupted_download_is_continued(
 async def test_damage_on_the_disk_is_found(
     origin: FakeOrigin, node: Supernode, tmp_path: Path
 ) -> None:
-    """The journal is a claim: what was changed meanwhile is fetched again."""
+    """The journal is a claim: what was changed meanwhile is fetched again; and not much else,
+    which the seed may choose before it hears what is here."""
     origin.put("/file", BODY)
     before = await Peer.started(tmp_path / "home", node)
     download = await before.get(origin.url("/file"))
@@ -255,7 +263,7 @@ async def test_damage_on_the_disk_is_found(
     after = await Peer.started(tmp_path / "home", node)
     again = await after.get(origin.url("/file"))
     assert after.bytes_of(again) == BODY
-    assert 0 < again.sources["cdn"] <= 64 * 1024
+    assert 0 < again.sources["cdn"] <= (1 + GROWING_AHEAD) * again.layout.piece_size
     await after.stop()
 
 
@@ -448,3 +456,88 @@ class _Garbage(Protocol):
 
     def connectionLost(self, reason: object = None) -> None:
         self._ended.callback(self._heard)
+
+
+# -- parts ------------------------------------------
+
+LARGE = random.Random(12).randbytes(64 * 1024 * 1024)
+SOME = 50_000
+
+
+class _Hasty(_Sink):
+    """Hangs up when it has ``enough`` bytes."""
+
+    def __init__(self, enough: int) -> None:
+        super().__init__()
+        self.enough = enough
+        self.producer: Any = None
+
+    def registerProducer(self, producer: object, streaming: bool) -> None:
+        self.producer = producer
+
+    def write(self, data: bytes) -> None:
+        super().write(data)
+        if sum(map(len, self.chunks)) >= self.enough:
+            self.producer.stopProducing()
+
+
+async def _part(peer: Peer, url: str, **wishes: Any) -> Download:
+    """A download of parts, with a layout."""
+    download = peer.fetch(url, whole=False, **wishes)
+    told = Recorder()
+    download.add_listener(told)
+    await until(lambda: bool(told.layouts))
+    return download
+
+
+@ensureDeferred
+async def test_a_part_costs_its_pieces_and_the_rest_comes_when_it_is_wanted(
+    origin: FakeOrigin, node: Supernode, one: Peer
+) -> None:
+    """50 KB of 64 MiB, then a cursor that hangs up after 1 MiB, then everything, compared."""
+    origin.put("/large", LARGE)
+    url = origin.url("/large")
+    digest = Digest("sha256", hashlib.sha256(LARGE).digest())
+    download = await _part(one, url, digest=digest)
+    (transfer,) = one.service.swarm.transfers
+    piece_size = download.layout.piece_size
+    sink, begin = _Sink(), 40_000_000
+    assert await download.reader(sink, begin, begin + SOME).done == SOME
+    assert b"".join(sink.chunks) == LARGE[begin : begin + SOME]
+    assert download.sources["cdn"] == transfer.tally.cdn <= SOME + 2 * piece_size
+    await download.done.wait()
+    download.cancel()
+    assert transfer.content.lacking == 0
+
+    before = transfer.tally.cdn
+    download = await _part(one, url, digest=digest)
+    with pytest.raises(ConnectionAbortedError):
+        await download.reader(_Hasty(MIB), 5 * MIB).done
+    download.cancel()
+    await until(lambda: not transfer._picker.in_flight)
+    assert MIB <= transfer.tally.cdn - before <= MIB + READ_BYTES + READ_AHEAD_BYTES + piece_size
+    assert one.service.swarm.transfers == [transfer]
+
+    whole = one.fetch(url, digest=digest)
+    await whole.done.wait()
+    assert one.bytes_of(whole) == LARGE
+    assert transfer.tally.cdn == len(LARGE)
+    assert origin.sent("/large") == len(LARGE)
+
+
+@ensureDeferred
+async def test_eight_ranges_at_once_are_one_copy(origin: FakeOrigin, one: Peer) -> None:
+    """Each by a request of its own, as aria2 does."""
+    origin.put("/large", LARGE)
+    share = len(LARGE) // 8
+    parts = [await _part(one, origin.url("/large")) for _ in range(8)]
+    sinks = [_Sink() for _ in parts]
+    readers = [
+        part.reader(sink, number * share, (number + 1) * share)
+        for number, (part, sink) in enumerate(zip(parts, sinks, strict=True))
+    ]
+    assert await gatherResults([reader.done for reader in readers]) == [share] * 8
+    assert b"".join(chunk for sink in sinks for chunk in sink.chunks) == LARGE
+    (transfer,) = one.service.swarm.transfers
+    assert transfer.tally.cdn == len(LARGE)
+    assert transfer.content.complete
