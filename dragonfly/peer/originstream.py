@@ -21,7 +21,7 @@ from dragonfly.sched.picker import ALL
 __all__ = ["OriginSource", "OriginStream"]
 
 GAP_BYTES = 1024 * 1024
-"""So much that is here already is read once more rather than asked around: another request
+"""So much between two parts is read with them, whether anybody wants it or not: another request
 costs a connection and a round trip or two."""
 
 STALL_S = 30.0

@@ -681,6 +681,9 @@ def test_of_several_readers_each_has_its_next_piece_asked_for() -> None:
     picker.want_in_order([(60, 0), (10, 0), (20, 5), (20, 6)])
     asked = [ask.piece for ask in picker.next_asks(0.0)]
     assert asked[:3] == [60, 10, 20]
+    picker = table({f"peer{n}": "#" * 64 for n in range(8)}, out=2)
+    picker.want_in_order([(60, 0), (10, 0), (20, 5)])
+    assert [ask.piece for ask in picker.next_asks(0.0)] == [60, 10]
     picker = table({f"peer{n}": "#" * 64 for n in range(20)}, out=20)
     picker.want_in_order([(3 * n, n) for n in range(20)])
     places = [3 * n for n in range(IN_ORDER_READERS)]
