@@ -271,6 +271,11 @@ class Content:
             self._write_the_last()
             self._look_if_finished()
 
+    def reserve(self) -> None:
+        """All of it is going to come: have space for it, or fail."""
+        if not self.file.reserved:
+            self._job(self.file.reserve)
+
     def fail(self, error: Exception) -> None:
         """End this content's download with ``error``; only the first one counts."""
         if self.error is None and not self.finished:

@@ -237,6 +237,7 @@ class Swarm:
             answer.length,
             {"name": name.id.hex()},
             whole=whole,
+            reserve=download.whole,
         )
         out = download.request.client_queue or max(1, answer.down_limit)
         transfer = Transfer(self._equipment, file, supernode, answer, request, out=out)

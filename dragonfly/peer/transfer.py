@@ -192,6 +192,8 @@ class Transfer:
         self.clients.append(client)
         self._equipment.memory.used(self.content)
         self.content.watchers.append(client)
+        if client.whole:
+            self.content.reserve()
         self.in_parts = self.in_parts or not client.whole
         self._clients_changed()
 

@@ -275,6 +275,18 @@ def test_what_lacks_bytes_is_registered_for_now_and_then(scene: Scene) -> None:
     assert result_of(scene.swarm.at_hand(asked, NAME)) is transfer
 
 
+def test_parts_take_the_space_of_parts(scene: Scene) -> None:
+    """On the disk, until somebody wants the whole."""
+    file = scene.join(answer(), FakeDownload(whole=False)).content.file
+    transfer = scene.join(answer(), FakeDownload(whole=False))
+    assert transfer.content.file is file
+    assert file.path.stat().st_size == 3 * SIZE
+    assert file.path.stat().st_blocks * 512 < SIZE
+    scene.join(answer(), FakeDownload())
+    assert file.path.stat().st_blocks * 512 >= 3 * SIZE
+    assert file.reserved
+
+
 def test_who_reads_a_part_does_not_wait_for_a_registration(scene: Scene) -> None:
     """It is made all the same; an error of it is nothing to him."""
     transfer = scene.join(answer())
