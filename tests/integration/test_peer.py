@@ -541,3 +541,24 @@ async def test_eight_ranges_at_once_are_one_copy(origin: FakeOrigin, one: Peer) 
     (transfer,) = one.service.swarm.transfers
     assert transfer.tally.cdn == len(LARGE)
     assert transfer.content.complete
+
+
+@ensureDeferred
+async def test_who_has_read_a_part_gives_it_to_others(
+    origin: FakeOrigin, one: Peer, two: Peer
+) -> None:
+    """Also when nobody there wants anything any more; what it has not comes from the CDN."""
+    origin.put("/file", BODY)
+    first = await _part(one, origin.url("/file"))
+    await first.reader(_Sink(), 0, MIB).done
+    first.cancel()
+    second = await _part(two, origin.url("/file"))
+    (transfer,) = two.service.swarm.transfers
+    await until(lambda: sum(bool(link.mask) for link in transfer.links) == 2)
+    sink = _Sink()
+    assert await second.reader(sink, MIB // 2, 2 * MIB).done == 3 * MIB // 2
+    assert b"".join(sink.chunks) == BODY[MIB // 2 : 2 * MIB]
+    assert second.sources["peers"] > 0
+    assert second.sources["cdn"] > 0
+    assert sum(second.sources.values()) <= 3 * MIB // 2 + 2 * second.layout.piece_size
+    assert one.service.swarm.transfers[0].tally.cdn <= MIB + second.layout.piece_size
