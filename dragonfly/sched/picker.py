@@ -15,7 +15,15 @@ from typing import Any
 import attrs
 
 from dragonfly.errors import ErrorCode
-from dragonfly.sched.asking import Ask, InOrder, Round, second_at, starved_at
+from dragonfly.sched.asking import (
+    IN_ORDER_PATIENCE_S,
+    PART_PATIENCE_S,
+    Ask,
+    InOrder,
+    Round,
+    second_at,
+    starved_at,
+)
 from dragonfly.sched.availability import Availability
 from dragonfly.sched.flights import ALL, Flights
 from dragonfly.sched.neighbours import Flight, Neighbour
@@ -151,12 +159,14 @@ class Picker:
     def look_for(self, scope: int) -> list[Late]:
         """Only the pieces of ``scope`` are of use from now on; :data:`ALL`: all, as at first.
 
-        What was asked for by name may come all the same. Seeds are asked by name while the
-        scope is less than all, for they do not know it.
+        What was asked for by name may come all the same. While the scope is less than all seeds
+        are asked by name, for they do not know it: pieces of it by chance, so that neighbours
+        get different ones, and what a reader needs next when nobody got that.
 
         :return: the standing questions that are of no use any more; they count as taken back.
         """
         self._flights.look_for(scope)
+        self._reader.patience_s = IN_ORDER_PATIENCE_S if scope == ALL else PART_PATIENCE_S
         useless: list[Late] = []
         if scope != ALL:
             for neighbour in self._neighbours.values():

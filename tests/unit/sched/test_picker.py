@@ -15,6 +15,7 @@ from dragonfly.sched.asking import (
     IN_ORDER_PIECES,
     IN_ORDER_READERS,
     PART_DEPTH,
+    PART_PATIENCE_S,
 )
 from dragonfly.sched.neighbours import GONE_FIRST_S
 from dragonfly.sched.picker import ALL, Ask, Cancel, Late, Picker
@@ -729,12 +730,28 @@ def test_a_seed_is_asked_by_name_for_parts() -> None:
     assert Ask("a", 0) in asks
 
 
-def test_a_seed_is_asked_at_once_for_what_a_reader_of_parts_needs() -> None:
-    """A part is read in less than the time in which a neighbour might get it."""
+def test_a_short_part_is_asked_of_a_seed_at_once() -> None:
+    """It is read in less than the time in which a neighbour might get it."""
     picker = table(seed="#" * 64, a="." * 64, b="." * 64)
     picker.look_for(mask("....##"))
     picker.want_in_order([(4, 0)])
-    assert picker.next_asks(0.0) == [Ask("seed", 4), Ask("seed", 5)]
+    assert {ask.piece for ask in picker.next_asks(0.0)} == {4, 5}
+
+
+def test_of_a_long_part_a_seed_is_asked_for_anything_at_first() -> None:
+    """All that read the same would ask for the same; what none of them got is named soon."""
+    picker = table(seed="#" * 64, a="." * 64, b="." * 64)
+    picker.look_for(mask("#" * 60))
+    picker.want_in_order([(0, 0)])
+    asked = {ask.piece for ask in picker.next_asks(0.0)}
+    assert len(asked) == PART_DEPTH
+    assert not asked & {0, 1}
+    assert picker.next_deadline() == pytest.approx(PART_PATIENCE_S)
+    for piece in asked:
+        deliver(picker, "seed", piece or 0, 0.1)
+    assert Ask("seed", 0) in picker.next_asks(PART_PATIENCE_S)
+    picker.look_for(ALL)
+    assert picker._reader.patience_s == IN_ORDER_PATIENCE_S
 
 
 def test_standing_questions_are_taken_back_when_only_parts_are_of_use() -> None:
