@@ -20,6 +20,7 @@ from twisted.internet.protocol import Protocol
 from dragonfly.errors import DigestMismatch, ErrorCode, OriginRefused, TrackerUnreachable
 from dragonfly.peer.demand import READ_AHEAD_BYTES
 from dragonfly.peer.download import Download
+from dragonfly.peer.swarm import PART_LINGER_S
 from dragonfly.peer.transfer import Transfer
 from dragonfly.peer.uploader import READ_BYTES
 from dragonfly.peer.ways import Reason
@@ -562,3 +563,28 @@ async def test_who_has_read_a_part_gives_it_to_others(
     assert second.sources["cdn"] > 0
     assert sum(second.sources.values()) <= 3 * MIB // 2 + 2 * second.layout.piece_size
     assert one.service.swarm.transfers[0].tally.cdn <= MIB + second.layout.piece_size
+
+
+@ensureDeferred
+async def test_what_was_read_in_parts_is_found_again(origin: FakeOrigin, one: Peer) -> None:
+    """After its transfer has ended, too: it was longer there than one that was given up."""
+    origin.put("/file", BODY)
+    part = await _part(one, origin.url("/file"))
+    await part.reader(_Sink(), MIB, 2 * MIB).done
+    part.cancel()
+    swarm = one.service.swarm
+    (transfer,) = swarm.transfers
+    transfer.last_used -= PART_LINGER_S / 2
+    swarm.expire(600.0)
+    assert swarm.transfers == [transfer]
+    transfer.last_used -= PART_LINGER_S / 2
+    swarm.expire(600.0)
+    assert swarm.transfers == []
+    again = await _part(one, origin.url("/file"))
+    sink = _Sink()
+    assert await again.reader(sink, MIB, 2 * MIB).done == MIB
+    assert b"".join(sink.chunks) == BODY[MIB : 2 * MIB]
+    assert again.sources["cache"] >= MIB
+    assert again.sources["cdn"] == 0
+    whole = await one.get(origin.url("/file"))
+    assert one.bytes_of(whole) == BODY
