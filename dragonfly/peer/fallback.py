@@ -178,7 +178,8 @@ class Fallback:
             self.starving = False
             self._hunger.rest(now)
             return
-        if now < self._goes_on_until and not self._over(not self._ungoverned):
+        goes_on = now < self._goes_on_until and self._readable
+        if goes_on and not self._over(not self._ungoverned):
             self._begin()
             return
         useful = self._situation.useful()
@@ -222,7 +223,7 @@ class Fallback:
     def _begin(self, why: str = "") -> None:
         """Read, and tell why unless that was told."""
         stream = self._stream()
-        if stream is None or self.reading:
+        if stream is None or self.reading or not self._readable:
             return
         if why:
             self._situation.reading_origin(why)
@@ -231,9 +232,9 @@ class Fallback:
     async def _read(self, stream: OriginStream) -> None:
         """Read until the ticket is over or nothing is left; failures wait for the next try."""
         try:
-            read = await self._read_pieces(stream)
-            goes_on = read and self._content.wanted != ALL
-            self._goes_on_until = self._clock.seconds() + GOES_ON_S if goes_on else 0.0
+            await self._read_pieces(stream)
+            if self._content.wanted != ALL:
+                self._goes_on_until = self._clock.seconds() + GOES_ON_S
         except CancelledError:
             raise
         except OriginChanged as error:
@@ -246,17 +247,19 @@ class Fallback:
             self._not_before = self._clock.seconds() + RETRY_S
             self._failed(error)
 
-    async def _read_pieces(self, stream: OriginStream) -> bool:
-        """Read what there is to be read now; tell whether there was anything."""
+    @property
+    def _readable(self) -> bool:
+        """Whether digests tell what comes; or will not in time, as far as one can see."""
+        patient = self._hunger.quiet_s(self._clock.seconds()) < PATIENCE_S
+        return bool(self._known_missing) or self._ungoverned or not patient
+
+    async def _read_pieces(self, stream: OriginStream) -> None:
         governed = not self._ungoverned
         first = self._first_known()
         if first is not None and not self._in_one_go:
             await stream.known(first, self._version, lambda: self._over(governed))
-        elif not governed or self._hunger.quiet_s(self._clock.seconds()) >= PATIENCE_S:
-            await self._read_rest(stream)
         else:
-            return False
-        return True
+            await self._read_rest(stream)
 
     @property
     def _in_one_go(self) -> bool:
@@ -280,11 +283,16 @@ class Fallback:
             raise kind("nothing tells whether the origin still has this version")
         await stream.rest(first, self._validator)
 
+    @property
+    def _known_missing(self) -> int:
+        """What is wanted, not here, and has digests, as bits."""
+        content = self._content
+        return content.manifest.known.mask & content.wanted & ~content.have.mask
+
     def _first_known(self) -> int | None:
         """Where to begin: anywhere among what is missing, so that a few readers of one task
         bring different pieces; at the front for who reads in order."""
-        content = self._content
-        missing = content.manifest.known.mask & content.wanted & ~content.have.mask
+        missing = self._known_missing
         if not missing:
             return None
         if not self._content.in_order:

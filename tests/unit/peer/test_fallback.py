@@ -494,13 +494,13 @@ def test_reading_goes_on_where_it_stopped() -> None:
     assert len(scene.stream.calls) == 2
 
 
-def test_where_there_is_nothing_to_read_reading_does_not_go_on() -> None:
-    """Digests that come with the CDN are waited for, not asked for twice a second."""
+def test_digests_that_are_still_to_come_are_waited_for() -> None:
+    """With a ticket, too; nobody is told of reading until there is something to read."""
     scene = Scene()
     scene.content.wanted, scene.content.known = 0b10000, Bitfield()
     scene.fallback.ticket(100.0)
-    scene.pass_time(QUIET_S + 2 * TICK)
-    told = len(scene.told)
-    assert told
+    scene.pass_time(PATIENCE_S - TICK)
+    assert scene.fallback.starving
+    assert (scene.told, scene.stream.calls) == ([], [])
     scene.pass_time(TICK)
-    assert scene.fallback._goes_on_until == 0.0
+    assert (len(scene.told), len(scene.stream.calls)) == (1, 1)
