@@ -8,15 +8,17 @@ that an existing file works; a key that nobody ever knew is an error.
 
 from dragonfly.config.change import changed_keys, rate_text
 from dragonfly.config.daemon import (
-    DEFAULT_REGISTRY,
     DEFAULT_WORK_HOME,
     DaemonConfig,
-    RegistryMirror,
     load_daemon_config,
     parse_daemon_config,
 )
 from dragonfly.config.dfget import DfgetConfig, load_dfget_config, parse_dfget_config
+from dragonfly.config.hijack import Hijack, HijackHost
 from dragonfly.config.nodes import DEFAULT_PORT, Node, parse_node, parse_nodes
+from dragonfly.config.origincerts import OriginCert
+from dragonfly.config.proxies import ProxyRule
+from dragonfly.config.registries import DEFAULT_REGISTRY, KnownRegistry, RegistryMirror
 from dragonfly.config.sample import DAEMON_SAMPLE
 from dragonfly.config.supernode import (
     SupernodeConfig,
@@ -31,7 +33,12 @@ __all__ = [
     "DEFAULT_WORK_HOME",
     "DaemonConfig",
     "DfgetConfig",
+    "Hijack",
+    "HijackHost",
+    "KnownRegistry",
     "Node",
+    "OriginCert",
+    "ProxyRule",
     "RegistryMirror",
     "SupernodeConfig",
     "changed_keys",

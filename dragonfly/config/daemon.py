@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,43 +9,38 @@ from typing import Any
 import attrs
 
 from dragonfly.config import values, yamlfile
+from dragonfly.config.hijack import Hijack, hijack_https
 from dragonfly.config.nodes import Node, named_nodes
+from dragonfly.config.proxies import ProxyRule, proxy_rules
+from dragonfly.config.registries import (
+    KnownRegistry,
+    RegistryMirror,
+    known_registries,
+    registry_mirror,
+    remote,
+)
 from dragonfly.config.values import Parser
 from dragonfly.config.yamlfile import Entry
 from dragonfly.errors import ConfigError
 
 __all__ = [
-    "DEFAULT_REGISTRY",
     "DEFAULT_WORK_HOME",
     "DaemonConfig",
-    "RegistryMirror",
     "load_daemon_config",
     "parse_daemon_config",
 ]
-
-DEFAULT_REGISTRY = "https://index.docker.io"
 
 DEFAULT_WORK_HOME = "~/.small-dragonfly"
 """That of dfget: the dfgets of the same user then use the daemon's peer."""
 
 
 @attrs.frozen(kw_only=True)
-class RegistryMirror:
-    """The registry behind the mirror.
-
-    :ivar remote: ``[http[s]://]host[:port][/]``.
-    :ivar certs: PEM files whose authorities alone count; empty: those of the system.
-    """
-
-    remote: str = DEFAULT_REGISTRY
-    insecure: bool = False
-    certs: tuple[str, ...] = ()
-
-
-@attrs.frozen(kw_only=True)
 class DaemonConfig:
     """What ``dfdaemon`` runs with. A port of 0 lets the kernel choose.
 
+    :ivar registry: the one that the mirror asks where a request names no other.
+    :ivar proxies: in their order; behind them stands the rule for layers.
+    :ivar hijack: ``None``: connections are passed through unopened.
     :ivar host_ip: the address that the proxy listens on.
     :ivar status_ip: the one that the status port listens on; ``None``: :attr:`host_ip`.
     :ivar peer_ip: under which other peers reach this host; ``None``: as the supernode sees it.
@@ -59,7 +53,10 @@ class DaemonConfig:
     :ivar notices: what was accepted and has no effect.
     """
 
-    registry: RegistryMirror = RegistryMirror()
+    registry: RegistryMirror = attrs.field(factory=RegistryMirror)
+    registries: tuple[KnownRegistry, ...] = ()
+    proxies: tuple[ProxyRule, ...] = ()
+    hijack: Hijack | None = None
     nodes: tuple[Node, ...] = ()
     port: int = 65001
     host_ip: str = "127.0.0.1"
@@ -79,17 +76,6 @@ class DaemonConfig:
 
 # -- tables ------------------------------------------------------------------------------
 
-_REMOTE = re.compile(r"(https?://)?[^/?#@\s]+/?", re.IGNORECASE)
-
-
-def _remote(key: str, text: str) -> str:
-    if "@" in text:  # what stands before it may be a password
-        raise ConfigError(f"{key}: credentials do not belong here")
-    if not _REMOTE.fullmatch(text):
-        raise ConfigError(f"{key}: {text!r} is not of the form https://host:port")
-    return text
-
-
 _KEYS: dict[str, tuple[str, Parser]] = {
     "port": ("port", values.port),
     "hostIp": ("host_ip", values.ip),
@@ -106,23 +92,20 @@ _KEYS: dict[str, tuple[str, Parser]] = {
 }
 """Keys of the file that are flags, too, under the same name."""
 
-_FLAGS: dict[str, Parser] = {"registry": _remote, "node": named_nodes}
+_FLAGS: dict[str, Parser] = {"registry": remote, "node": named_nodes}
 """Flags that the file says in another form."""
 
 _WITHOUT_EFFECT = {
     "callsystem": "",
     "dfpath": "the peer is inside dfdaemon",
-    "hijack_https": "connections are not intercepted",
     "maxprocs": "",
     "notbs": "without the swarm everything comes from the registry",
-    "proxies": "blobs of the registry go through the swarm, everything else straight on",
     "rule": "",
     "streamMode": "bytes are passed on as they come, always",
     "trust-hosts": "",
     "urlfilter": "blobs are named by their digest",
 }
 
-_REGISTRY_KEYS = ("remote", "insecure", "certs")
 _NODE_FLAGS = ("--node", "-n")
 _IP_FLAGS = ("--ip",)
 
@@ -165,6 +148,9 @@ class _Reading:
         self._notices: list[str] = []
         self._special: dict[str, Callable[[Entry], None]] = {
             "registry_mirror": self._registry_mirror,
+            "registries": self._registries,
+            "proxies": self._proxies,
+            "hijack_https": self._hijack_https,
             "supernodes": self._supernodes,
             "dfget_flags": self._dfget_flags,
             "logConfig": self._log_config,
@@ -187,8 +173,8 @@ class _Reading:
         """One flag: it wins over the file."""
         if flag == "registry":
             mirror = self._found.get("registry", RegistryMirror())
-            remote = _FLAGS[flag]("--registry", text)
-            self._found["registry"] = attrs.evolve(mirror, remote=remote)
+            named = _FLAGS[flag]("--registry", text)
+            self._found["registry"] = attrs.evolve(mirror, remote=named)
         elif flag == "node":
             self._found["nodes"] = _FLAGS[flag]("--node", text)
         elif flag in _WITHOUT_EFFECT:
@@ -208,19 +194,16 @@ class _Reading:
     # -- keys with a form of their own -------------------------------------------------
 
     def _registry_mirror(self, section: Entry) -> None:
-        found: dict[str, Any] = {}
-        for entry in yamlfile.entries(section.node, section.source, section.key):
-            key = f"{entry.where}: {entry.key}"
-            if entry.key == "remote":
-                found["remote"] = _remote(key, entry.text())
-            elif entry.key == "insecure":
-                found["insecure"] = values.truth(key, entry.text())
-            elif entry.key == "certs":
-                certs = yamlfile.texts(entry, "the name of a PEM file")
-                found["certs"] = tuple(values.path(f"{at}: certs", each) for at, each in certs)
-            else:
-                raise yamlfile.unknown(entry, section.key, dict.fromkeys(_REGISTRY_KEYS))
-        self._found["registry"] = RegistryMirror(**found)
+        self._found["registry"] = registry_mirror(section)
+
+    def _registries(self, section: Entry) -> None:
+        self._found["registries"] = known_registries(section)
+
+    def _proxies(self, section: Entry) -> None:
+        self._found["proxies"] = proxy_rules(section)
+
+    def _hijack_https(self, section: Entry) -> None:
+        self._found["hijack"] = hijack_https(section)
 
     def _supernodes(self, entry: Entry) -> None:
         nodes = yamlfile.nodes(entry)

@@ -15,6 +15,27 @@ registry_mirror:
   insecure: false
   # PEM files whose authorities alone count for the registry; empty: those of the system.
   certs: []
+  # For registries that want to know who asks: certificate and key, PEM.
+  # client_cert: /etc/dragonfly/me.pem
+  # client_key: /etc/dragonfly/me.key
+
+# How other registries are asked; what is not listed is asked over TLS.
+registries: []
+#  - host: registry.example.com:5000
+#    scheme: http
+#  - host: harbor.example.com
+#    insecure: false
+#    certs: [/etc/dragonfly/harbor-ca.pem]
+
+# What goes through the swarm besides layers: the first expression found in the URL counts.
+# Rules with direct send straight on, those with use_https or redirect elsewhere.
+proxies: []
+#  - regx: '^https?://files[.]example[.]com/.*[.](whl|tar[.]gz|zip)$'
+#  - regx: '/secret/'
+#    direct: true
+#  - regx: '^http://old[.]example[.]com/'
+#    use_https: true
+#    redirect: new.example.com
 
 # Supernodes, host[:port][=weight]. Without any, everything comes from the registry.
 supernodes: []

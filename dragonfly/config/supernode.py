@@ -10,6 +10,7 @@ import attrs
 
 from dragonfly.config import values, yamlfile
 from dragonfly.config.nodes import DEFAULT_PORT
+from dragonfly.config.origincerts import OriginCert, origin_certs
 from dragonfly.config.values import Parser
 from dragonfly.errors import ConfigError
 
@@ -32,6 +33,7 @@ class SupernodeConfig:
     task_expire_time_s: float = 180.0
     peer_gc_delay_s: float = 180.0
     debug: bool = False
+    origin_certs: tuple[OriginCert, ...] = ()
     notices: tuple[str, ...] = ()
 
     @property
@@ -71,6 +73,8 @@ _FLAGS: dict[str, tuple[str, Parser]] = {
     "peer-gc-delay": ("peer_gc_delay_s", values.duration),
     "debug": ("debug", values.truth),
 }
+
+_ORIGIN_CERTS = "originCerts"
 
 _WITHOUT_EFFECT = (
     "cdnPattern",
@@ -122,10 +126,13 @@ def parse_supernode_config(
 def _read_base(
     section: yamlfile.Entry, source: str, found: dict[str, Any], notices: list[str]
 ) -> None:
-    known = {**_KEYS, **dict.fromkeys(_WITHOUT_EFFECT)}
+    known = {**_KEYS, **dict.fromkeys(_WITHOUT_EFFECT), _ORIGIN_CERTS: None}
     for entry in yamlfile.entries(section.node, source, "base"):
         if entry.key not in known:
             raise yamlfile.unknown(entry, "base", known)
+        if entry.key == _ORIGIN_CERTS:
+            found["origin_certs"] = origin_certs(entry)
+            continue
         if entry.key not in _KEYS:
             notices.append(f"{entry.where}: {entry.key} has no effect here")
             continue

@@ -5,14 +5,16 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import attrs
 import yaml
 
 from dragonfly.config.nodes import Node, named_nodes
+from dragonfly.config.values import Parser
 from dragonfly.errors import ConfigError
 
-__all__ = ["Entry", "entries", "nodes", "read", "texts", "top", "unknown"]
+__all__ = ["Entry", "entries", "fields", "mappings", "nodes", "read", "texts", "top", "unknown"]
 
 
 @attrs.frozen
@@ -108,6 +110,39 @@ def texts(entry: Entry, form: str) -> Iterator[tuple[str, str]]:
         if not isinstance(item, yaml.ScalarNode):
             raise ConfigError(f"{where}: an entry of {entry.key} is not {form}")
         yield where, str(item.value)
+
+
+def mappings(entry: Entry) -> Iterator[Entry]:
+    """Give the items of a list of mappings, as entries of the same key.
+
+    :raises ConfigError: it is no list.
+    """
+    if entry.empty:
+        return
+    if not isinstance(entry.node, yaml.SequenceNode):
+        raise ConfigError(f"{entry.where}: {entry.key} must be a list")
+    for item in entry.node.value:
+        yield Entry(entry.key, item, entry.source, _line(item))
+
+
+def fields(section: Entry, table: Mapping[str, tuple[str, Parser]]) -> dict[str, Any]:
+    """Read a mapping by a table of its keys: under which name a value is given, and its parser.
+
+    Lists become tuples: a name that ends with ``[]`` in the table takes several.
+
+    :raises ConfigError: a key is unknown, or a value is wrong.
+    """
+    found: dict[str, Any] = {}
+    for entry in entries(section.node, section.source, section.key):
+        if entry.key not in table:
+            raise unknown(entry, section.key, table)
+        name, parse = table[entry.key]
+        if name.endswith("[]"):
+            items = texts(entry, "the name of a file")
+            found[name[:-2]] = tuple(parse(f"{at}: {entry.key}", text) for at, text in items)
+        else:
+            found[name] = parse(f"{entry.where}: {entry.key}", entry.text())
+    return found
 
 
 def nodes(entry: Entry) -> tuple[Node, ...]:

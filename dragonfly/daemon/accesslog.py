@@ -67,7 +67,8 @@ def line_of(note: Note) -> str:
     parts = [f"{request} {note.status} {note.sent} B in {note.seconds:.3f} s"]
     parts.append(" ".join(["from", *(f"{name}={n}" for name, n in note.sources.items())]))
     parts.append(f"route={note.route}")
-    for name, value in (("task", note.task), ("client", note.client), ("registry", note.registry)):
+    said = {"task": note.task, "client": note.client, "registry": note.registry, "mode": note.mode}
+    for name, value in said.items():
         if value:
             parts.append(f"{name}={_plain(value)}")
     parts.append(f"ending={note.ending}")

@@ -8,6 +8,7 @@ from twisted.python.failure import Failure
 
 from dragonfly.daemon.framing import text_headers
 from dragonfly.daemon.http import Answer, Responder
+from dragonfly.daemon.remarks import error_type
 from dragonfly.errors import ClientGone, DragonflyError, Fault
 
 __all__ = ["answer_in_text", "have_answered", "status_of"]
@@ -61,6 +62,6 @@ def _settle(responder: Responder, status: int, text: str) -> None:
 def answer_in_text(responder: Responder, status: int, text: str) -> None:
     """Give a whole answer of one line of text."""
     body = text.encode("utf-8", "replace") + b"\n"
-    responder.start(status, text_headers(body))
+    responder.start(status, (*text_headers(body), *error_type(status)))
     responder.write(body)
     responder.finish()

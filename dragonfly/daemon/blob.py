@@ -1,8 +1,9 @@
-"""A blob: asked for at the registry and in the swarm at once, and streamed from there."""
+"""A content that a rule sends through the swarm: asked for at its origin and in the swarm at once,
+and streamed from there."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 
 import attrs
@@ -10,52 +11,53 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from dragonfly.config import Node
+from dragonfly.daemon.answering import answer_in_text
 from dragonfly.daemon.delivery import Delivery
 from dragonfly.daemon.headers import (
-    BlobAnswer,
     asked_headers,
     blob_answer,
     conditional,
     unsatisfiable,
     via_headers,
-    wanted_range,
+    wanted_ranges,
 )
 from dragonfly.daemon.http import Responder
+from dragonfly.daemon.namecheck import StraightOn
 from dragonfly.daemon.note import Note
-from dragonfly.daemon.outlet import Outlet
-from dragonfly.daemon.registry import Registry
-from dragonfly.daemon.source import BlobSource
+from dragonfly.daemon.parts import Parts, multipart, single, whole
+from dragonfly.daemon.remarks import remarks
+from dragonfly.daemon.route import Route
+from dragonfly.daemon.source import Source
 from dragonfly.daemon.transferring import Transferring
 from dragonfly.daemon.vigil import HungUp, Vigil
 from dragonfly.errors import ConfigError, DragonflyError, NoSources, OriginError, TaskError
 from dragonfly.net.origin import OriginClient
-from dragonfly.net.ranges import ByteRange, Unsatisfiable
+from dragonfly.net.ranges import TooManyRanges, Unsatisfiable
+from dragonfly.net.reply import OriginReply
 from dragonfly.net.throttle import Throttle
 from dragonfly.net.trust import Trust
 from dragonfly.peer.request import FetchRequest
 from dragonfly.peer.ways import Reason
 from dragonfly.task.identity import Name, name_of
 from dragonfly.task.layout import Layout
+from dragonfly.task.signedurls import signing_parameters
 
-__all__ = ["DARK_S", "LENGTH_S", "BlobSettings", "Blobs", "StraightOn"]
+__all__ = ["DARK_S", "LENGTH_S", "BlobSettings", "Blobs"]
 
 LENGTH_S = 2.0
-"""A registry that does not tell a length may be one of a few whose answer to HEAD lacks it; the
+"""An origin that does not tell a length may be one of a few whose answer to HEAD lacks it; the
 swarm may know it. Longer than that no client should wait for the head of an answer."""
 
 DARK_S = 20.0
-"""When no supernode answered, blobs go straight on for so long: finding out for each blob of an
+"""When no supernode answered, the swarm is not asked for so long: finding out for each blob of an
 image that a dead host does not answer would cost seconds each time."""
-
-StraightOn = Callable[[Responder, Registry, Note], Awaitable[None]]
-"""Answers a request with what the registry answers."""
 
 
 @attrs.frozen(kw_only=True)
 class BlobSettings:
-    """How blobs are fetched. Rates are bytes per second.
+    """How contents are fetched. Rates are bytes per second.
 
-    :ivar nodes: the supernodes; without any everything goes straight on.
+    :ivar nodes: the supernodes; without any everything comes from the origin.
     """
 
     nodes: tuple[Node, ...] = ()
@@ -64,15 +66,19 @@ class BlobSettings:
 
 
 class Blobs:
-    """Answers GETs of blobs.
+    """Answers GETs and HEADs of contents.
+
+    Whether the swarm has a content or not, its answer is the same: the origin was asked
+    whether this caller may have it, redirects were followed, ranges work.
 
     :param fetch: begins a download in the peer.
     :param client: gives the client that asks origins with that trust.
-    :param straight_on: answers what the swarm cannot.
+    :param straight_on: answers what cannot be shared, as the origin does.
     :param holds: whether the peer has that in work, so that no supernode is needed for it.
-    :param limit: what is read from the registry behind the peer's back keeps to it.
+    :param limit: what is read from the origin behind the peer's back keeps to it.
     :param via: the name that this process goes by in ``Via``: a check that comes around is a
         loop. The swarm does not get it, since there all hosts must ask for the same.
+    :param boundary: makes what stands between the parts of an answer: new for each.
     """
 
     def __init__(
@@ -86,6 +92,7 @@ class Blobs:
         holds: Callable[[Name], bool] = lambda _: False,
         limit: Throttle | None = None,
         via: bytes,
+        boundary: Callable[[], bytes],
     ) -> None:
         self._settings = settings
         self._via = via
@@ -95,41 +102,42 @@ class Blobs:
         self._clock = clock
         self._holds = holds
         self._limit = limit
+        self._boundary = boundary
         self._dark_until = clock.seconds()
 
     def limit(self, rate: int | None) -> None:
         """Name ``rate`` as the limit of all downloads together with each blob from now on."""
         self._settings = attrs.evolve(self._settings, total_limit=rate)
 
-    async def answer(self, responder: Responder, registry: Registry, note: Note) -> None:
-        """Answer one request: through the swarm, or else straight on, with the reason noted.
+    async def answer(self, responder: Responder, route: Route, note: Note) -> None:
+        """Answer one request: with the content, or else straight on, with the reason noted.
 
         Cancelling it gives the download up.
         """
         try:
-            through = await self._through_swarm(responder, registry, note)
+            answered = await self._answered(responder, route, note)
         except HungUp:
             note.ending = "gone"
             return
-        if not through:
+        if not answered:
             note.route = "direct"
-            await self._straight_on(responder, registry, note)
+            await self._straight_on(responder, route, note)
 
-    async def _through_swarm(self, responder: Responder, registry: Registry, note: Note) -> bool:
+    async def _answered(self, responder: Responder, route: Route, note: Note) -> bool:
         """Answer, or say ``False`` before anything of an answer went out."""
         try:
-            source = self._source(responder, registry)
-            download = self._fetch(self._request(source, registry))
+            source = self._source(responder, route)
         except (DragonflyError, _Unfit) as error:
             note.because(str(error))
             return False
-        note.route = "swarm"
-        vigil = Vigil(responder, self._clock)
+        download = self._download(source, route, note)
+        asked = _Asked(responder, route, source, download, Vigil(responder, self._clock), note)
         try:
-            return await self._checked(download, source, vigil, responder, note)
+            return await self._checked(asked)
         finally:
-            self._look_for_supernode(download.reason == Reason.NO_SUPERNODE)
-            download.cancel()
+            if download is not None:
+                self._look_for_supernode(download.reason == Reason.NO_SUPERNODE)
+                download.cancel()
 
     def _look_for_supernode(self, dark: bool) -> None:
         """If none answered, look again a little later."""
@@ -138,98 +146,135 @@ class Blobs:
 
     # -- what is asked for -----------------------------------------------------------------
 
-    def _source(self, responder: Responder, registry: Registry) -> BlobSource:
-        """The blob at its registry.
+    def _source(self, responder: Responder, route: Route) -> Source:
+        """The content at its origin.
 
-        :raises _Unfit: the swarm is of no use for this request.
-        :raises ConfigError: its URL is malformed, or the registry's authorities are.
+        :raises _Unfit: nothing but the origin's own answer will do for this request.
+        :raises ConfigError: its URL is malformed, or the origin's authorities are.
         """
-        head = responder.head
-        if not self._settings.nodes:
-            raise _Unfit("no supernode is configured")
+        head, wishes = route.head, route.wishes
         if conditional(head.headers) or responder.body.length != 0:
             raise _Unfit("a conditional request, or one with a body")
         try:
             headers = asked_headers(head.headers)
-            url = registry.url(head.target.decode("ascii").encode())
+            url = route.registry.url(head.target.decode("ascii").encode())
         except UnicodeError:
             raise _Unfit("the request is not text") from None
-        name = name_of(url)
-        if name.digest is None:
-            raise _Unfit("the path names no whole digest")
-        if self._clock.seconds() < self._dark_until and not self._holds(name):
-            raise _Unfit(f"no supernode answered in the last {DARK_S:g} s")
-        client = self._client(registry.trust)
-        return BlobSource(client=client, url=url, headers=headers, digest=name.digest)
+        filters = signing_parameters(url) if wishes.filters is None else wishes.filters
+        return Source(
+            client=self._client(route.registry.trust),
+            url=url,
+            headers=headers,
+            name=name_of(url, filters=filters, identifier=wishes.tag),
+            filters=filters,
+            identifier=wishes.tag,
+        )
 
-    def _request(self, source: BlobSource, registry: Registry) -> FetchRequest:
+    def _download(self, source: Source, route: Route, note: Note) -> Transferring | None:
+        """Begin it in the swarm, if that is of use; else note why not."""
+        if route.head.method == b"HEAD":
+            return None
+        try:
+            if not self._settings.nodes:
+                raise _Unfit("no supernode is configured")
+            if self._clock.seconds() < self._dark_until and not self._holds(source.name):
+                raise _Unfit(f"no supernode answered in the last {DARK_S:g} s")
+            return self._fetch(self._request(source, route))
+        except (DragonflyError, _Unfit) as error:
+            note.because(str(error))
+            return None
+
+    def _request(self, source: Source, route: Route) -> FetchRequest:
+        trust = route.registry.trust
         return FetchRequest(
             url=source.url,
             headers=source.headers,
+            filters=source.filters,
+            identifier=source.identifier,
             digest=source.digest,
             nodes=self._settings.nodes,
             local_limit=self._settings.local_limit,
             total_limit=self._settings.total_limit,
-            cacerts=registry.trust.cacerts,
-            insecure=registry.trust.insecure,
+            cacerts=trust.cacerts,
+            insecure=trust.insecure,
+            client_cert=trust.client_cert,
+            client_key=trust.client_key,
             callsystem="dfdaemon",
+            # Only a digest tells whether what the peer reads by itself is this version.
+            notbs=source.digest is None,
             admitted=True,
         )
 
     # -- the check, and what follows from it --------------------------------------------------
 
-    async def _checked(
-        self,
-        download: Transferring,
-        source: BlobSource,
-        vigil: Vigil,
-        responder: Responder,
-        note: Note,
-    ) -> bool:
-        """Ask the registry whether this caller may have it, while the download begins."""
+    async def _checked(self, asked: _Asked) -> bool:
+        """Ask the origin whether this caller may have it, while the download begins."""
+        source, note = asked.source, asked.note
         try:
-            headers = (*source.headers, *via_headers(responder.head.headers, self._via))
-            # What is refused here is asked for once more, straight on: no need to ask twice.
-            asking = source.client.probe(source.url, headers, brief=True)
-            reply = await vigil.wait(Deferred.fromCoroutine(asking))
+            source.reply = reply = await self._check(asked)
         except (OriginError, ConfigError) as error:
             note.because(f"the registry's check: {error}")
             return False
+        if source.version is None:
+            note.because(
+                "not shared: nothing in the origin's answer tells one version from another"
+            )
+            return False
+        if not await self._fits(asked, reply):
+            return False
+        if asked.route.head.method == b"HEAD":
+            self._start(asked, reply, whole(source.length))
+            asked.responder.finish()
+            return True
+        try:
+            parts = self._parts(asked, reply)
+        except Unsatisfiable:
+            answer = unsatisfiable(reply, source.length or 0)
+            asked.responder.start(answer.status, answer.headers)
+            asked.responder.finish()
+            return True
+        except TooManyRanges as error:
+            answer_in_text(asked.responder, 400, str(error))
+            return True
+        await self._deliver(asked, reply, parts)
+        return True
+
+    async def _check(self, asked: _Asked) -> OriginReply:
+        source, client_headers = asked.source, asked.route.head.headers
+        headers = (*source.headers, *via_headers(client_headers, self._via))
+        # What is refused here is asked for once more, straight on: no need to ask twice.
+        asking = source.client.probe(source.url, headers, brief=True)
+        return await asked.vigil.wait(Deferred.fromCoroutine(asking))
+
+    async def _fits(self, asked: _Asked, reply: OriginReply) -> bool:
+        """Whether what is known by now can become an answer; the origin's own is better than
+        one that has to be cut off."""
+        source, download, note = asked.source, asked.download, asked.note
         source.length = reply.length
-        if reply.length is None:
+        if reply.length is None and source.digest is not None:
             if reply.header("docker-content-digest") != str(source.digest):
                 # It may be a page to log in at, made on the fly for those who may not have it.
                 note.because("the registry's check: it tells neither a length nor the digest")
                 return False
-            source.length = await self._length(download, vigil)
-        if not self._fits(source, download, note):
+            if download is not None:
+                source.length = await self._length(download, asked.vigil)
+        if source.length == 0:
+            note.because("the registry announces no bytes")
             return False
-        try:
-            wanted = wanted_range(responder.head.headers, reply, source.length)
-        except Unsatisfiable:
-            _start(responder, unsatisfiable(reply, source.length or 0))
-            responder.finish()
-            return True
-        _start(responder, blob_answer(reply, source.length, wanted))
-        outlet = self._outlet(responder, source, wanted)
-        delivery = Delivery(
-            download,
-            source,
-            outlet,
-            vigil=vigil,
-            responder=responder,
-            note=note,
-            clock=self._clock,
-            flows=(self._limit.flow(vigil),) if self._limit is not None else (),
-        )
-        try:
-            await delivery.run()
-        finally:
-            self._look_for_supernode(delivery.unanswered)
+        layout = _layout_of(download) if download is not None else None
+        known = layout.length if layout is not None else None
+        if None not in (known, source.length) and known != source.length:
+            note.because(f"{known} bytes are known here, the registry announces {source.length}")
+            if source.digest is not None:  # perhaps it is a page to log in at
+                return False
+            asked.forget()
+        if download is not None and download.error is not None:
+            note.because(str(download.error))
+            asked.forget()
         return True
 
     async def _length(self, download: Transferring, vigil: Vigil) -> int | None:
-        """What the swarm says, where the registry does not; not for long."""
+        """What the swarm says, where the origin does not; not for long."""
         until = self._clock.seconds() + LENGTH_S
         waiting: Deferred[None] = Deferred()
 
@@ -243,27 +288,63 @@ class Blobs:
         layout = _layout_of(download)
         return layout.length if layout is not None else None
 
-    def _fits(self, source: BlobSource, download: Transferring, note: Note) -> bool:
-        """Whether what is known by now can become an answer; the registry's own is better than
-        one that has to be cut off."""
-        layout = _layout_of(download)
-        known = layout.length if layout is not None else None
-        if None not in (known, source.length) and known != source.length:
-            note.because(f"{known} bytes are known here, the registry announces {source.length}")
-            return False
-        if source.length == 0:
-            note.because("the registry announces no bytes")
-            return False
-        if download.error is not None:
-            note.because(str(download.error))
-            return False
-        return True
+    # -- the answer ---------------------------------------------------------------------------
 
-    def _outlet(self, responder: Responder, source: BlobSource, wanted: ByteRange | None) -> Outlet:
-        length = source.length
-        begin, end = (wanted.begin, wanted.end) if wanted is not None else (0, length)
-        whole = begin == 0 and end == length
-        return Outlet(responder, self._clock, begin=begin, end=end, whole=whole)
+    def _parts(self, asked: _Asked, reply: OriginReply) -> Parts:
+        """What of the content the caller wants.
+
+        :raises Unsatisfiable: nothing that there is.
+        :raises TooManyRanges: more than makes sense.
+        """
+        length = asked.source.length
+        spans = wanted_ranges(asked.route.head.headers, reply, length)
+        if spans is None or length is None:
+            return whole(length)
+        if len(spans) == 1:
+            return single(spans[0])
+        media_type = (reply.content_type or "").encode("latin-1", "replace")
+        return multipart(spans, length=length, media_type=media_type, boundary=self._boundary())
+
+    def _start(self, asked: _Asked, reply: OriginReply, parts: Parts) -> None:
+        answer = blob_answer(reply, asked.source.length, parts)
+        said = remarks(asked.source, asked.download)
+        asked.responder.start(answer.status, (*answer.headers, *said))
+
+    async def _deliver(self, asked: _Asked, reply: OriginReply, parts: Parts) -> None:
+        asked.note.route = "direct" if asked.download is None else "swarm"
+        self._start(asked, reply, parts)
+        delivery = Delivery(
+            asked.download,
+            asked.source,
+            parts,
+            vigil=asked.vigil,
+            responder=asked.responder,
+            note=asked.note,
+            clock=self._clock,
+            flows=(self._limit.flow(asked),) if self._limit is not None else (),
+        )
+        try:
+            await delivery.run()
+        finally:
+            self._look_for_supernode(delivery.unanswered)
+
+
+@attrs.define(eq=False)
+class _Asked:
+    """One request that is being answered."""
+
+    responder: Responder
+    route: Route
+    source: Source
+    download: Transferring | None
+    vigil: Vigil
+    note: Note
+
+    def forget(self) -> None:
+        """The swarm is of no use for it."""
+        download, self.download = self.download, None
+        if download is not None:
+            download.cancel()
 
 
 class _Unfit(Exception):
@@ -275,7 +356,3 @@ def _layout_of(download: Transferring) -> Layout | None:
         return download.layout
     except TaskError:
         return None
-
-
-def _start(responder: Responder, answer: BlobAnswer) -> None:
-    responder.start(answer.status, answer.headers)

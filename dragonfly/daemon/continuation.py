@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IPushProducer, IReactorTime
 from zope.interface import implementer
 
 from dragonfly.daemon.outlet import Outlet
-from dragonfly.daemon.source import BlobSource
+from dragonfly.daemon.source import Source
 from dragonfly.daemon.vigil import Vigil
 from dragonfly.errors import DigestMismatch, OriginChanged, OriginError, OriginTruncated
 from dragonfly.net.origin import OriginBody
@@ -34,8 +34,8 @@ can ask for the rest by itself, is to know."""
 class Continuation:
     """Reads a blob from the registry from where ``outlet`` is, to the end of the body.
 
-    No validator goes along: the blob is named by its digest, so another entity tag means
-    nothing, and the whole is compared with the digest before the last byte goes out. Hashing
+    Where the name holds a digest no validator goes along: another entity tag means nothing
+    then, and the whole is compared with the digest before the last byte goes out. Hashing
     is done here in the reactor's thread: 35 us for 64 KiB, and only when all else failed.
 
     :param hasher: has taken everything before the outlet's position; ``None`` for a part of
@@ -47,7 +47,7 @@ class Continuation:
 
     def __init__(
         self,
-        source: BlobSource,
+        source: Source,
         outlet: Outlet,
         vigil: Vigil,
         clock: IReactorTime,
@@ -89,7 +89,10 @@ class Continuation:
         if outlet.end is not None and outlet.taken >= outlet.end:
             return
         source = self._source
-        asked = source.client.get(source.url, source.headers, start=outlet.taken)
+        end = outlet.end if outlet.end != source.length else None
+        asked = source.client.get(
+            source.url, source.headers, start=outlet.taken, end=end, validator=source.validator
+        )
         body = await self._vigil.wait(Deferred.fromCoroutine(asked), self._late(ANSWER_S))
         self._check(body)
         await self._deliver(body)
@@ -144,7 +147,7 @@ class Continuation:
 
     def _compare(self) -> None:
         digest = self._source.digest
-        if self._hasher is None:
+        if self._hasher is None or digest is None:
             return
         found = Digest(digest.algorithm, self._hasher.digest())
         if found != digest:

@@ -13,11 +13,12 @@ from dragonfly.daemon.continuation import Continuation
 from dragonfly.daemon.http import Responder
 from dragonfly.daemon.note import Note
 from dragonfly.daemon.outlet import Outlet
+from dragonfly.daemon.parts import Part, Parts
 from dragonfly.daemon.shares import shares
-from dragonfly.daemon.source import BlobSource
+from dragonfly.daemon.source import Source
 from dragonfly.daemon.transferring import Transferring
 from dragonfly.daemon.vigil import Vigil
-from dragonfly.errors import DigestMismatch, DragonflyError, OriginError
+from dragonfly.errors import DigestMismatch, DragonflyError, OriginChanged, OriginError, TaskError
 from dragonfly.net.throttle import Flow
 from dragonfly.peer.prefix import Prefix
 from dragonfly.task.digest import Hasher, new_hasher
@@ -53,7 +54,7 @@ CHECK_S = 60.0
 
 
 class Delivery:
-    """Brings the bytes that ``outlet`` is for; the head of the answer is out.
+    """Brings the bytes of ``parts``; the head of the answer is out.
 
     The digest of a whole blob is checked by the download, which hashes behind the transfer on
     the disk pool. Only if the registry has to bring the rest, the front is read from disk
@@ -61,6 +62,7 @@ class Delivery:
     as long as everything goes well, where hashing all that passes would cost half a second
     for each GiB a second time.
 
+    :param download: ``None``: everything comes from the registry.
     :ivar unanswered: no supernode said anything in time.
     """
 
@@ -68,9 +70,9 @@ class Delivery:
 
     def __init__(
         self,
-        download: Transferring,
-        source: BlobSource,
-        outlet: Outlet,
+        download: Transferring | None,
+        source: Source,
+        parts: Parts,
         *,
         vigil: Vigil,
         responder: Responder,
@@ -80,12 +82,13 @@ class Delivery:
     ) -> None:
         self._download = download
         self._source = source
-        self._outlet = outlet
+        self._parts = parts
         self._vigil = vigil
         self._responder = responder
         self._note = note
         self._clock = clock
         self._flows = flows
+        self._outlet = self._outlet_of(parts.parts[0])
         self._begun: Deferred[None] | None = None
         self._prefix: Prefix | None = None
         self.unanswered = False
@@ -97,9 +100,9 @@ class Delivery:
 
         :raises HungUp: the client hung up.
         """
-        self._outlet.open()
         try:
-            await self._bring()
+            for part in self._parts.parts:
+                await self._part(part)
         except DragonflyError as error:
             self._explain_cut(str(error))
             self._abort()
@@ -107,65 +110,99 @@ class Delivery:
             self._abort()
             raise
         else:
-            self._outlet.close()
+            self._responder.write(self._parts.tail)
             self._responder.finish()
         finally:
             self._let_go()
 
+    async def _part(self, part: Part) -> None:
+        self._responder.write(part.head)
+        self._outlet = outlet = self._outlet_of(part)
+        outlet.open()
+        try:
+            await self._bring()
+        finally:
+            outlet.close()
+
+    def _outlet_of(self, part: Part) -> Outlet:
+        """The way to the client: what can be compared with a digest is held back at its end."""
+        whole = part.begin == 0 and part.end == self._source.length
+        return Outlet(
+            self._responder,
+            self._clock,
+            begin=part.begin,
+            end=part.end,
+            whole=whole and self._source.digest is not None,
+        )
+
     async def _bring(self) -> None:
+        if self._download is None:
+            await self._from_registry()
+            return
         try:
             try:
-                await self._from_swarm()
+                await self._from_swarm(self._download)
             finally:
-                self._count()
+                self._count(self._download)
         except DragonflyError as error:
             if isinstance(error, DigestMismatch) and self._outlet.sent:
                 raise  # what went out is wrong already
-            await self._from_registry(error)
+            self._fall_back(self._download, error)
+            await self._from_registry()
 
     # -- from the swarm ----------------------------------------------------------------
 
-    async def _from_swarm(self) -> None:
-        """Read the download to the end of the body, and wait for its verdict on a whole.
+    async def _from_swarm(self, download: Transferring) -> None:
+        """Read the download to the end of the part, and wait for its verdict on a whole.
 
         One that begins again because its content changed is read again, if nothing of it
         went out yet.
         """
         while True:
-            await self._layout()
-            self._check_length()
-            self._pin()
-            reader = self._download.reader(self._outlet, self._outlet.begin, self._outlet.end)
+            await self._layout(download)
+            self._check_version(download)
+            self._check_length(download)
+            self._pin(download)
+            reader = download.reader(self._outlet, self._outlet.begin, self._outlet.end)
             try:
                 await self._vigil.wait(reader.done, self._late)
                 break
             except OriginError:
-                if self._download.ended or self._outlet.sent or self._late():
+                if download.ended or self._outlet.sent or self._late():
                     raise
                 self._outlet.drop()
                 await self._vigil.wait(deferLater(self._clock, 0))  # it is in the midst of it
         if self._outlet.whole:
-            await self._vigil.wait(self._download.done.wait(), self._late_verdict)
-        self._check_length()
+            await self._vigil.wait(download.done.wait(), self._late_verdict)
+        self._check_length(download)
         self._outlet.release()
 
-    def _check_length(self) -> None:
-        """The digest may be right, but of how many bytes?
+    def _check_version(self, download: Transferring) -> None:
+        """Whether it is what the origin announced to this caller; where a digest is to be
+        had, that tells.
+
+        :raises OriginChanged: it is something else.
+        """
+        if self._source.digest is None and download.task != self._source.task:
+            raise OriginChanged("the swarm has another version than the origin announced")
+
+    def _check_length(self, download: Transferring) -> None:
+        """It may be right, but of how many bytes?
 
         :raises DigestMismatch: others than were announced, so those that went out are wrong.
         """
-        here, told = self._download.layout.length, self._source.length
+        here, told = download.layout.length, self._source.length
         if None not in (here, told) and here != told:
-            digest = self._source.digest
-            raise DigestMismatch(
-                f"the registry announces {told} bytes of {digest}, here are {here}"
-            )
+            what = self._source.digest or "it"
+            raise DigestMismatch(f"the registry announces {told} bytes of {what}, here are {here}")
 
-    async def _layout(self) -> None:
+    async def _layout(self, download: Transferring) -> None:
         """Wait until the download has something to read."""
+        if self._known and _begun(download):
+            return
         begun: Deferred[None] = Deferred()
         self._begun = begun  # a listener may be told at once
-        self._download.add_listener(_Ear(self))
+        download.add_listener(_Ear(self))
         await self._vigil.wait(begun, self._late)
 
     def begun(self, error: Exception | None) -> None:
@@ -187,10 +224,10 @@ class Delivery:
         """The download said something."""
         self._note.because(text)
 
-    def _pin(self) -> None:
+    def _pin(self, download: Transferring) -> None:
         self._unpin()
         if self._outlet.whole:
-            self._prefix = self._download.prefix()
+            self._prefix = download.prefix()
 
     def _late(self) -> str:
         """Why the client should wait no longer; empty: it should."""
@@ -213,11 +250,16 @@ class Delivery:
 
     # -- from the registry -----------------------------------------------------------------
 
-    async def _from_registry(self, error: DragonflyError) -> None:
+    def _fall_back(self, download: Transferring, error: DragonflyError) -> None:
+        """What is left comes from the registry."""
         self._note.because(str(error))
+        self._log.info("the rest of a blob from the registry: {error}", error=str(error))
+        self._outlet.drop()
+        self._download = None
+        download.cancel()
+
+    async def _from_registry(self) -> None:
         outlet = self._outlet
-        outlet.drop()
-        self._download.cancel()
         rest = Continuation(
             self._source,
             outlet,
@@ -226,15 +268,17 @@ class Delivery:
             hasher=await self._hasher() if outlet.whole else None,
             flows=self._flows,
         )
-        self._log.info("the rest of a blob from the registry: {error}", error=str(error))
         try:
             await rest.run()
         finally:
             self._note.sources["registry"] += rest.read
 
-    async def _hasher(self) -> Hasher:
+    async def _hasher(self) -> Hasher | None:
         """One that has taken all that went out."""
-        hasher = new_hasher(self._source.digest.algorithm)
+        digest = self._source.digest
+        if digest is None:
+            return None
+        hasher = new_hasher(digest.algorithm)
         position = self._outlet.position
         if position and self._prefix is not None:
             hashing = Deferred.fromCoroutine(self._prefix.hash_into(hasher, position))
@@ -243,10 +287,10 @@ class Delivery:
 
     # -- the books -------------------------------------------------------------------------
 
-    def _count(self) -> None:
+    def _count(self, download: Transferring) -> None:
         """The client's bytes by source, in the shares that the download has them from."""
-        self._note.task = self._download.task.hex()[:16]
-        for kind, part in shares(self._outlet.sent, self._download.sources).items():
+        self._note.task = download.task.hex()[:16]
+        for kind, part in shares(self._outlet.sent, download.sources).items():
             self._note.sources[kind] += part
 
     def _explain_cut(self, text: str) -> None:
@@ -259,7 +303,6 @@ class Delivery:
     def _abort(self) -> None:
         if not self._responder.over:
             self._note.ending = "aborted"
-            self._outlet.close()
             self._responder.abort()
 
     def _unpin(self) -> None:
@@ -270,7 +313,15 @@ class Delivery:
     def _let_go(self) -> None:
         self._begun = None
         self._unpin()
-        self._download.cancel()
+        if self._download is not None:
+            self._download.cancel()
+
+
+def _begun(download: Transferring) -> bool:
+    try:
+        return bool(download.layout)
+    except TaskError:
+        return False
 
 
 class _Ear:

@@ -12,9 +12,10 @@ from dragonfly.daemon.answering import answer_in_text, status_of
 from dragonfly.daemon.hops import came_through
 from dragonfly.daemon.http import RequestHead, Responder
 from dragonfly.daemon.note import Note
-from dragonfly.daemon.registry import Registry
-from dragonfly.daemon.rules import Rules
+from dragonfly.daemon.route import Route
+from dragonfly.daemon.router import Misrouted, Router
 from dragonfly.errors import DragonflyError
+from dragonfly.net.urls import redact
 
 __all__ = ["Answering", "Desk"]
 
@@ -22,35 +23,33 @@ __all__ = ["Answering", "Desk"]
 class Answering(Protocol):
     """Who answers one kind of requests."""
 
-    async def answer(self, responder: Responder, registry: Registry, note: Note) -> None:
+    async def answer(self, responder: Responder, route: Route, note: Note) -> None:
         """Finish or abort the answer, or raise before it began."""
 
 
 class Desk:
     """Gives each request to who answers it: the ``Answer`` of a front.
 
-    :param blobs: answers what the rules send through the swarm.
+    :param router: finds where it goes.
+    :param blobs: answers what goes through the swarm.
     :param passthrough: answers everything else.
-    :param registry: chooses the registry of a request.
     :param via: the name that this process goes by in ``Via``.
     :param log: is told of each request when it is over.
     """
 
     def __init__(
         self,
-        rules: Rules,
+        router: Router,
         *,
         blobs: Answering,
         passthrough: Answering,
-        registry: Callable[[RequestHead], Registry],
         via: bytes,
         log: Callable[[Note], object],
         clock: IReactorTime,
     ) -> None:
-        self._rules = rules
+        self._router = router
         self._blobs = blobs
         self._passthrough = passthrough
-        self._registry = registry
         self._via = via
         self._log = log
         self._clock = clock
@@ -79,34 +78,28 @@ class Desk:
             self._log(note)
 
     async def _answer(self, responder: Responder, note: Note) -> None:
-        head = responder.head
-        refused = self._refusal(head)
-        if refused is not None:
-            status, text = refused
-            note.because(text)
-            answer_in_text(responder, status, text)
+        try:
+            route = self._route(responder.head)
+        except Misrouted as refusal:
+            note.because(str(refusal))
+            answer_in_text(responder, refusal.status, str(refusal))
             return
-        registry = self._registry(head)
-        note.registry = str(registry)
-        swarm = self._rules.through_swarm(head.method, head.target)
-        await (self._blobs if swarm else self._passthrough).answer(responder, registry, note)
+        note.registry, note.mode = str(route.registry), route.mode.value
+        who = self._blobs if route.swarm else self._passthrough
+        await who.answer(responder, route, note)
 
-    def _refusal(self, head: RequestHead) -> tuple[int, str] | None:
-        if head.method == b"CONNECT":
-            return 501, "CONNECT is not supported: this is a mirror of one registry"
-        if head.target == b"*" and head.method == b"OPTIONS":
-            return 501, "OPTIONS for the server as a whole is not supported"
-        if not head.target.startswith(b"/"):
-            return 400, "the request target must be a path: this is a mirror, not a proxy"
+    def _route(self, head: RequestHead) -> Route:
         if came_through(head.headers, self._via):
-            return 508, "a loop: this request came through here before; the registry is set to us"
-        return None
+            raise Misrouted(
+                508, "a loop: this request came through here before; registry or proxy is us"
+            )
+        return self._router.route(head)
 
 
 def _note(head: RequestHead) -> Note:
     return Note(
         method=head.method.decode("latin-1"),
-        target=head.target.partition(b"?")[0].decode("latin-1"),
+        target=redact(head.target.decode("latin-1")).partition("?")[0],
         client=head.client,
     )
 

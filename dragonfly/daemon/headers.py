@@ -5,7 +5,8 @@ from __future__ import annotations
 import attrs
 
 from dragonfly.daemon.http import Headers, find_all
-from dragonfly.net.ranges import ByteRange, parse_range
+from dragonfly.daemon.parts import Parts
+from dragonfly.net.ranges import ByteRange, parse_ranges
 from dragonfly.net.reply import OriginReply, strong
 
 __all__ = [
@@ -15,7 +16,7 @@ __all__ = [
     "conditional",
     "unsatisfiable",
     "via_headers",
-    "wanted_range",
+    "wanted_ranges",
 ]
 
 _CONDITIONS = frozenset({b"if-match", b"if-none-match", b"if-modified-since"}) | {
@@ -59,9 +60,15 @@ _PASSED = (
     "Cache-Control",
     "Content-Type",
     "Content-Encoding",
+    "Content-Disposition",
+    "Content-Language",
     "ETag",
+    "Expires",
     "Last-Modified",
 )
+# What a hub of models says of a file in the redirect to its storage: its client takes version,
+# name in the cache, and size from there, and not from the storage's answer.
+_FIRST = ("X-Repo-Commit", "X-Linked-ETag", "X-Linked-Size")
 
 
 def asked_headers(headers: Headers) -> tuple[tuple[str, str], ...]:
@@ -90,15 +97,18 @@ def conditional(headers: Headers) -> bool:
     return any(name.lower() in _CONDITIONS for name, _ in headers)
 
 
-def wanted_range(headers: Headers, reply: OriginReply, length: int | None) -> ByteRange | None:
+def wanted_ranges(
+    headers: Headers, reply: OriginReply, length: int | None
+) -> list[ByteRange] | None:
     """Which bytes the caller wants; ``None``: all of them.
 
     :raises Unsatisfiable: none of those that there are.
+    :raises TooManyRanges: it does not make sense to answer that.
     """
     ranges = find_all(headers, b"range")
     if len(ranges) != 1 or not _still_so(find_all(headers, b"if-range"), reply):
         return None
-    return parse_range(ranges[0].decode("latin-1").strip(), length)
+    return parse_ranges(ranges[0].decode("latin-1").strip(), length)
 
 
 def _still_so(conditions: list[bytes], reply: OriginReply) -> bool:
@@ -120,19 +130,21 @@ class BlobAnswer:
     headers: Headers
 
 
-def blob_answer(reply: OriginReply, length: int | None, wanted: ByteRange | None) -> BlobAnswer:
-    """200 or 206, with what the registry says of the blob.
+def blob_answer(reply: OriginReply, length: int | None, parts: Parts) -> BlobAnswer:
+    """200 or 206, with what the origin says of the content.
 
     :param length: of the whole; ``None``: nobody knows it yet, and the body goes in chunks.
     """
-    headers = _said(reply)
-    if wanted is not None:
-        span = f"bytes {wanted.begin}-{wanted.end - 1}/{length}"
+    headers, first = _said(reply), parts.parts[0]
+    if parts.media_type:
+        headers = tuple(line for line in headers if line[0] != b"Content-Type")
+        headers += ((b"Content-Type", parts.media_type),)
+    elif parts.ranged:
+        span = f"bytes {first.begin}-{(first.end or 0) - 1}/{length}"
         headers += ((b"Content-Range", span.encode()),)
-        length = wanted.end - wanted.begin
-    if length is not None:
-        headers += ((b"Content-Length", str(length).encode()),)
-    return BlobAnswer(200 if wanted is None else 206, headers)
+    if parts.length is not None:
+        headers += ((b"Content-Length", str(parts.length).encode()),)
+    return BlobAnswer(206 if parts.ranged else 200, headers)
 
 
 def unsatisfiable(reply: OriginReply, length: int) -> BlobAnswer:
@@ -144,7 +156,8 @@ def unsatisfiable(reply: OriginReply, length: int) -> BlobAnswer:
 
 
 def _said(reply: OriginReply) -> Headers:
-    said = tuple(
-        (name.encode(), value.encode()) for name in _PASSED for value in reply.headers_all(name)
-    )
-    return (*said, (b"Accept-Ranges", b"bytes"))
+    said = [(name, value) for name in _PASSED for value in reply.headers_all(name)]
+    first = attrs.evolve(reply, headers=reply.first) if reply.first else reply
+    said += [(name, value) for name in _FIRST for value in first.headers_all(name)]
+    lines = tuple((name.encode(), value.encode()) for name, value in said)
+    return (*lines, (b"Accept-Ranges", b"bytes"))

@@ -7,8 +7,6 @@ name, its repetitions.
 
 from __future__ import annotations
 
-import re
-
 from dragonfly.daemon.http import Headers, RequestHead, find, find_all
 
 __all__ = [
@@ -17,7 +15,6 @@ __all__ = [
     "came_through",
     "client_headers",
     "expects_continue",
-    "origin_form",
     "upstream_headers",
 ]
 
@@ -35,7 +32,6 @@ _HOP_BY_HOP = frozenset(
         b"upgrade",
     }
 )
-_ABSOLUTE_FORM = re.compile(rb"[a-z][a-z0-9+.-]*://[^/?#]*", re.IGNORECASE)
 
 
 def upstream_headers(
@@ -97,15 +93,6 @@ def binds_connection(headers: Headers) -> bool:
     """
     schemes = (value.split()[:1] for value in find_all(headers, b"authorization"))
     return any(scheme and scheme[0].lower() in (b"ntlm", b"negotiate") for scheme in schemes)
-
-
-def origin_form(target: bytes) -> bytes:
-    """A request target without scheme and authority: what a server is asked for."""
-    absolute = _ABSOLUTE_FORM.match(target)
-    if absolute is None:
-        return target
-    rest = target[absolute.end() :]
-    return rest if rest.startswith(b"/") else b"/" + rest
 
 
 def _end_to_end(headers: Headers) -> list[tuple[bytes, bytes]]:

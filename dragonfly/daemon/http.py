@@ -46,6 +46,8 @@ class RequestHead:
     :ivar version: ``b"1.0"`` or ``b"1.1"``.
     :ivar headers: may hold credentials, so they are not shown.
     :ivar client: the address that the request came from.
+    :ivar tunnel: the ``host:port`` that the client had asked to be connected to, if the
+        request came inside such a connection, which was opened here; else empty.
     """
 
     method: bytes
@@ -53,6 +55,7 @@ class RequestHead:
     version: bytes
     headers: Headers = attrs.field(repr=False)
     client: str = ""
+    tunnel: str = ""
 
 
 class BodyReceiver(Protocol):

@@ -9,12 +9,15 @@ from twisted.internet.interfaces import IPullProducer, IPushProducer
 
 from dragonfly.daemon.http import Headers, RequestBody, RequestHead, Responder, find_all
 from dragonfly.daemon.note import Note
-from dragonfly.daemon.registry import Registry
+from dragonfly.daemon.route import Route
 from dragonfly.errors import ConfigError
 from dragonfly.task.digest import Digest, Hasher, new_hasher
 from dragonfly.task.identity import name_of
 
-__all__ = ["NameCheck"]
+__all__ = ["NameCheck", "StraightOn"]
+
+StraightOn = Callable[[Responder, Route, Note], Awaitable[None]]
+"""Answers a request with what the registry answers."""
 
 _OK = 200
 
@@ -25,27 +28,27 @@ class NameCheck:
     Parts of a blob cannot be checked, nor what the registry encoded on the way.
     """
 
-    def __init__(self, answer: Callable[[Responder, Registry, Note], Awaitable[None]]) -> None:
+    def __init__(self, answer: StraightOn) -> None:
         self._answer = answer
 
-    async def answer(self, responder: Responder, registry: Registry, note: Note) -> None:
+    async def answer(self, responder: Responder, route: Route, note: Note) -> None:
         """Answer one request. Errors and cancelling are those of the answer itself."""
-        digest = _named(responder, registry)
+        digest = _named(route)
         if digest is None:
-            await self._answer(responder, registry, note)
+            await self._answer(responder, route, note)
             return
         checked = _Checked(responder, digest)
-        await self._answer(cast("Responder", checked), registry, note)  # its facts are only read
+        await self._answer(cast("Responder", checked), route, note)  # its facts are only read
         if checked.wrong:
             note.ending = "aborted"
             note.then(checked.wrong)
 
 
-def _named(responder: Responder, registry: Registry) -> Digest | None:
-    if responder.head.method != b"GET":
+def _named(route: Route) -> Digest | None:
+    if route.head.method != b"GET":
         return None
     try:
-        return name_of(registry.url(responder.head.target)).digest
+        return name_of(route.url).digest
     except ConfigError:
         return None
 

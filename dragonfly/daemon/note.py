@@ -17,6 +17,7 @@ class Note:
 
     :ivar target: path without the query.
     :ivar route: ``swarm`` or ``direct``.
+    :ivar mode: how the client spoke to us: as to a mirror, a proxy, ...
     :ivar status: that the client got; 0: none.
     :ivar sent: bytes of the body that went to the client.
     :ivar sources: bytes by where they came from.
@@ -30,6 +31,7 @@ class Note:
     client: str
     registry: str = ""
     route: str = "direct"
+    mode: str = ""
     status: int = 0
     sent: int = 0
     sources: dict[str, int] = attrs.field(factory=_no_bytes)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from twisted.internet.defer import CancelledError, Deferred
 
 from dragonfly.daemon.exchange import Exchange
-from dragonfly.daemon.hops import expects_continue, origin_form, upstream_headers
+from dragonfly.daemon.hops import expects_continue, upstream_headers
 from dragonfly.daemon.http import Responder
 from dragonfly.daemon.note import Note
-from dragonfly.daemon.registry import Registry
+from dragonfly.daemon.prefixed import with_prefix
 from dragonfly.daemon.relay import Relay
+from dragonfly.daemon.route import Route
 from dragonfly.daemon.upstream import Upstream
 from dragonfly.errors import DragonflyError
 from dragonfly.net.throttle import Throttle
@@ -30,7 +33,7 @@ class Passthrough:
         self._limit = limit
         self._via = via
 
-    async def answer(self, responder: Responder, registry: Registry, note: Note) -> None:
+    async def answer(self, responder: Responder, route: Route, note: Note) -> None:
         """Forward one request; returns when it was answered, cut, or the client is gone.
 
         Redirects are answers as any other: the client follows them.
@@ -41,23 +44,23 @@ class Passthrough:
         What the front says of a request's body that will never come is raised as it is.
         Cancelling cuts both connections.
         """
-        note.route, note.registry = "direct", str(registry)
-        forwarding = _Forwarding(responder, note, self._limit)
+        note.route = "direct"
+        forwarding = _Forwarding(responder, route, note, self._limit)
         responder.on_gone(forwarding.gone)
         try:
-            await forwarding.run(Deferred.fromCoroutine(self._ask(responder, registry)))
+            await forwarding.run(Deferred.fromCoroutine(self._ask(responder, route)))
         finally:
             note.status, note.sent = responder.status, responder.sent
 
-    async def _ask(self, responder: Responder, registry: Registry) -> Exchange:
-        head, body = responder.head, responder.body
+    async def _ask(self, responder: Responder, route: Route) -> Exchange:
+        registry, head, body = route.registry, route.head, responder.body
         headers = upstream_headers(
             head, netloc=registry.netloc.encode("ascii"), length=body.length, via=self._via
         )
         return await self._upstream.ask(
             registry,
             head.method,
-            origin_form(head.target),
+            head.target,
             headers,
             body,
             expects=expects_continue(head),
@@ -67,9 +70,12 @@ class Passthrough:
 class _Forwarding:
     """One request, and what has to stop when its client is gone."""
 
-    def __init__(self, responder: Responder, note: Note, limit: Throttle | None) -> None:
+    def __init__(
+        self, responder: Responder, route: Route, note: Note, limit: Throttle | None
+    ) -> None:
         self._flows = () if limit is None else (limit.flow(self),)
         self._responder = responder
+        self._route = route
         self._note = note
         self._gone = False
         self._asking: Deferred[Exchange] | None = None
@@ -93,6 +99,9 @@ class _Forwarding:
                 raise
             self._note.ending = "gone"
             return
-        self._relay = Relay(exchange, self._responder, self._note, flows=self._flows)
+        rewrite = partial(with_prefix, route=self._route)
+        self._relay = Relay(
+            exchange, self._responder, self._note, flows=self._flows, rewrite=rewrite
+        )
         self._relay.start()
         await self._relay.done

@@ -36,11 +36,6 @@ class Place:
         """Where contents are, if not in the home."""
         return self._repo.store if self._repo is not None else None
 
-    @property
-    def authorities(self) -> Path:
-        """Where the certificates of several files are put together."""
-        return self.home / "registry-authorities.pem"
-
     def lock(self) -> None:
         """Become the only one who keeps layers there, until :meth:`unlock` or death.
 

@@ -17,20 +17,28 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 @attrs.frozen(kw_only=True)
 class Registry:
-    """A registry as it is asked.
+    """A registry, or any other origin, as it is asked.
 
     :ivar host: ASCII, lower-case; an IPv6 address without brackets.
+    :ivar local: whether it may be on this machine's loopback: our operator named it, or who
+        asks is on this machine, too.
     """
 
     scheme: str
     host: str
     port: int
     trust: Trust = attrs.field(factory=Trust)
+    local: bool = True
 
     @property
     def secure(self) -> bool:
         """Whether it is asked over TLS."""
         return self.scheme == "https"
+
+    @property
+    def place(self) -> str:
+        """``host:port``, always with the port."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     @property
     def netloc(self) -> str:

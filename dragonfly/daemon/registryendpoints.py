@@ -8,7 +8,9 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.web.client import URI
 
 from dragonfly.daemon.registry import Registry
-from dragonfly.net.addresses import CheckedEndpoints, FetchPolicy
+from dragonfly.net.addresses import FetchPolicy
+from dragonfly.net.endpoints import CheckedEndpoints
+from dragonfly.net.proxies import Proxies
 
 __all__ = ["Endpoints", "RegistryEndpoints"]
 
@@ -22,7 +24,8 @@ class Endpoints(Protocol):
     def endpoint(self, registry: Registry) -> IStreamClientEndpoint:
         """Where to connect to.
 
-        :raises ConfigError: the file with its authorities cannot be used.
+        :raises ConfigError: a file that its trust names cannot be used.
+        :raises AddressRefused: its address is one that no proxy is asked for.
         """
 
 
@@ -33,17 +36,20 @@ class RegistryEndpoints:
 
     :param reactor: TCP, time and name resolution.
     :param connect_s: seconds for each address that is tried.
+    :param proxies: what registries are reached through; by default they are reached directly.
     """
 
-    def __init__(self, reactor: Any, *, connect_s: float) -> None:
+    def __init__(self, reactor: Any, *, connect_s: float, proxies: Proxies | None = None) -> None:
         self._reactor = reactor
+        self._proxies = proxies
         self._connect_s = connect_s
         self._made: dict[Registry, IStreamClientEndpoint] = {}
 
     def endpoint(self, registry: Registry) -> IStreamClientEndpoint:
         """Where to connect to.
 
-        :raises ConfigError: the file with its authorities cannot be used.
+        :raises ConfigError: a file that its trust names cannot be used.
+        :raises AddressRefused: its address is one that no proxy is asked for.
         """
         made = self._made.get(registry)
         if made is None:
@@ -59,6 +65,7 @@ class RegistryEndpoints:
             policy=FetchPolicy(allow_loopback=True),
             trust=registry.trust.policy(),
             timeout_s=self._connect_s,
+            proxies=self._proxies,
         )
         netloc, host = registry.netloc.encode("ascii"), registry.host.encode("ascii")
         scheme = registry.scheme.encode("ascii")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer
@@ -10,11 +10,14 @@ from zope.interface import implementer
 
 from dragonfly.daemon.exchange import Exchange
 from dragonfly.daemon.hops import client_headers
-from dragonfly.daemon.http import Responder
+from dragonfly.daemon.http import Headers, Responder
 from dragonfly.daemon.note import Note
+from dragonfly.daemon.remarks import BACKEND, FROM_ORIGIN
 from dragonfly.net.throttle import Flow, Pacer
 
 __all__ = ["Relay"]
+
+_ERROR = 400
 
 
 @implementer(IPushProducer)
@@ -22,17 +25,25 @@ class Relay:
     """Starts the answer, writes its body, and finishes or aborts it.
 
     :param flows: its parts in rate limits.
+    :param rewrite: what becomes of the headers.
     :ivar done: fires when that has happened, or the client is gone.  Cancelling it cuts both
         connections.
     """
 
     def __init__(
-        self, exchange: Exchange, responder: Responder, note: Note, *, flows: Sequence[Flow] = ()
+        self,
+        exchange: Exchange,
+        responder: Responder,
+        note: Note,
+        *,
+        flows: Sequence[Flow] = (),
+        rewrite: Callable[[Headers], Headers] = lambda headers: headers,
     ) -> None:
         self.done: Deferred[None] = Deferred(self._cancelled)
         self._exchange = exchange
         self._responder = responder
         self._note = note
+        self._rewrite = rewrite
         self._pacer = Pacer(
             flows,
             pause=exchange.pause,
@@ -49,7 +60,9 @@ class Relay:
         """
         exchange, responder = self._exchange, self._responder
         try:
-            headers = client_headers(exchange.headers)
+            headers = (*self._rewrite(client_headers(exchange.headers)), *FROM_ORIGIN)
+            if exchange.status >= _ERROR:
+                headers += BACKEND
             responder.start(exchange.status, headers, reason=exchange.reason)
         except BaseException:
             exchange.abort()

@@ -1,4 +1,4 @@
-"""Which requests go through the swarm; pure."""
+"""Which requests go through the swarm, and which are sent elsewhere; pure."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import attrs
 
 from dragonfly.errors import ConfigError
 
-__all__ = ["LAYERS", "Rule", "Rules", "path_of"]
+__all__ = ["LAYERS", "Rule", "Rules", "matched_text"]
 
-LAYERS = r"^.+/blobs/sha256.*$"
-"""The path of a blob in a registry's API: layers, and the configurations of images."""
+LAYERS = r"^[^?]+/blobs/sha256[^?]*"
+"""The path of a blob in a registry's API, and in storages that registries redirect to: layers,
+and the configurations of images."""
 
 
 def _compiled(text: str) -> re.Pattern[str]:
@@ -25,38 +26,44 @@ def _compiled(text: str) -> re.Pattern[str]:
 
 @attrs.frozen(kw_only=True)
 class Rule:
-    """What happens to requests for a path that matches.
+    """What happens to requests for a URL that matches.
 
-    :ivar regx: searched for in the path, percent-decoded and without the query.
-    :ivar direct: they go straight on; else through the swarm.
+    :ivar regx: searched for in the absolute URL, path percent-decoded, query as it is.
+    :ivar direct: they go straight on; else GETs and HEADs go through the swarm.
+    :ivar use_https: they are asked over TLS.
+    :ivar redirect: another host that is asked for the same, ``[http[s]://]host[:port]``; empty:
+        the one that is named.
     """
 
     regx: re.Pattern[str] = attrs.field(converter=_compiled)
     direct: bool = False
+    use_https: bool = False
+    redirect: str = ""
 
-    def matches(self, path: str) -> bool:
-        """Whether it is about ``path``."""
-        return self.regx.search(path) is not None
+    def matches(self, text: str) -> bool:
+        """Whether it is about the URL with that :func:`matched_text`."""
+        return self.regx.search(text) is not None
+
+
+_DEFAULT = Rule(regx=LAYERS)
 
 
 class Rules:
-    """Rules in their order: the first that matches counts; where none does, it is direct.
+    """Rules in their order, and behind them the one for layers: the first that matches counts.
 
     :raises ConfigError: an expression cannot be read; the text shows it.
     """
 
-    def __init__(self, rules: Iterable[Rule] | None = None) -> None:
-        self._rules = (Rule(regx=LAYERS),) if rules is None else tuple(rules)
+    def __init__(self, rules: Iterable[Rule] = ()) -> None:
+        self._rules = (*rules, _DEFAULT)
 
-    def through_swarm(self, method: bytes, target: bytes) -> bool:
-        """Whether that request goes through the swarm: only GETs ever do."""
-        if method != b"GET":
-            return False
-        path = path_of(target)
-        rule = next((each for each in self._rules if each.matches(path)), None)
-        return rule is not None and not rule.direct
+    def first(self, text: str) -> Rule | None:
+        """The rule for a URL; ``None``: it goes straight on, where it would."""
+        return next((each for each in self._rules if each.matches(text)), None)
 
 
-def path_of(target: bytes) -> str:
-    """The path of a request target in origin-form, percent-decoded, without the query."""
-    return unquote(target.partition(b"?")[0].decode("latin-1"))
+def matched_text(scheme: str, netloc: str, target: bytes) -> str:
+    """What expressions are searched for in: the absolute URL, its path percent-decoded."""
+    path, query, rest = target.partition(b"?")
+    text = f"{scheme}://{netloc}{unquote(path.decode('latin-1'))}"
+    return text + (query + rest).decode("latin-1")

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+import attrs
 from twisted.application.service import MultiService, Service
 from twisted.internet import defer
 from twisted.internet.defer import Deferred
@@ -23,13 +24,16 @@ from dragonfly.daemon.blob import Blobs, BlobSettings
 from dragonfly.daemon.desk import Desk
 from dragonfly.daemon.front import FrontFactory
 from dragonfly.daemon.gauges import Gauges
+from dragonfly.daemon.knownregistries import known_registries
 from dragonfly.daemon.logfile import LogFile
 from dragonfly.daemon.namecheck import NameCheck
 from dragonfly.daemon.passthrough import Passthrough
-from dragonfly.daemon.pem import joined_authorities, server_options
+from dragonfly.daemon.pem import server_options
 from dragonfly.daemon.place import Place
+from dragonfly.daemon.registries import Registries
 from dragonfly.daemon.registry import Registry, parse_registry
-from dragonfly.daemon.rules import Rules
+from dragonfly.daemon.router import Router
+from dragonfly.daemon.rules import Rule, Rules
 from dragonfly.daemon.status import make_status_site
 from dragonfly.daemon.takeover import DAEMON_ROLE, take_home
 from dragonfly.daemon.upstream import Upstream
@@ -40,7 +44,7 @@ from dragonfly.net.deadline import deadline
 from dragonfly.net.hangup import Hangup
 from dragonfly.net.lateness import LatenessSampler
 from dragonfly.net.listen import BoundService
-from dragonfly.net.trust import Trust
+from dragonfly.net.proxies import Proxies
 from dragonfly.peer.equipment import Runtime
 from dragonfly.peer.service import PeerService, PeerSettings, make_peer
 
@@ -65,44 +69,55 @@ _log = Logger("dragonfly.daemon")
 
 
 def make_daemon(
-    config: DaemonConfig, reactor: Any, *, rng: random.Random | None = None
+    config: DaemonConfig,
+    reactor: Any,
+    *,
+    rng: random.Random | None = None,
+    proxies: Proxies | None = None,
 ) -> DaemonService:
     """Compose a dfdaemon; takes the home's lock, touches no port yet.
 
     A background peer of dfget that has the home is asked to leave, which may block for some
     seconds: this is called before the reactor runs.
 
-    :raises ConfigError: the registry is this dfdaemon, or a file that the configuration names
-        cannot be used.
+    :param proxies: what registries are reached through; by default they are reached directly.
+    :raises ConfigError: the registry or a proxy is this dfdaemon, or a file that the
+        configuration names cannot be used.
     :raises HomeBusy: another dfdaemon has the home, or it was not given up.
     :raises HomeUnusable: the home cannot be used; the text says why.
     """
     registry = parse_registry(config.registry.remote)
-    _refuse_loop(config, registry)
+    proxies = proxies or Proxies()
+    _refuse_loop(config, registry, proxies)
     tls = _tls(config)
     place = Place(config)
     rng = rng or random.Random()  # noqa: S311 - it schedules
-    runtime = Runtime(reactor=reactor, rng=rng, log=Logger("dragonfly.peer"))
+    # Of this process alone: two dfdaemons in a row are no loop.
+    proxies = attrs.evolve(proxies, via=b"dfdaemon-%016x" % rng.getrandbits(64))
+    runtime = Runtime(reactor=reactor, rng=rng, log=Logger("dragonfly.peer"), proxies=proxies)
     settings = _peer_settings(config, place)
     place.lock()
     try:
-        trust = Trust(
-            cacerts=joined_authorities(config.registry.certs, place.authorities),
-            insecure=config.registry.insecure,
-        )
+        registries = known_registries(config, place.home)
         peer = take_home(lambda: make_peer(settings, runtime), place.home, say=_say)
     except BaseException:
         place.unlock()
         raise
-    mirrored = parse_registry(config.registry.remote, trust=trust)
-    return DaemonService(config, mirrored, runtime, place=place, peer=peer, tls=tls)
+    return DaemonService(config, registries, runtime, place=place, peer=peer, tls=tls)
 
 
-def _refuse_loop(config: DaemonConfig, registry: Registry) -> None:
-    """The mistake that is easily made; others are found when a request comes around."""
-    here = registry.host in ("localhost", "127.0.0.1", "::1", config.host_ip)
-    if here and config.port and registry.port == config.port:
+def _refuse_loop(config: DaemonConfig, registry: Registry, proxies: Proxies) -> None:
+    """The mistakes that are easily made; others are found when a request comes around."""
+    if _is_here(config, registry.host, registry.port):
         raise ConfigError(f"registry {registry} is this dfdaemon itself: name the real one")
+    for proxy in proxies.all:
+        if _is_here(config, proxy.host, proxy.port):
+            raise ConfigError(f"the environment's proxy {proxy} is this dfdaemon itself")
+
+
+def _is_here(config: DaemonConfig, host: str, port: int) -> bool:
+    here = ("localhost", "127.0.0.1", "::1", config.host_ip)
+    return bool(config.port) and port == config.port and host in here
 
 
 def _tls(config: DaemonConfig) -> CertificateOptions | None:
@@ -140,7 +155,7 @@ class DaemonService(MultiService):
     def __init__(
         self,
         config: DaemonConfig,
-        registry: Registry,
+        registries: Registries,
         runtime: Runtime,
         *,
         place: Place,
@@ -149,7 +164,7 @@ class DaemonService(MultiService):
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.config = config
-        self.registry = registry
+        self.registries = registries
         self.peer = peer
         self._runtime = runtime
         self._reactor = runtime.reactor
@@ -163,9 +178,8 @@ class DaemonService(MultiService):
 
     def _make_desk(self) -> None:
         config, reactor, peer = self.config, self._reactor, self.peer
-        # Of this process alone: two dfdaemons in a row are no loop.
-        via = b"dfdaemon-%016x" % self._runtime.rng.getrandbits(64)
-        self._upstream = Upstream(reactor)
+        via = self._runtime.proxies.via
+        self._upstream = Upstream(reactor, proxies=self._runtime.proxies)
         passthrough = Passthrough(self._upstream, via=via)
         layers = Passthrough(self._upstream, via=via, limit=peer.total)
         self._blobs = Blobs(
@@ -177,16 +191,22 @@ class DaemonService(MultiService):
             holds=peer.holds,
             limit=peer.total,
             via=via,
+            boundary=lambda: b"%032x" % self._runtime.rng.getrandbits(128),
         )
         self._desk = Desk(
-            Rules(),
+            self._router(),
             blobs=self._blobs,
             passthrough=passthrough,
-            registry=lambda _head: self.registry,
             via=via,
             log=AccessLog(self.metrics),
             clock=reactor,
         )
+
+    def _router(self) -> Router:
+        rules = Rules(Rule(**attrs.asdict(each)) for each in self.config.proxies)
+        # Names of Docker Hub's repositories have no dots before the first slash.
+        hub = self.registries.mirror.host.endswith(".docker.io")
+        return Router(self.registries, rules, hosts_in_paths=hub)
 
     def _make_ports(self, tls: CertificateOptions | None) -> None:
         config, reactor = self.config, self._reactor
@@ -280,7 +300,7 @@ class DaemonService(MultiService):
         return {
             "ok": bool(self.running and self.peer.running and not self._stopping),
             "version": dragonfly.__version__,
-            "registry": str(self.registry),
+            "registry": str(self.registries.mirror),
             "supernodes": [str(node) for node in self.config.nodes],
             "ports": self._ports(),
             "home": str(self._place.home),
@@ -300,10 +320,12 @@ class DaemonService(MultiService):
         if not self.config.nodes:
             _log.warn("no supernode is configured: everything comes from the registry")
         _log.info("home {home}", home=str(self._place.home))
+        if self._runtime.proxies.all:
+            _log.info("registries are reached: {how}", how=str(self._runtime.proxies))
         _log.info(
             "dfdaemon ready: proxy={front} pieces={pieces} status={status} registry={registry}",
             **self._ports(),
-            registry=str(self.registry),
+            registry=str(self.registries.mirror),
         )
         try:
             self._place.write_ports({**self._ports(), "pid": os.getpid()})

@@ -26,10 +26,12 @@ from dragonfly.errors import (
 )
 from dragonfly.net.deadline import deadline
 from dragonfly.net.fanout import OneShot
+from dragonfly.net.proxies import Proxies, Proxy
 from dragonfly.net.reasons import cause, innermost, untrusted
 
 __all__ = ["Upstream"]
 
+_LOGIN_TO_PROXY = 407
 # RFC 9110, 9.2.2: what may be sent twice.
 _IDEMPOTENT = frozenset({b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"TRACE"})
 
@@ -42,6 +44,7 @@ class Upstream:
 
     :param reactor: TCP, time and name resolution.
     :param endpoints: instead of those of the reactor.
+    :param proxies: what registries are reached through; by default they are reached directly.
     """
 
     def __init__(
@@ -50,11 +53,15 @@ class Upstream:
         *,
         limits: UpstreamLimits | None = None,
         endpoints: Endpoints | None = None,
+        proxies: Proxies | None = None,
     ) -> None:
         self._clock = reactor
+        self._proxies = proxies or Proxies()
         self._limits = limits or UpstreamLimits()
         connect_s = self._limits.connect_s
-        self._endpoints = endpoints or RegistryEndpoints(reactor, connect_s=connect_s)
+        self._endpoints = endpoints or RegistryEndpoints(
+            reactor, connect_s=connect_s, proxies=proxies
+        )
         self._idle = IdleLinks(reactor, self._limits)
         self._links: set[UpstreamLink] = set()
         self._closed = False
@@ -74,15 +81,19 @@ class Upstream:
 
         :param headers: all of them, with ``Host`` and what frames the body.
         :param expects: they say ``Expect: 100-continue``: the body is held back until then.
-        :raises OriginUnreachable: no connection, no answer in time, or it hung up.
+        :raises OriginUnreachable: no connection, no answer in time, or it hung up; or so did
+            the proxy, or wants a login.
         :raises OriginUntrusted: its certificate is not believed.
         :raises OriginError: what it answered is not HTTP, or this request is not.
-        :raises ConfigError: the file with the registry's authorities cannot be used.
+        :raises ConfigError: a file that the registry's trust names cannot be used.
 
         An idempotent request whose body did not begin to flow is sent once more, on a new
         connection, if the registry hung up without a word: as it does when it gives up an idle
         connection at that moment.  Cancelling closes the connection.
         """
+        proxy = None if registry.secure else self._proxy(registry)
+        if proxy is not None:
+            target, headers = _to_proxy(proxy, registry, target, headers)
         request = _request(registry, method, target, headers)
         repeatable = method in _IDEMPOTENT
         bodiless = body is None or body.length == 0 or expects
@@ -96,6 +107,9 @@ class Upstream:
                 raise
             exchange = self._exchange(await self._dial(registry), headers)
             await exchange.begin(request, body, expects=expects)
+        if proxy is not None and exchange.status == _LOGIN_TO_PROXY:
+            exchange.abort()  # it is our login that lacks: nothing for the client
+            raise OriginUnreachable(f"{registry}: proxy {proxy} answered {exchange.status}")
         return exchange
 
     def close(self) -> Deferred[None]:
@@ -125,6 +139,9 @@ class Upstream:
 
     def _retire(self, link: UpstreamLink, _reusable: bool) -> None:
         link.retire()
+
+    def _proxy(self, registry: Registry) -> Proxy | None:
+        return self._proxies.proxy_for(registry.scheme, registry.host, registry.port)
 
     async def _dial(self, registry: Registry) -> UpstreamLink:
         if self._closed:
@@ -156,6 +173,17 @@ async def _connect(endpoint: IStreamClientEndpoint, factory: Any) -> UpstreamLin
         link.abort()
         raise
     return link
+
+
+def _to_proxy(
+    proxy: Proxy, registry: Registry, target: bytes, headers: Headers
+) -> tuple[bytes, Headers]:
+    """Target and headers of a request as the proxy wants them: RFC 9112, 3.2.2."""
+    absolute = str(registry).encode("ascii") + (b"" if target == b"*" else target)
+    if proxy.authorization is None:
+        return absolute, headers
+    login = (b"Proxy-Authorization", proxy.authorization.encode("ascii"))
+    return absolute, (*headers, login)
 
 
 def _request(registry: Registry, method: bytes, target: bytes, headers: Headers) -> h11.Request:

@@ -6,6 +6,7 @@ it talks to the peer over the home's socket, and signals interrupt it there.
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import tempfile
@@ -21,11 +22,10 @@ from dragonfly.dfget.client import Conversation, Result, connect
 from dragonfly.dfget.fetch import Fetch
 from dragonfly.dfget.options import Options
 from dragonfly.dfget.progress import Console
-from dragonfly.dfget.server import settings_of
+from dragonfly.dfget.server import runtime_of, settings_of
 from dragonfly.dfget.spawn import Background
 from dragonfly.errors import DragonflyError, HomeBusy, PeerGone, StoreError
 from dragonfly.net.logs import log_to
-from dragonfly.peer.equipment import Runtime
 from dragonfly.peer.service import PeerService, make_peer
 from dragonfly.peer.sockpath import socket_path
 
@@ -70,7 +70,7 @@ def _at_home(options: Options, fetch: Fetch, home: Path) -> Result:
     from twisted.internet import reactor  # noqa: PLC0415 - the command decides when
 
     settings = attrs.evolve(settings_of(options), home=home, alive_s=None)
-    service = make_peer(settings, Runtime(reactor=reactor))
+    service = make_peer(settings, runtime_of(reactor, os.environ))
     with Inside(service, settings.home, reactor) as inside:
         return fetch.run(inside)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,11 @@ from dragonfly.net.collector import pass_over_what_is_there
 from dragonfly.net.lateness import LatenessSampler
 from dragonfly.net.logs import log_to
 from dragonfly.net.openfiles import allow_open_files
+from dragonfly.net.proxies import Proxies
 from dragonfly.peer.equipment import Runtime
 from dragonfly.peer.service import PeerService, PeerSettings, make_peer
 
-__all__ = ["Word", "main", "make_service", "run", "settings_of"]
+__all__ = ["Word", "main", "make_service", "run", "runtime_of", "settings_of"]
 
 _log = Logger("dragonfly.dfget.server")
 
@@ -49,11 +50,23 @@ def main(argv: Sequence[str]) -> int:
 
 
 def make_service(options: ServerOptions, reactor: Any) -> PeerService:
-    """Compose the peer, and the sampler of its reactor, which its status tells of."""
-    service = make_peer(settings_of(options), Runtime(reactor=reactor))
+    """Compose the peer, and the sampler of its reactor, which its status tells of.
+
+    :raises ConfigError: the environment names a proxy that cannot be used.
+    """
+    service = make_peer(settings_of(options), runtime_of(reactor, os.environ))
     sampler = LatenessSampler(reactor, service.lateness.observe)
     sampler.setServiceParent(service)  # type: ignore[no-untyped-call]
     return service
+
+
+def runtime_of(reactor: Any, environment: Mapping[str, str]) -> Runtime:
+    """What the peer of a dfget runs with.
+
+    :param environment: names the proxies that origins are reached through.
+    :raises ConfigError: one of them is none that can be used.
+    """
+    return Runtime(reactor=reactor, proxies=Proxies.of(environment))
 
 
 def settings_of(options: ServerOptions) -> PeerSettings:

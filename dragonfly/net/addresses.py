@@ -1,44 +1,21 @@
-"""Which addresses are fetched from, and the certainty that it is those we connect to.
+"""Which addresses are fetched from; :mod:`dragonfly.net.endpoints` keeps to it.
 
 A supernode fetches URLs for others, so a URL must not lead it to a cloud's
 metadata service, to its own loopback services, or anywhere else that only *it*
-can reach.  Checking the name beforehand is no use: it may resolve to something
-else a moment later.  So the check sits between name resolution and connecting,
-inside the endpoint: :class:`~twisted.internet.endpoints.HostnameEndpoint` asks
-its reactor's name resolver and connects to the literal addresses that this
-resolver reports, several in turn ("happy eyeballs").  Handing it a resolver
-that leaves out the refused ones keeps all of that, and the address checked is
-the address connected to, for redirect hops as well.
+can reach.
 """
 
 from __future__ import annotations
 
+import socket
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Any
 
 import attrs
-from twisted.internet import error
-from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
-from twisted.internet.interfaces import (
-    IAddress,
-    IHostnameResolver,
-    IHostResolution,
-    IProtocol,
-    IProtocolFactory,
-    IReactorPluggableNameResolver,
-    IResolutionReceiver,
-    IStreamClientEndpoint,
-)
-from twisted.python.failure import Failure
-from twisted.web.client import URI
-from twisted.web.iweb import IAgentEndpointFactory, IPolicyForHTTPS
-from zope.interface import implementer
 
 from dragonfly.errors import AddressRefused
 
-__all__ = ["CheckedEndpoints", "FetchPolicy", "is_loopback", "plain_address"]
+__all__ = ["FetchPolicy", "is_loopback", "literal", "plain_address"]
 
 _Address = IPv4Address | IPv6Address
 _Network = IPv4Network | IPv6Network
@@ -80,6 +57,19 @@ each call, and reading one takes 5 µs. 3 MiB."""
 
 def _parse(host: str) -> _Address:
     return ip_address(host.partition("%")[0])
+
+
+def literal(host: str) -> str | None:
+    """Return *host* as an address if it is one in any notation, also ``0x7f.1`` and
+    ``2130706433``, which whoever connects takes for one; else ``None``."""
+    try:
+        return str(_parse(host))
+    except ValueError:
+        pass
+    try:
+        return socket.inet_ntoa(socket.inet_aton(host))
+    except (OSError, ValueError):
+        return None
 
 
 @lru_cache(ADDRESSES_KEPT)
@@ -160,126 +150,3 @@ def _this_network(address: _Address) -> str | None:
     if isinstance(address, IPv4Address) and (int(address) >> 24 == 0 or int(address) == 0xFFFFFFFF):
         return "no address of one host"
     return None
-
-
-@implementer(IResolutionReceiver)
-class _Sieve:
-    """Passes on the addresses that the policy allows; remembers why others are missing."""
-
-    def __init__(self, receiver: IResolutionReceiver, policy: FetchPolicy) -> None:
-        self._receiver = receiver
-        self._policy = policy
-        self.refused: str | None = None
-
-    def resolutionBegan(self, resolution: IHostResolution) -> None:
-        self._receiver.resolutionBegan(resolution)
-
-    def addressResolved(self, address: IAddress) -> None:
-        host: str = address.host  # type: ignore[attr-defined]
-        kind = self._policy.refusal(host)
-        if kind is None:
-            self._receiver.addressResolved(address)
-        else:
-            self.refused = f"{host} is {kind} and is not fetched from"
-
-    def resolutionComplete(self) -> None:
-        self._receiver.resolutionComplete()
-
-
-@implementer(IHostnameResolver)
-class _SievingResolver:
-    """The reactor's resolver behind a :class:`_Sieve`; one per connection attempt."""
-
-    def __init__(self, inner: IHostnameResolver, policy: FetchPolicy) -> None:
-        self._inner = inner
-        self._policy = policy
-        self._sieve: _Sieve | None = None
-
-    @property
-    def refused(self) -> str | None:
-        return None if self._sieve is None else self._sieve.refused
-
-    def resolveHostName(
-        self,
-        resolutionReceiver: IResolutionReceiver,  # noqa: N803
-        *args: Any,
-        **kwargs: Any,
-    ) -> IHostResolution:
-        self._sieve = _Sieve(resolutionReceiver, self._policy)
-        return self._inner.resolveHostName(self._sieve, *args, **kwargs)
-
-
-@implementer(IReactorPluggableNameResolver)
-class _WithResolver:
-    """A reactor in everything but its name resolver."""
-
-    def __init__(self, reactor: Any, resolver: IHostnameResolver) -> None:
-        self._reactor = reactor
-        self.nameResolver = resolver
-
-    def installNameResolver(self, resolver: IHostnameResolver) -> IHostnameResolver:
-        before, self.nameResolver = self.nameResolver, resolver
-        return before
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._reactor, name)
-
-
-@implementer(IStreamClientEndpoint)
-class _CheckedEndpoint:
-    """Connects to a host's allowed addresses only."""
-
-    def __init__(
-        self, reactor: Any, host: str, port: int, policy: FetchPolicy, timeout_s: float
-    ) -> None:
-        self._reactor = reactor
-        self._host = host
-        self._port = port
-        self._policy = policy
-        self._timeout_s = timeout_s
-
-    def connect(
-        self,
-        protocolFactory: IProtocolFactory,  # noqa: N803
-    ) -> Deferred[IProtocol]:
-        resolver = _SievingResolver(self._reactor.nameResolver, self._policy)
-        endpoint = HostnameEndpoint(
-            _WithResolver(self._reactor, resolver), self._host, self._port, self._timeout_s
-        )
-        connecting = endpoint.connect(protocolFactory)
-        return connecting.addErrback(self._explain, resolver)
-
-    def _explain(self, failure: Failure, resolver: _SievingResolver) -> Failure:
-        # No address was left to try: say what was wrong with those there were.
-        if resolver.refused is not None and failure.check(error.DNSLookupError):
-            return Failure(AddressRefused(f"{self._host}: {resolver.refused}"))
-        return failure
-
-
-@implementer(IAgentEndpointFactory)
-class CheckedEndpoints:
-    """What an Agent connects through: plain or TLS, to addresses that *policy* allows.
-
-    :param reactor: real or memory reactor with a pluggable name resolver.
-    :param trust: decides which certificates are believed.
-    :param timeout_s: for each address that is tried.
-    """
-
-    def __init__(
-        self, reactor: Any, *, policy: FetchPolicy, trust: IPolicyForHTTPS, timeout_s: float
-    ) -> None:
-        self._reactor = reactor
-        self._policy = policy
-        self._trust = trust
-        self._timeout_s = timeout_s
-
-    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
-        """Return where to connect for *uri*."""
-        host = uri.host.decode("ascii")
-        endpoint: IStreamClientEndpoint = _CheckedEndpoint(
-            self._reactor, host, uri.port, self._policy, self._timeout_s
-        )
-        if uri.scheme == b"https":
-            creator = self._trust.creatorForNetloc(uri.host, uri.port)
-            return wrapClientTLS(creator, endpoint)
-        return endpoint

@@ -14,7 +14,6 @@ import attrs
 from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore, gatherResults
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
-from twisted.web.client import Agent, HTTPConnectionPool
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
 
@@ -28,14 +27,17 @@ from dragonfly.errors import (
     OriginUnreachable,
     OriginUntrusted,
 )
-from dragonfly.net.addresses import CheckedEndpoints, FetchPolicy
+from dragonfly.net.addresses import FetchPolicy
+from dragonfly.net.agents import Agents, Use
 from dragonfly.net.deadline import deadline
 from dragonfly.net.doubts import Doubts
 from dragonfly.net.drain import discard
-from dragonfly.net.pool import quiet_pool
+from dragonfly.net.endpoints import CheckedEndpoints
+from dragonfly.net.origintrusts import OriginTrusts
+from dragonfly.net.proxies import Proxies
 from dragonfly.net.reasons import cause, innermost, untrusted
 from dragonfly.net.redirects import REDIRECTS, Walk
-from dragonfly.net.reply import OriginReply, Validating, read_reply, strong
+from dragonfly.net.reply import OriginReply, Validating, read_headers, read_reply, strong
 from dragonfly.net.sink import BodySink
 from dragonfly.net.trust import Trust
 
@@ -69,7 +71,8 @@ class OriginBody:
         """How many bytes must come, ``None`` if the origin does not say."""
         if self.reply.status == 416:
             return 0
-        return None if self.reply.length is None else self.reply.length - self.reply.start
+        end = self.reply.length if self.reply.end is None else self.reply.end
+        return None if end is None else end - self.reply.start
 
     def deliver(self, sink: BodySink) -> Deferred[int]:
         """Let the bytes flow into *sink* and return its :attr:`~BodySink.done`.
@@ -97,7 +100,9 @@ class OriginClient:
 
     :param reactor: TCP, time and name resolution.
     :param policy: addresses that may be connected to.
-    :param trust: certificates that are believed; its file is read here.
+    :param trust: certificates that are believed, and the one that is shown, to the origin
+        that was asked and to none that it redirects to; its files are read here.
+    :param proxies: what origins are reached through; by default they are reached directly.
     :param connect_s: seconds for each address that is tried.
     :param answer_s: seconds from a request to the headers of its answer.
 
@@ -113,29 +118,29 @@ class OriginClient:
         reactor: Any,
         *,
         policy: FetchPolicy | None = None,
-        trust: Trust | None = None,
+        trust: Trust | OriginTrusts | None = None,
+        proxies: Proxies | None = None,
         connect_s: float = 10.0,
         answer_s: float = 60.0,
     ) -> None:
         self._reactor = reactor
         self._answer_s = answer_s
-        endpoints = CheckedEndpoints(
-            reactor,
-            policy=policy or FetchPolicy(),
-            trust=(trust or Trust()).policy(),
-            timeout_s=connect_s,
-        )
-        # A connection is used again only for requests that tell nothing of who
-        # asks: some servers tie a login to the connection, and bytes sent
-        # beyond the end of one body would pass for the next answer.  So bodies
-        # that are checked have connections of their own: what passes for a
-        # body there must not pass for the answer to a probe.
-        self._pools = [_lasting_pool(reactor) for _ in range(2)]
-        probes, checked = self._pools
-        once = quiet_pool(reactor, persistent=False)
-        self._probing = Agent.usingEndpointFactory(reactor, endpoints, probes)
-        self._checked = Agent.usingEndpointFactory(reactor, endpoints, checked)
-        self._single = Agent.usingEndpointFactory(reactor, endpoints, once)
+        policy, trust = policy or FetchPolicy(), trust or Trust()
+
+        def agents(trust: Trust | OriginTrusts) -> Agents:
+            endpoints = CheckedEndpoints(
+                reactor,
+                policy=policy,
+                trust=trust.policy(),
+                timeout_s=connect_s,
+                proxies=proxies,
+            )
+            return Agents(reactor, endpoints, idle=MAX_WAITING, proxies=proxies)
+
+        self._agents = agents(trust)
+        # Connections that show our certificate are no use where it is not to be shown.
+        away = trust.elsewhere
+        self._elsewhere = self._agents if away == trust else agents(away)
         self._turns: WeakValueDictionary[tuple[str, str, int], DeferredSemaphore]
         self._turns = WeakValueDictionary()
         self._doubts = Doubts()
@@ -167,10 +172,14 @@ class OriginClient:
         headers: _Pairs,
         *,
         start: int = 0,
+        end: int | None = None,
         validator: Validating | None = None,
         checked: bool = False,
     ) -> OriginBody:
         """Ask for the content from byte *start* on and return its body, not yet flowing.
+
+        With an *end* only the bytes before it are asked for; more may come, for instance
+        all of them if the origin does not do ranges.
 
         With a *validator* the rest of that very version is asked for (``If-Range``
         with its strong entity tag); if that is impossible because it has none,
@@ -186,17 +195,20 @@ class OriginClient:
 
         Cancelling closes the connection.
         """
-        ranged = start > 0 and (validator is None or strong(validator.etag) is not None)
+        part = start > 0 or end is not None
+        ranged = part and (validator is None or strong(validator.etag) is not None)
         headers = tuple(headers)
-        extra = _range_headers(start, validator) if ranged else ()
-        agent = self._checked if checked else self._single
-        response, walk = await self._walk(b"GET", url, headers, extra, agent=agent)
+        extra = _range_headers(start, end, validator) if ranged else ()
+        use = Use.CHECKED if checked else Use.SINGLE
+        response, walk = await self._walk(b"GET", url, headers, extra, use=use)
         try:
             reply = _accept(response, walk, ranged=ranged)
             if validator is not None:
                 reply.check_version(validator)
             if ranged:
                 _check_start(reply, start)
+            if end is None:  # less than asked for: the body was cut, and counts as such
+                reply = attrs.evolve(reply, end=None)
             if reply.status == 416:  # nothing is left: an empty body that begins where asked
                 reply = attrs.evolve(reply, start=start)
         except OriginError as error:
@@ -213,7 +225,7 @@ class OriginClient:
 
     def close(self) -> Deferred[None]:
         """Close the idle connections; fires when they are gone."""
-        closing = [pool.closeCachedConnections() for pool in self._pools]
+        closing = [agents.close() for agents in {self._agents, self._elsewhere}]
         done: Deferred[None] = gatherResults(closing).addCallback(lambda _: None)
         return done
 
@@ -223,7 +235,7 @@ class OriginClient:
         """The answer to a HEAD; ``None``: it says nothing about a GET."""
         try:
             response, walk = await self._walk(
-                b"HEAD", url, headers, (), follow=follow, agent=self._probing
+                b"HEAD", url, headers, (), follow=follow, use=Use.PROBING
             )
             reply = _accept(response, walk)
         except OriginUntrusted:
@@ -264,33 +276,28 @@ class OriginClient:
         extra: _Pairs,
         *,
         follow: bool = True,
-        agent: Agent | None = None,
+        use: Use = Use.SINGLE,
     ) -> tuple[IResponse, Walk]:
         walk = Walk(url, headers)
         while True:
-            response = await self._send(method, walk, extra, agent or self._single)
+            response = await self._send(method, walk, extra, use)
             if response.code not in REDIRECTS or not follow:
                 return response, walk
             location = response.headers.getRawHeaders(b"location", [b""])[-1]
+            walk.first = walk.first or read_headers(response)
             discard(response, self._reactor)
             walk.follow(response.code, location.decode("utf-8", "replace"))
 
-    async def _send(self, method: bytes, walk: Walk, extra: _Pairs, agent: Agent) -> IResponse:
-        agent = agent if walk.anonymous else self._single
+    async def _send(self, method: bytes, walk: Walk, extra: _Pairs, use: Use) -> IResponse:
+        agents = self._agents if walk.at_home else self._elsewhere
+        use = use if walk.anonymous else Use.SINGLE
         url = walk.target.url.encode("ascii")
         headers = _to_headers((*walk.headers, *extra))
         turn = self._turns.setdefault(walk.target.origin, DeferredSemaphore(MAX_WAITING))
         async with turn:
             limit_s = min(HEAD_S, self._answer_s) if method == b"HEAD" else self._answer_s
-            sent = deadline(agent.request(method, url, headers), limit_s, self._reactor)
+            sent = deadline(agents.request(use, method, url, headers), limit_s, self._reactor)
             return await sent.addErrback(_unreachable, walk)
-
-
-def _lasting_pool(reactor: Any) -> HTTPConnectionPool:
-    pool = quiet_pool(reactor, persistent=True)
-    pool.maxPersistentPerHost = MAX_WAITING
-    pool.cachedConnectionTimeout = 30
-    return pool
 
 
 def _to_headers(pairs: _Pairs) -> Headers:
@@ -306,15 +313,18 @@ def _to_headers(pairs: _Pairs) -> Headers:
     return headers
 
 
-def _range_headers(start: int, validator: Validating | None) -> tuple[tuple[str, str], ...]:
-    headers = (("Range", f"bytes={start}-"),)
+def _range_headers(
+    start: int, end: int | None, validator: Validating | None
+) -> tuple[tuple[str, str], ...]:
+    last = "" if end is None else str(end - 1)
+    headers = (("Range", f"bytes={start}-{last}"),)
     tag = strong(validator.etag) if validator is not None else None
     return headers if tag is None else (*headers, ("If-Range", tag))
 
 
 def _accept(response: IResponse, walk: Walk, *, ranged: bool = False) -> OriginReply:
     """Return the reply if its status is a yes."""
-    reply = read_reply(response, walk.target.url)
+    reply = attrs.evolve(read_reply(response, walk.target.url), first=walk.first)
     fine = reply.status in (200, 203) or reply.status in REDIRECTS
     if fine or (ranged and reply.status in (206, 416)):
         return reply

@@ -12,7 +12,7 @@ from twisted.web.iweb import IResponse
 from dragonfly.errors import OriginChanged, OriginRefused
 from dragonfly.net.urls import redact
 
-__all__ = ["ContentRange", "OriginReply", "Validating", "strong"]
+__all__ = ["ContentRange", "OriginReply", "Validating", "read_headers", "read_reply", "strong"]
 
 _CONTENT_RANGE = re.compile(r"bytes\s+(?:(\d{1,18})-(\d{1,18})|\*)/(\d{1,18}|\*)", re.IGNORECASE)
 
@@ -69,7 +69,9 @@ class OriginReply:
 
     ``url`` is the URL that answered (it may hold a signature: use
     :attr:`shown_url` in texts), ``length`` the length of the whole content, if
-    known, ``start`` the offset at which the body begins.
+    known, ``start`` the offset at which the body begins, ``end`` the one behind
+    its last byte where that is not the content's end.  ``first`` holds the
+    headers of the first answer, if that was a redirect.
     """
 
     status: int
@@ -77,6 +79,8 @@ class OriginReply:
     url: str = attrs.field(repr=False)
     length: int | None = None
     start: int = 0
+    end: int | None = None
+    first: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
 
     def header(self, name: str) -> str | None:
         """Return the last header of that name, in any case of letters."""
@@ -132,6 +136,11 @@ class OriginReply:
             raise OriginChanged(f"{self.shown_url} changed at the origin", self.status)
 
 
+def read_headers(response: IResponse) -> tuple[tuple[str, str], ...]:
+    """The headers of a response, names in lower case."""
+    return tuple(_texts(response))
+
+
 def read_reply(response: IResponse, url: str) -> OriginReply:
     """Turn a Twisted response into a reply; ``length`` and ``start`` from its headers.
 
@@ -141,7 +150,7 @@ def read_reply(response: IResponse, url: str) -> OriginReply:
 
     :raises OriginRefused: a range that makes no sense.
     """
-    headers = tuple(_texts(response))
+    headers = read_headers(response)
     reply = OriginReply(status=response.code, headers=headers, url=url)
     if response.code in (206, 416):
         return _ranged(reply)
@@ -171,4 +180,6 @@ def _ranged(reply: OriginReply) -> OriginReply:
         return attrs.evolve(reply, length=found.total if found is not None else None)
     if found is None or found.first is None:
         raise OriginRefused(f"{reply.shown_url}: 206 without a usable Content-Range", 206)
-    return attrs.evolve(reply, length=found.total, start=found.first)
+    last = None if found.last is None else found.last + 1
+    end = None if last == found.total else last
+    return attrs.evolve(reply, length=found.total, start=found.first, end=end)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 from cryptography import x509
@@ -11,12 +11,18 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
-from twisted.internet.ssl import Certificate, CertificateOptions, trustRootFromCertificates
+from twisted.internet.ssl import (
+    Certificate,
+    CertificateOptions,
+    platformTrust,
+    trustRootFromCertificates,
+)
 from twisted.web.client import BrowserLikePolicyForHTTPS
 from twisted.web.iweb import IPolicyForHTTPS
 from zope.interface import implementer
 
 from dragonfly.errors import ConfigError
+from dragonfly.net.clientcert import ClientCertificate, RootWithClient
 
 if TYPE_CHECKING:
     from twisted.protocols.tls import TLSMemoryBIOProtocol
@@ -26,25 +32,51 @@ __all__ = ["Trust", "UncheckedConnection"]
 
 @attrs.frozen
 class Trust:
-    """How far an origin's certificate is checked.
+    """How far an origin's certificate is checked, and which one is shown to it.
 
-    By default against the system's authorities.  ``cacerts`` names a PEM file
-    whose authorities count instead; ``insecure`` believes anybody.
+    By default against the system's authorities.  ``cacerts`` names a PEM file, or
+    several, whose authorities count instead; ``insecure`` believes anybody.
+
+    ``client_cert`` names a PEM file with the certificate (and its chain) that we show
+    when we are asked for one, ``client_key`` that with its key, unless it is in the
+    same file.
     """
 
-    cacerts: str | None = None
+    cacerts: str | tuple[str, ...] | None = None
     insecure: bool = False
+    client_cert: str | None = None
+    client_key: str | None = None
+
+    @property
+    def elsewhere(self) -> Trust:
+        """What counts where an origin sends us to another one: who we are is not told there."""
+        return attrs.evolve(self, client_cert=None, client_key=None)
 
     def policy(self) -> IPolicyForHTTPS:
-        """Return the policy for an Agent; reads the file.
+        """Return the policy for an Agent; reads the files.
 
-        :raises ConfigError: the file cannot be read or holds no certificate.
+        :raises ConfigError: a file cannot be read or does not hold what it should.
         """
+        client = self._client()
         if self.insecure:
-            return _Unchecked()
-        if self.cacerts is None:
-            return BrowserLikePolicyForHTTPS()
-        return BrowserLikePolicyForHTTPS(trustRootFromCertificates(_load(self.cacerts)))
+            return _Unchecked(client)
+        root = self._root()
+        return BrowserLikePolicyForHTTPS(root if client is None else RootWithClient(root, client))
+
+    def _client(self) -> ClientCertificate | None:
+        if self.client_cert is None:
+            if self.client_key is not None:
+                raise ConfigError(f"client_key {self.client_key} is given, and no client_cert")
+            return None
+        client = ClientCertificate(self.client_cert, self.client_key or self.client_cert)
+        client.check()
+        return client
+
+    def _root(self) -> Any:
+        paths = (self.cacerts,) if isinstance(self.cacerts, str) else self.cacerts or ()
+        if not paths:
+            return platformTrust()
+        return trustRootFromCertificates([each for path in paths for each in _load(path)])
 
 
 def _load(path: str) -> list[Certificate]:
@@ -61,9 +93,11 @@ def _load(path: str) -> list[Certificate]:
 class UncheckedConnection:
     """A TLS client connection whose certificate OpenSSL does not judge."""
 
-    def __init__(self, host: str) -> None:
+    def __init__(self, host: str, client: ClientCertificate | None = None) -> None:
         self._host = host
         self._context = CertificateOptions().getContext()
+        if client is not None:
+            client.put_into(self._context)
 
     def clientConnectionForTLS(
         self,
@@ -79,5 +113,8 @@ class UncheckedConnection:
 
 @implementer(IPolicyForHTTPS)
 class _Unchecked:
+    def __init__(self, client: ClientCertificate | None) -> None:
+        self._client = client
+
     def creatorForNetloc(self, hostname: bytes, port: int) -> UncheckedConnection:  # noqa: ARG002
-        return UncheckedConnection(hostname.decode("ascii"))
+        return UncheckedConnection(hostname.decode("ascii"), self._client)

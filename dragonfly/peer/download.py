@@ -257,7 +257,12 @@ class Download:
         :raises ConfigError: the file of authorities cannot be used.
         """
         request = self.request
-        trust = Trust(cacerts=request.cacerts, insecure=request.insecure)
+        trust = Trust(
+            cacerts=request.cacerts,
+            insecure=request.insecure,
+            client_cert=request.client_cert,
+            client_key=request.client_key,
+        )
         client = self._equipment.origins.get(trust)
         return OriginSource(client, request.url, request.headers)
 

@@ -13,6 +13,7 @@ from dragonfly.control.messages import Announced
 from dragonfly.net.addresses import FetchPolicy
 from dragonfly.net.disk import DiskPool
 from dragonfly.net.origin import OriginClient
+from dragonfly.net.proxies import Proxies
 from dragonfly.net.readgroup import ReadGroup
 from dragonfly.net.tasks import TaskSet
 from dragonfly.net.throttle import Throttle
@@ -29,18 +30,24 @@ __all__ = ["Equipment", "Origins", "Runtime"]
 
 @attrs.frozen(kw_only=True)
 class Runtime:
-    """What a role gets from whoever starts it: the reactor, randomness, a log."""
+    """What a role gets from whoever starts it: the reactor, randomness, a log, and what origins
+    are reached through."""
 
     reactor: Any
     rng: random.Random = attrs.field(factory=random.Random)
     log: Logger = attrs.field(factory=lambda: Logger("dragonfly"))
+    proxies: Proxies = attrs.field(factory=Proxies)
 
 
 class Origins:
-    """Clients for origins, one for each way to trust them."""
+    """Clients for origins, one for each way to trust them.
 
-    def __init__(self, reactor: Any) -> None:
+    :param proxies: what origins are reached through.
+    """
+
+    def __init__(self, reactor: Any, proxies: Proxies) -> None:
         self._reactor = reactor
+        self._proxies = proxies
         self._clients: dict[Trust, OriginClient] = {}
 
     def get(self, trust: Trust) -> OriginClient:
@@ -48,11 +55,13 @@ class Origins:
 
         The user fetches for himself here, so his own loopback is allowed.
 
-        :raises ConfigError: the file of authorities cannot be used.
+        :raises ConfigError: a file that it names cannot be used.
         """
         if trust not in self._clients:
             policy = FetchPolicy(allow_loopback=True)
-            self._clients[trust] = OriginClient(self._reactor, policy=policy, trust=trust)
+            self._clients[trust] = OriginClient(
+                self._reactor, policy=policy, trust=trust, proxies=self._proxies
+            )
         return self._clients[trust]
 
     async def close(self) -> None:

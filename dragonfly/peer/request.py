@@ -16,6 +16,8 @@ class FetchRequest:
 
     ``headers`` and ``url`` may hold credentials, so they are not shown by ``repr``.
 
+    :ivar client_cert: see :class:`~dragonfly.net.trust.Trust`, as for the other three that
+        decide how the origin is met.
     :ivar admitted: the caller asks the origin himself, and gives nothing out before it said
         yes: what is in work here under the name of its digest is joined without asking the
         supernode, which may be slow, or down.
@@ -38,8 +40,17 @@ class FetchRequest:
     min_rate: int | None = None
     timeout_s: float | None = None
     client_queue: int | None = None
-    cacerts: str | None = None
+    cacerts: str | tuple[str, ...] | None = None
     insecure: bool = False
+    client_cert: str | None = None
+    client_key: str | None = None
     callsystem: str = ""
     admitted: bool = False
     whole: bool = True
+
+    @property
+    def terms(self) -> str:
+        """What tells apart callers who believe, or are to the origin, somebody else."""
+        files = (self.cacerts,) if isinstance(self.cacerts, str) else self.cacerts or ()
+        believed = "anybody" if self.insecure else "\0".join(files)
+        return believed if self.client_cert is None else f"{believed}\0as {self.client_cert}"

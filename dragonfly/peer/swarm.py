@@ -166,10 +166,8 @@ class Swarm:
         :raises StoreError: there is no room for it.
         """
         await self._ready()
-        asked = download.request
-        trust = "anybody" if asked.insecure else asked.cacerts or ""
         source = download.source()
-        wanted = SoloRequest(source=source, trust=trust, private=private)
+        wanted = SoloRequest(source=source, trust=download.request.terms, private=private)
         return await self.solos.join(download, name, wanted)
 
     async def _ready(self) -> None:

@@ -23,9 +23,12 @@ from dragonfly.net.firstbyte import FirstByteFactory
 from dragonfly.net.lateness import LatenessSampler
 from dragonfly.net.listen import BoundService
 from dragonfly.net.origin import OriginClient
+from dragonfly.net.origintrusts import OriginTrusts
+from dragonfly.net.proxies import Proxies
 from dragonfly.net.tasks import TaskSet
 from dragonfly.net.throttle import Throttle
 from dragonfly.net.tls import load_or_make_certificate
+from dragonfly.net.trust import Trust
 from dragonfly.signatures import KeyRing
 from dragonfly.store.piecestore import PieceStore
 from dragonfly.supernode.admission import Admission
@@ -46,18 +49,25 @@ EXPIRE_EVERY_S = 5.0
 
 
 def make_supernode(
-    config: SupernodeConfig, reactor: Any, *, rng: random.Random | None = None
+    config: SupernodeConfig,
+    reactor: Any,
+    *,
+    rng: random.Random | None = None,
+    proxies: Proxies | None = None,
 ) -> SupernodeService:
     """Compose a supernode; takes the home's lock, touches no port yet.
 
+    :param proxies: what origins are reached through; by default they are reached directly.
     :raises StoreError: the home cannot be used.
-    :raises ConfigError: a key or certificate in it is damaged.
+    :raises ConfigError: a key or certificate in it is damaged, or one that the configuration
+        names for an origin cannot be used.
     """
     root, why = choose_home(config.home_dir)
     home = SupernodeHome(root)
     home.lock()
     try:
-        return SupernodeService(config, reactor, home, why, rng or random.Random(os.urandom(16)))  # noqa: S311 - chooses neighbours, no secrets
+        rng = rng or random.Random(os.urandom(16))  # noqa: S311 - chooses neighbours, no secrets
+        return SupernodeService(config, reactor, home, why, rng=rng, proxies=proxies or Proxies())
     except BaseException:
         home.unlock()
         raise
@@ -77,13 +87,16 @@ class SupernodeService(MultiService):
         reactor: Any,
         home: SupernodeHome,
         why_home: str,
+        *,
         rng: random.Random,
+        proxies: Proxies,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.config = config
         self.home = home
         self._reactor = reactor
         self._why_home = why_home
+        self._proxies = proxies
         self.metrics = SupernodeMetrics(build_info())
         self.key = home.signing_key()
         self.certificate = load_or_make_certificate(home.root, _names(config))
@@ -101,8 +114,14 @@ class SupernodeService(MultiService):
         self.origin_rate = Throttle(reactor, self.config.origin_rate)
         self.disk = DiskPool(reactor)
         self.store = PieceStore(self.home.store)
+        trust = _trusts(self.config)
         self._origins = {
-            loopback: OriginClient(reactor, policy=FetchPolicy(allow_loopback=loopback))
+            loopback: OriginClient(
+                reactor,
+                policy=FetchPolicy(allow_loopback=loopback),
+                trust=trust,
+                proxies=self._proxies,
+            )
             for loopback in (False, True)
         }
         tools = FetchTools(
@@ -261,6 +280,8 @@ class SupernodeService(MultiService):
         for notice in self.config.notices:
             self._log.warn("{notice}", notice=notice)
         self._log.info("home {home} ({why})", home=str(self.home.root), why=self._why_home)
+        if self._proxies.all:
+            self._log.info("origins are reached: {how}", how=str(self._proxies))
         self._log.info(
             "supernode ready: http={http} pieces={pieces} pin={pin}",
             http=self.http.port,
@@ -270,6 +291,20 @@ class SupernodeService(MultiService):
         self.home.write_ports(
             {"http": self.http.port, "pieces": self.pieces.port, "pin": pin, "pid": os.getpid()}
         )
+
+
+def _trusts(config: SupernodeConfig) -> OriginTrusts:
+    return OriginTrusts(
+        {
+            (each.host, each.port): Trust(
+                cacerts=each.certs or None,
+                insecure=each.insecure,
+                client_cert=each.client_cert,
+                client_key=each.client_key,
+            )
+            for each in config.origin_certs
+        }
+    )
 
 
 def _names(config: SupernodeConfig) -> tuple[str, ...]:

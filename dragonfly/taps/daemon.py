@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,6 +16,7 @@ from dragonfly.net.allocator import keep_buffers
 from dragonfly.net.collector import pass_over_what_is_there
 from dragonfly.net.hangup import Hangup
 from dragonfly.net.openfiles import allow_open_files
+from dragonfly.net.proxies import Proxies
 
 __all__ = ["DEFAULT_FILE", "Options", "makeService"]
 
@@ -89,10 +92,13 @@ class Options(usage.Options):
             raise usage.UsageError(str(error)) from None
 
 
-def makeService(options: Options, reactor: Any = None) -> IService:
+def makeService(
+    options: Options, reactor: Any = None, environment: Mapping[str, str] = os.environ
+) -> IService:
     """Compose the daemon.
 
     :param reactor: for tests; by default the one that ``twistd`` runs.
+    :param environment: names the proxies that origins are reached through.
     :raises SystemExit: it cannot run here; the text is all the user needs.
     """
     from dragonfly.daemon.service import make_daemon  # noqa: PLC0415 - imports much
@@ -104,7 +110,7 @@ def makeService(options: Options, reactor: Any = None) -> IService:
 
         pass_over_what_is_there()
     try:
-        daemon = make_daemon(options.parsed, reactor)
+        daemon = make_daemon(options.parsed, reactor, proxies=Proxies.of(environment))
     except DragonflyError as error:
         raise SystemExit(f"dfdaemon: {error}") from None
     Hangup(reactor, options.config, daemon.reconfigure).setServiceParent(daemon)  # type: ignore[no-untyped-call]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.application.service import IService
@@ -16,7 +16,7 @@ from dragonfly import __version__
 from dragonfly.config import DAEMON_SAMPLE
 from dragonfly.errors import DragonflyError
 from dragonfly.net.logs import log_to
-from dragonfly.taps.daemon import Options, makeService
+from dragonfly.taps.daemon import DEFAULT_FILE, Options, makeService
 
 __all__ = ["main", "run"]
 
@@ -25,7 +25,25 @@ _log = Logger("dragonfly.dfdaemon")
 _OTHERS = f"""
   dfdaemon version            prints dfdaemon {__version__}
   dfdaemon config default     prints a configuration file with all defaults
+  dfdaemon setup ENGINE       points containerd, docker, crio or podman at it
+  dfdaemon doctor             checks it, and whether engines come to it
 """
+
+
+def _setup(arguments: Sequence[str]) -> int:
+    from dragonfly.setup.cli import main as setup  # noqa: PLC0415 - the daemon needs none of it
+
+    return setup(arguments, DEFAULT_FILE)
+
+
+def _doctor(arguments: Sequence[str]) -> int:
+    from dragonfly.setup.doctor import main as doctor  # noqa: PLC0415 - as above
+
+    return doctor(arguments, DEFAULT_FILE)
+
+
+_COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"setup": _setup, "doctor": _doctor}
+"""Commands that do not run the daemon; each takes the arguments behind its name."""
 
 
 class _Command(Options):
@@ -53,6 +71,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments == ["config", "default"]:
         print(DAEMON_SAMPLE, end="")
         return 0
+    if arguments and arguments[0] in _COMMANDS:
+        return _COMMANDS[arguments[0]](arguments[1:])
     options = _Command()
     try:
         options.parseOptions(arguments)  # type: ignore[no-untyped-call]

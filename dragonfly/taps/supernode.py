@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,6 +16,7 @@ from dragonfly.net.allocator import keep_buffers
 from dragonfly.net.collector import pass_over_what_is_there
 from dragonfly.net.hangup import Hangup
 from dragonfly.net.openfiles import allow_open_files
+from dragonfly.net.proxies import Proxies
 
 __all__ = ["DEFAULT_FILE", "Options", "makeService"]
 
@@ -65,10 +68,13 @@ class Options(usage.Options):
             raise usage.UsageError(str(error)) from None
 
 
-def makeService(options: Options, reactor: Any = None) -> IService:
+def makeService(
+    options: Options, reactor: Any = None, environment: Mapping[str, str] = os.environ
+) -> IService:
     """Compose the supernode.
 
     :param reactor: for tests; by default the one that ``twistd`` runs.
+    :param environment: names the proxies that origins are reached through.
     :raises SystemExit: the home cannot be used; the text is all the user needs.
     """
     from dragonfly.supernode.service import make_supernode  # noqa: PLC0415 - imports klein
@@ -80,7 +86,7 @@ def makeService(options: Options, reactor: Any = None) -> IService:
 
         pass_over_what_is_there()
     try:
-        supernode = make_supernode(options.parsed, reactor)
+        supernode = make_supernode(options.parsed, reactor, proxies=Proxies.of(environment))
     except DragonflyError as error:
         raise SystemExit(f"supernode: {error}") from None
     Hangup(reactor, options.config, supernode.reconfigure).setServiceParent(supernode)  # type: ignore[no-untyped-call]

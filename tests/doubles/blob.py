@@ -28,6 +28,7 @@ from dragonfly.daemon.blob import Blobs, BlobSettings
 from dragonfly.daemon.http import Responder
 from dragonfly.daemon.note import Note
 from dragonfly.daemon.registry import Registry, parse_registry
+from dragonfly.daemon.route import Route
 from dragonfly.errors import OriginChanged, TaskError
 from dragonfly.net.fanout import OneShot
 from dragonfly.net.reply import OriginReply
@@ -35,7 +36,7 @@ from dragonfly.peer.request import FetchRequest
 from dragonfly.task.digest import Hasher
 from dragonfly.task.layout import Layout
 from tests.doubles.reader import ScriptedReader, make_reply
-from tests.doubles.responding import HeardResponder, request
+from tests.doubles.responding import HeardResponder, request, routed
 
 __all__ = ["Asked", "BlobScene", "FakeDownload", "FakeRegistry", "path_of"]
 
@@ -138,12 +139,13 @@ class FakeDownload:
         self.readers: list[FakeReader] = []
         self.prefixes: list[FakePrefix] = []
         self.listeners: list[Any] = []
+        self.id = b"\xab" * 32
         self._layout: Layout | None = None
 
     @property
     def task(self) -> bytes:
         """Once there is a layout."""
-        return b"" if self._layout is None else b"\xab" * 32
+        return b"" if self._layout is None else self.id
 
     @property
     def layout(self) -> Layout:
@@ -304,6 +306,7 @@ class BlobScene:
             clock=self.clock,
             holds=lambda _: self.held,
             via=b"here",
+            boundary=lambda: b"cut",
         )
 
     @property
@@ -315,14 +318,16 @@ class BlobScene:
         self,
         *lines: tuple[bytes, bytes],
         target: bytes | None = None,
+        method: bytes = b"GET",
         before: Callable[[HeardResponder], object] = lambda _: None,
     ) -> Asked:
         """A GET of the blob."""
-        head = request(b"GET", target or path_of(self.body), *lines)
+        head = request(method, target or path_of(self.body), *lines)
         responder = HeardResponder(head)
         before(responder)
         note = Note(method="GET", target=head.target.decode("latin-1"), client="")
-        answering = Deferred.fromCoroutine(self.blobs.answer(responder, self.place, note))
+        route = routed(head, self.place, swarm=True)
+        answering = Deferred.fromCoroutine(self.blobs.answer(responder, route, note))
         asked = Asked(responder, note, answering)
         answering.addBoth(asked.result.append)
         return asked
@@ -338,7 +343,7 @@ class BlobScene:
         self.downloads.append(FakeDownload(request, self.body))
         return self.downloads[-1]
 
-    async def _straight_on(self, responder: Responder, registry: Registry, note: Note) -> None:
-        assert registry is self.place
+    async def _straight_on(self, responder: Responder, route: Route, note: Note) -> None:
+        assert route.registry is self.place
         self.straight.append(responder)
         note.ending = "done"

@@ -25,6 +25,7 @@ from twisted.web.http_headers import Headers
 
 from dragonfly.config import DaemonConfig, RegistryMirror
 from dragonfly.daemon.service import DaemonService, make_daemon
+from dragonfly.net.proxies import Proxies
 from tests.doubles.peers import Supernode
 
 __all__ = ["Answer", "Daemon"]
@@ -72,7 +73,15 @@ class Daemon:
         self._running = True
 
     @classmethod
-    async def started(cls, home: Path, registry: str, *nodes: Supernode, **config: Any) -> Daemon:
+    async def started(
+        cls,
+        home: Path,
+        registry: str,
+        /,
+        *nodes: Supernode,
+        proxies: Proxies | None = None,
+        **config: Any,
+    ) -> Daemon:
         """Make one that mirrors ``registry``, and start it."""
         given = DaemonConfig(
             **{
@@ -85,7 +94,7 @@ class Daemon:
                 **config,
             }
         )
-        service = make_daemon(given, reactor)
+        service = make_daemon(given, reactor, proxies=proxies)
         service.privilegedStartService()
         service.startService()
         return cls(service)

@@ -26,7 +26,9 @@ from dragonfly.daemon.front import FrontFactory
 from dragonfly.daemon.namecheck import NameCheck
 from dragonfly.daemon.note import Note
 from dragonfly.daemon.passthrough import Passthrough
+from dragonfly.daemon.registries import Registries
 from dragonfly.daemon.registry import Registry
+from dragonfly.daemon.router import Router
 from dragonfly.daemon.rules import Rules
 from dragonfly.daemon.upstream import Upstream
 from tests.doubles.peers import Peer
@@ -132,12 +134,12 @@ class Mirror:
             holds=service.holds,
             limit=service.total,
             via=VIA,
+            boundary=lambda: b"b0undary",
         )
         desk = Desk(
-            Rules(),
+            Router(Registries(registry), Rules(), hosts_in_paths=False),
             blobs=self.blobs,
             passthrough=passthrough,
-            registry=lambda _: registry,
             via=VIA,
             log=self.notes.append,
             clock=reactor,

@@ -53,6 +53,8 @@ class Page:
     """Ask for this user and password."""
     token: str | None = None
     """Ask for ``Authorization: Bearer`` with this token."""
+    realm: str = "https://auth.example/token"
+    """Where that is to be had."""
 
     head: bool = True
     """``False``: answer HEAD with ``head_status``."""
@@ -256,7 +258,7 @@ class _Answer:
                 request.setHeader("WWW-Authenticate", 'Basic realm="files"')
                 return 401
         if page.token is not None and authorization != f"Bearer {page.token}":
-            request.setHeader("WWW-Authenticate", 'Bearer realm="https://auth.example/token"')
+            request.setHeader("WWW-Authenticate", f'Bearer realm="{page.realm}"')
             return 401
         if self._entry.method == "HEAD" and not page.head:
             return page.head_status

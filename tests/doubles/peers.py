@@ -23,6 +23,7 @@ from twisted.logger import Logger
 
 from dragonfly.config import Node, SupernodeConfig
 from dragonfly.control.messages import Neighbour
+from dragonfly.net.proxies import Proxies
 from dragonfly.peer.download import Download
 from dragonfly.peer.equipment import Runtime
 from dragonfly.peer.request import FetchRequest
@@ -47,16 +48,20 @@ async def until(happened: Callable[[], object]) -> None:
 class Supernode:
     """A supernode on ports of the kernel's choice; it can be stopped and started again."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, proxies: Proxies | None = None, **config: Any) -> None:
         self.home = home
+        self._proxies = proxies
+        self._config = config
         self.port = 0
         self.pieces = 0
         self.service: Any = None
 
     @classmethod
-    async def started(cls, home: Path) -> Supernode:
+    async def started(
+        cls, home: Path, *, proxies: Proxies | None = None, **config: Any
+    ) -> Supernode:
         """Make one and start it."""
-        node = cls(home)
+        node = cls(home, proxies=proxies, **config)
         node.start()
         return node
 
@@ -64,8 +69,10 @@ class Supernode:
         """Start it, on the ports that it had before."""
         from dragonfly.supernode.service import make_supernode  # noqa: PLC0415 - imports klein
 
-        config = SupernodeConfig(port=self.port, download_port=self.pieces, home_dir=str(self.home))
-        self.service = make_supernode(config, reactor, rng=random.Random(1))
+        config = SupernodeConfig(
+            port=self.port, download_port=self.pieces, home_dir=str(self.home), **self._config
+        )
+        self.service = make_supernode(config, reactor, rng=random.Random(1), proxies=self._proxies)
         self.service.privilegedStartService()
         self.service.startService()
         self.port, self.pieces = self.service.http.port, self.service.pieces.port
@@ -97,9 +104,12 @@ class Peer:
         return Neighbour(key=key, address="127.0.0.1", port=self.service.pieces.port)
 
     @classmethod
-    async def started(cls, home: Path, *nodes: Supernode, **settings: Any) -> Peer:
+    async def started(
+        cls, home: Path, *nodes: Supernode, proxies: Proxies | None = None, **settings: Any
+    ) -> Peer:
         """Make one that knows ``nodes``, and start it."""
-        runtime = Runtime(reactor=reactor, log=Logger("dragonfly.tests"))
+        log = Logger("dragonfly.tests")
+        runtime = Runtime(reactor=reactor, log=log, proxies=proxies or Proxies())
         service = make_peer(PeerSettings(home=home, **settings), runtime)
         service.privilegedStartService()
         service.startService()

@@ -36,11 +36,12 @@ def make_reply(
     url: str = "http://origin.example/f",
     status: int = 200,
     start: int = 0,
+    end: int | None = None,
     **headers: str | None,
 ) -> OriginReply:
     """An origin's answer; ``last_modified="x"`` is the header Last-Modified."""
     pairs = tuple((name.replace("_", "-"), text) for name, text in headers.items() if text)
-    return OriginReply(status=status, headers=pairs, url=url, length=length, start=start)
+    return OriginReply(status=status, headers=pairs, url=url, length=length, start=start, end=end)
 
 
 @attrs.frozen
@@ -51,6 +52,7 @@ class Asked:
     validator: Validator | None
     headers: tuple[tuple[str, str], ...]
     checked: bool = False
+    end: int | None = None
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -87,32 +89,37 @@ class ScriptedReader:
         headers: Sequence[tuple[str, str]],
         *,
         start: int = 0,
+        end: int | None = None,
         validator: Validator | None = None,
         checked: bool = False,
     ) -> OriginBody:
         """Answer as :class:`dragonfly.net.origin.OriginClient` would."""
-        self.asked.append(Asked(start, validator, tuple(headers), checked))
+        self.asked.append(Asked(start, validator, tuple(headers), checked, end))
         self.before()
         if self.errors:
             raise self.errors.pop(0)
-        ranged = start > 0 and (validator is None or strong(validator.etag) is not None)
+        part = start > 0 or end is not None
+        ranged = part and (validator is None or strong(validator.etag) is not None)
         same = validator is None or strong(validator.etag) == self.etag
         begin = start if ranged and self.ranges and same else 0
         if begin > len(self.body):
             raise OriginChanged("fewer bytes now", 416)
         nothing_left = begin > 0 and begin == len(self.body)
+        cut = end is not None and ranged and self.ranges and same
+        stop = min(end or 0, len(self.body)) if cut else len(self.body)
         reply = make_reply(
             length=begin if nothing_left else self._length(),
             url=url,
-            status=416 if nothing_left else 206 if begin else 200,
+            status=416 if nothing_left else 206 if begin or stop < len(self.body) else 200,
             start=begin,
+            end=stop if stop < len(self.body) else None,
             etag=self.etag,
             last_modified=self.last_modified,
             content_type=self.content_type,
         )
         if validator is not None:
             reply.check_version(validator)
-        body = _Body(self, self.body[begin:])
+        body = _Body(self, self.body[begin:stop])
         self.bodies.append(body)
         return OriginBody(reply, body, self.clock)
 

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import attrs
+
 from dragonfly.daemon.http import BodyReceiver, Headers, RequestHead
+from dragonfly.daemon.registry import Registry
+from dragonfly.daemon.route import Mode, Route
+from dragonfly.daemon.wishes import wishes_of, without_wishes
 from dragonfly.errors import ClientGone
 
-__all__ = ["FedBody", "HeardResponder", "request"]
+__all__ = ["FedBody", "HeardResponder", "request", "routed"]
 
 
 def request(
@@ -20,6 +25,15 @@ def request(
     """A request to a mirror."""
     headers = ((b"Host", b"localhost:65001"), *lines)
     return RequestHead(method=method, target=target, version=version, headers=headers)
+
+
+def routed(
+    head: RequestHead, registry: Registry, *, swarm: bool = False, mode: Mode = Mode.MIRROR
+) -> Route:
+    """The way of a request to that registry."""
+    asking = attrs.evolve(head, headers=without_wishes(head.headers))
+    wishes = wishes_of(head.headers)
+    return Route(mode=mode, registry=registry, head=asking, swarm=swarm, wishes=wishes)
 
 
 class FedBody:

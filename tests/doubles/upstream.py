@@ -12,6 +12,7 @@ from dragonfly.daemon.registry import Registry
 from dragonfly.daemon.upstream import Upstream
 from dragonfly.daemon.upstreamlink import CLOSE_S
 from dragonfly.errors import DragonflyError
+from dragonfly.net.proxies import Proxies
 from tests.doubles.registry import MemoryRegistry, Visit
 from tests.doubles.responding import FedBody
 
@@ -49,13 +50,18 @@ class Taker:
 
 
 class UpstreamTestCase(SynchronousTestCase):
-    """A client with a registry in memory."""
+    """A client with a registry in memory.
+
+    :cvar proxies: what is between the two, by the client's rules.
+    """
+
+    proxies = Proxies()
 
     def setUp(self) -> None:
         """Nothing was asked yet."""
         self.clock = Clock()
         self.registry = MemoryRegistry()
-        self.upstream = Upstream(self.clock, endpoints=self.registry)
+        self.upstream = Upstream(self.clock, endpoints=self.registry, proxies=self.proxies)
         self.asked: list[Deferred[Exchange]] = []
 
     def tearDown(self) -> None:

@@ -146,7 +146,7 @@ def test_disk_full(still: Still, small_disk: Path) -> None:
 def test_engine_killed(still: Still) -> None:
     """ctr is killed and started again: it asks for the rest, gets 206, and the digest is right."""
     host, scene = still.slow("d-ctr"), still.depot.scene
-    containerd = Containerd(scene, host.url())
+    containerd = Containerd(scene, host.url(), still.depot.registry.url())
     killed = containerd.fetch("app:1")
     scene.wait_until(lambda: containerd.arriving() > MIDDLE, "middle of the pull")
     assert killed.code is None

@@ -77,7 +77,9 @@ def private(made: Private, request: pytest.FixtureRequest) -> Iterator[Private]:
 
 def test_one_copy_left_the_host_of_the_blobs(private: Private) -> None:
     """Two engines on two hosts; the redirect was followed for them, without credentials."""
-    containerd = Containerd(private.depot.scene, private.depot.second.url())
+    containerd = Containerd(
+        private.depot.scene, private.depot.second.url(), private.depot.registry.url()
+    )
     assert containerd.fetch("team/app:1", "--user", RIGHT).wait(60) == 0
     (layer,) = private.image.layers
     assert containerd.has(private.image.manifest, layer)

@@ -43,7 +43,7 @@ def test_one_after_the_other(depot: Depot) -> None:
     assert pull.manifest == image.manifest.hex
     for layer in image.layers:
         depot.once(layer)
-    containerd = Containerd(depot.scene, depot.second.url())
+    containerd = Containerd(depot.scene, depot.second.url(), depot.registry.url())
     assert containerd.fetch("big:1").wait(60) == 0
     assert containerd.has(image.manifest, *image.layers)
     for layer in image.layers:
@@ -57,7 +57,7 @@ def test_both_at_once(depot: Depot) -> None:
     """Two engines on two hosts start together: one copy all the same."""
     image = depot.layout.image(depot.layer(MIDDLING), depot.layer(SMALL), tag="both")
     depot.skopeo.push(depot.layout, "both", f"{depot.registry.netloc}/both:1")
-    containerd = Containerd(depot.scene, depot.second.url(), "c-both")
+    containerd = Containerd(depot.scene, depot.second.url(), depot.registry.url(), "c-both")
     pull = depot.skopeo.pull(f"{depot.first.netloc}/both:1")
     fetch = containerd.fetch("both:1")
     pull.right(image)
@@ -71,7 +71,7 @@ def test_unpacked(depot: Depot) -> None:
     """``ctr images pull`` unpacks what came, with the native snapshotter."""
     image = depot.layout.image(depot.layer(SMALL), tag="unpacked")
     depot.skopeo.push(depot.layout, "unpacked", f"{depot.registry.netloc}/unpacked:1")
-    containerd = Containerd(depot.scene, depot.first.url(), "c-unpacked")
+    containerd = Containerd(depot.scene, depot.first.url(), depot.registry.url(), "c-unpacked")
     program = containerd.pull("unpacked:1")
     if program.wait(60) != 0 and "operation not permitted" in program.text():
         pytest.skip("no mounts here: the native snapshotter needs them")
@@ -103,7 +103,7 @@ def test_several_architectures(depot: Depot) -> None:
     depot.skopeo.push(depot.layout, "index", f"{depot.registry.netloc}/multi/arch:1")
     pull = depot.skopeo.pull(f"{depot.first.netloc}/multi/arch:1", "--all").right(index)
     assert pull.manifest == index.manifest.hex
-    containerd = Containerd(depot.scene, depot.second.url(), "c-index")
+    containerd = Containerd(depot.scene, depot.second.url(), depot.registry.url(), "c-index")
     assert containerd.fetch("multi/arch:1", "--all-platforms").wait(60) == 0
     assert containerd.has(index.manifest, *(image.manifest for image in images), *index.layers)
     for layer in index.layers:

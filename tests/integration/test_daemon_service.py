@@ -129,7 +129,7 @@ async def test_a_registry_that_is_itself_is_noticed(
 ) -> None:
     """Behind a name that tells nobody; blobs, too, whose check is a request of its own."""
     daemon = await start(node)
-    daemon.service.registry = parse_registry(f"http://127.0.0.1:{daemon.port}")
+    daemon.service.registries.mirror = parse_registry(f"http://127.0.0.1:{daemon.port}")
     answer = await daemon.get(path)
     assert answer.status == 508
     text = (await daemon.status("/metrics")).body.decode()

@@ -8,11 +8,8 @@ from typing import Any
 import pytest
 from pytest_twisted import ensureDeferred
 from twisted.internet import reactor
-from twisted.internet.address import IPv4Address
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IHostnameResolver, IReactorPluggableNameResolver
 from twisted.internet.protocol import Factory, Protocol
-from zope.interface import implementer
 
 from dragonfly.errors import (
     AddressRefused,
@@ -26,6 +23,7 @@ from dragonfly.net.origin import MAX_WAITING, OriginClient
 from dragonfly.net.sink import BodySink
 from dragonfly.net.tls import load_or_make_certificate
 from dragonfly.net.trust import Trust
+from tests.doubles.names import Names, WithNames
 from tests.doubles.origin import FakeOrigin
 
 CONTENT = bytes(range(256)) * 4000
@@ -187,40 +185,6 @@ async def failure_text(client: OriginClient, url: str, headers: Any) -> str:
 # -- addresses ------------------------------------------------------------------------------
 
 
-@implementer(IHostnameResolver)
-class Names:
-    """A resolver with a table; several addresses per name, or other ones each time."""
-
-    def __init__(self, **table: list[list[str]]) -> None:
-        self.table = table
-
-    def resolveHostName(
-        self, receiver: Any, name: str, portNumber: int = 0, *args: Any, **kwargs: Any
-    ) -> Any:
-        """Report the next list of addresses for *name*."""
-        answers = self.table.get(name, [[name]])
-        receiver.resolutionBegan(self)
-        for address in answers.pop(0) if len(answers) > 1 else answers[0]:
-            receiver.addressResolved(IPv4Address("TCP", address, portNumber))
-        receiver.resolutionComplete()
-        return self
-
-
-@implementer(IReactorPluggableNameResolver)
-class WithNames:
-    """The real reactor with another resolver."""
-
-    def __init__(self, names: Names) -> None:
-        self.nameResolver = names
-
-    def installNameResolver(self, resolver: Any) -> Any:
-        """Not used."""
-        raise NotImplementedError
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(reactor, name)
-
-
 @pytest.mark.parametrize(
     "host", ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0x7f.1", "0177.1"]
 )
@@ -246,7 +210,7 @@ async def test_redirects_are_checked_too(origin: FakeOrigin, origin_client: Orig
 async def test_checked_address_is_the_connected_one(origin: FakeOrigin) -> None:
     """A name that resolves to something else the second time gains nothing."""
     names = Names(rebind=[["127.0.0.1"], ["169.254.169.254"]])
-    client = OriginClient(WithNames(names), policy=LOOPBACK)
+    client = OriginClient(WithNames(names, reactor), policy=LOOPBACK)
     origin.put("/f", CONTENT, headers={"Connection": "close"})
     url = origin.url("/f", host="rebind")
     assert (await client.probe(url, (("X-Any", "1"),))).status == 200
@@ -259,7 +223,7 @@ async def test_checked_address_is_the_connected_one(origin: FakeOrigin) -> None:
 async def test_other_addresses_are_tried(origin: FakeOrigin) -> None:
     """Of several addresses the refused are left out and the dead are passed over."""
     names = Names(many=[["169.254.169.254", "224.0.0.1", "127.0.0.2", "127.0.0.1"]])
-    client = OriginClient(WithNames(names), policy=LOOPBACK)
+    client = OriginClient(WithNames(names, reactor), policy=LOOPBACK)
     origin.put("/f", CONTENT)
     assert (await client.probe(origin.url("/f", host="many"), ())).length == len(CONTENT)
     await client.close()
@@ -297,7 +261,7 @@ async def test_certificate_of_another_name(tmp_path: Path) -> None:
     await server.start()
     names = Names(elsewhere=[["127.0.0.1"]])
     trust = Trust(cacerts=str(certificate.path))
-    client = OriginClient(WithNames(names), policy=LOOPBACK, trust=trust)
+    client = OriginClient(WithNames(names, reactor), policy=LOOPBACK, trust=trust)
     with pytest.raises(OriginUntrusted, match="certificate verify failed"):
         await client.get(server.url("/f", host="elsewhere"), ())
     await server.stop()

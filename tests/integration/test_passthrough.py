@@ -23,6 +23,7 @@ from dragonfly.daemon.upstreamlimits import UpstreamLimits
 from dragonfly.net.tls import load_or_make_certificate
 from dragonfly.net.trust import Trust
 from tests.doubles.rawtcp import RawLine, RawServer
+from tests.doubles.responding import routed
 
 Script = Callable[[RawLine], Awaitable[None]]
 MIB = 1 << 20
@@ -79,7 +80,7 @@ class Bench:
     async def _answer(self, responder: Responder) -> None:
         note = Note(method=responder.head.method.decode(), target="", client="")
         self.notes.append(note)
-        await self.passthrough.answer(responder, self.place, note)
+        await self.passthrough.answer(responder, routed(responder.head, self.place), note)
 
 
 @pytest_twisted.async_yield_fixture

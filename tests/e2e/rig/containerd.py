@@ -34,9 +34,10 @@ class Containerd:
     """One containerd whose registry ``registry.test`` is reached through one mirror.
 
     :param mirror: its URL.
+    :param registry: which one the mirror is told to ask.
     """
 
-    def __init__(self, scene: Scene, mirror: str, name: str = "c") -> None:
+    def __init__(self, scene: Scene, mirror: str, registry: str, name: str = "c") -> None:
         needed("containerd", "ctr")
         if os.getuid() != 0:
             pytest.skip("containerd needs root")
@@ -45,7 +46,7 @@ class Containerd:
         self._work = scene.directory(name)
         self._socket = self._work / "s"
         self._runs = 0
-        self._hosts(mirror)
+        self._hosts(mirror, registry)
         self._start()
 
     def fetch(self, image: str, *flags: str) -> Program:
@@ -87,10 +88,13 @@ class Containerd:
         command = ["ctr", "--address", str(self._socket), *arguments]
         return self._scene.start(f"{self._name}-ctr-{self._runs}", command)
 
-    def _hosts(self, mirror: str) -> None:
+    def _hosts(self, mirror: str, registry: str) -> None:
         rules = self._work / "hosts" / NAME
         rules.mkdir(parents=True)
-        text = f'server = "{mirror}"\n[host."{mirror}"]\n  capabilities = ["pull", "resolve"]\n'
+        text = (
+            f'server = "{mirror}"\n[host."{mirror}"]\n  capabilities = ["pull", "resolve"]\n'
+            f'[host."{mirror}".header]\n  X-Dragonfly-Registry = ["{registry}"]\n'
+        )
         (rules / "hosts.toml").write_text(text)
 
     def _start(self) -> None:

@@ -10,7 +10,11 @@ import pytest
 from dragonfly.config import (
     DAEMON_SAMPLE,
     DaemonConfig,
+    Hijack,
+    HijackHost,
+    KnownRegistry,
     Node,
+    ProxyRule,
     RegistryMirror,
     load_daemon_config,
     parse_daemon_config,
@@ -103,8 +107,9 @@ def test_a_file_of_v1_works() -> None:
     """The supernode may stand among the flags for dfget; what has no effect is said."""
     config = parse_daemon_config(
         "registry_mirror:\n  remote: https://index.docker.io\n"
-        "proxies:\n- regx: blobs/sha256.*\n"
-        "hijack_https:\n  cert: a\n"
+        "proxies:\n- regx: blobs/sha256.*\n- regx: a\n  use_https: true\n  direct: true\n"
+        "hijack_https:\n  cert: a\n  key: b\n  hosts:\n  - regx: r:443\n    insecure: yes\n"
+        "    certs: [c]\n"
         'dfget_flags: ["--node","192.168.33.21,b=2","--verbose","--ip","192.168.33.22",'
         '"--port=15001","-f","a&b"]\n'
         "supernodes:\nstreamMode: true\n"
@@ -112,9 +117,13 @@ def test_a_file_of_v1_works() -> None:
     )
     assert config.nodes == (Node("192.168.33.21"), Node("b", weight=2))
     assert config.peer_ip == "192.168.33.22"
+    assert config.proxies == (
+        ProxyRule(regx="blobs/sha256.*"),
+        ProxyRule(regx="a", use_https=True, direct=True),
+    )
+    hosts = (HijackHost(regx="r:443", insecure=True, certs=("c",)),)
+    assert config.hijack == Hijack(cert="a", key="b", hosts=hosts)
     assert words(config) == [
-        "proxies",
-        "hijack_https",
         "--verbose",
         "--port",
         "-f",
@@ -194,3 +203,48 @@ def test_the_file_is_read_from_disk(tmp_path: Path) -> None:
     assert load_daemon_config(file, {}).port == 7
     with pytest.raises(ConfigError, match=r"absent\.yml"):
         load_daemon_config(tmp_path / "absent.yml", {})
+
+
+def test_registries() -> None:
+    """What is said of each; a name alone is asked over TLS."""
+    text = (
+        "registries:\n- host: reg.example:5000\n  scheme: HTTP\n"
+        "- host: '[::1]:5000'\n  certs: ca.pem\n  insecure: true\n"
+        "- host: other.example\n  client_cert: c.pem\n  client_key: k.pem\n"
+    )
+    assert parse_daemon_config(text).registries == (
+        KnownRegistry(host="reg.example:5000", scheme="http"),
+        KnownRegistry(host="[::1]:5000", certs=("ca.pem",), insecure=True),
+        KnownRegistry(host="other.example", client_cert="c.pem", client_key="k.pem"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("registries: x", r":1: registries must be a list"),
+        ("registries:\n- scheme: http", r":2: registries: one has no host"),
+        ("registries:\n- host: a b", r":2: host: 'a b' is not of the form"),
+        ("registries:\n- host: https://a", r"is not of the form host:port"),
+        ("registries:\n- host: a\n  scheme: ftp", r":3: scheme: 'ftp'"),
+        ("registries:\n- host: a\n- host: A", r":3: registries: a is listed twice"),
+        ("registries:\n- host: a\n  client_key: k", r"client_key without client_cert"),
+        ("registries:\n- hots: a", r"unknown key 'hots'.*did you mean host"),
+        ("proxies:\n- direct: true", r":2: proxies: a rule has no regx"),
+        ("proxies:\n- regx: (a", r":2: regx: '\(a' is not a regular expression"),
+        ("proxies:\n- regx: a\n  redirect: http://u:secret@h", r"credentials do not belong"),
+        ("hijack_https:\n  cert: a", r":1: hijack_https: key is missing"),
+        ("hijack_https:\n  cert: a\n  key: b\n  hosts:\n  - insecure: true", r":5:.*no regx"),
+        ("hijack_https:\n  certs: a", r"unknown key 'certs'.*did you mean cert"),
+    ],
+)
+def test_wrong_lists(text: str, said: str) -> None:
+    """With file and line."""
+    with pytest.raises(ConfigError, match=said) as caught:
+        parse_daemon_config(text)
+    assert "secret" not in str(caught.value)
+
+
+def test_empty_lists() -> None:
+    """They say nothing."""
+    assert parse_daemon_config("registries: []\nproxies:\nhijack_https: {}\n") == DaemonConfig()

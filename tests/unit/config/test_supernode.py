@@ -6,7 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from dragonfly.config import SupernodeConfig, load_supernode_config, parse_supernode_config
+from dragonfly.config import (
+    OriginCert,
+    SupernodeConfig,
+    load_supernode_config,
+    parse_supernode_config,
+)
 from dragonfly.errors import ConfigError
 
 
@@ -85,3 +90,62 @@ def test_a_wrong_supernode_value_is_named(
         parse_supernode_config(text, "s.yml", flags)
     for part in parts:
         assert part in str(caught.value)
+
+
+ORIGIN_CERTS = """
+base:
+  originCerts:
+    - host: Registry.example:5001
+      certs: [/ca.pem, /other.pem]
+      client_cert: /us.pem
+      client_key: /us.key
+    - {host: "[fd00::1]", certs: /ca.pem, insecure: "yes"}
+    - host: bücher.example
+"""
+
+
+def test_certificates_by_origin() -> None:
+    """Each with what counts for it; 443 is the port that need not be said."""
+    first, second, third = parse_supernode_config(ORIGIN_CERTS).origin_certs
+    assert first == OriginCert(
+        host="registry.example",
+        port=5001,
+        certs=("/ca.pem", "/other.pem"),
+        client_cert="/us.pem",
+        client_key="/us.key",
+    )
+    assert second == OriginCert(host="fd00::1", certs=("/ca.pem",), insecure=True)
+    assert third == OriginCert(host="xn--bcher-kva.example", port=443)
+    assert parse_supernode_config("base: {originCerts: }").origin_certs == ()
+
+
+@pytest.mark.parametrize(
+    ("entry", "parts"),
+    [
+        ("7", ["originCerts must be a mapping"]),
+        ("{certs: /ca.pem}", ["names no host"]),
+        ("{host: 'https://registry'}", ["host", "https://registry"]),
+        ("{host: 'registry:0'}", ["host", "'0'"]),
+        ("{host: 'registry:65536'}", ["host", "65536"]),
+        ("{host: 'a b'}", ["host", "a b"]),
+        ("{host: 'é..x'}", ["host", "é..x"]),
+        ("{host: r, certs: ['']}", ["certs", "''"]),
+        ("{host: r, certs: [[]]}", ["certs", "file"]),
+        ("{host: r, insecure: maybe}", ["insecure", "maybe"]),
+        ("{host: r, client_cert: []}", ["client_cert"]),
+        ("{host: r, client_key: /k}", ["client_key", "client_cert"]),
+        ("{host: r, client_crt: /k}", ["client_crt", "client_cert"]),
+        ("{host: r}\n  - {host: 'R:443'}", ["r:443", "twice"]),
+    ],
+)
+def test_a_wrong_origin_is_named(entry: str, parts: list[str]) -> None:
+    """File, line and what is wrong."""
+    with pytest.raises(ConfigError) as caught:
+        parse_supernode_config(f"base:\n  originCerts:\n  - {entry}\n", "s.yml")
+    assert all(part in str(caught.value) for part in ["s.yml:", *parts]), caught.value
+
+
+def test_origin_certs_are_a_list() -> None:
+    """A single one, too."""
+    with pytest.raises(ConfigError, match=r"s.yml:2: originCerts must be a list"):
+        parse_supernode_config("base:\n  originCerts: {host: r}\n", "s.yml")

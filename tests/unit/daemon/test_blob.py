@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import attrs
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
@@ -21,6 +22,7 @@ from dragonfly.errors import (
     TaskError,
 )
 from dragonfly.peer.ways import Reason
+from dragonfly.task.identity import Version, name_of, task_id
 from tests.doubles.blob import Asked, BlobScene, path_of
 from tests.doubles.reader import make_reply
 
@@ -200,12 +202,21 @@ def test_the_registry_says_no(scene: BlobScene, error: Exception) -> None:
 
 
 def test_without_supernodes() -> None:
-    """Nothing is asked for or written."""
+    """The registry gives it, as if the swarm had: checked, redirects followed, with ranges."""
     scene = BlobScene(BODY, nodes=())
     asked = scene.ask()
-    assert scene.straight == [asked.responder]
+    assert complete(asked)
+    assert asked.received == BODY
+    assert asked.headers[b"Accept-Ranges"] == b"bytes"
+    assert asked.headers[b"X-Dragonfly-Source"] == b"origin"
+    assert (asked.note.route, asked.note.why) == ("direct", "no supernode is configured")
+    assert asked.note.sources["registry"] == len(BODY)
+    assert scene.straight == []
     assert scene.downloads == []
-    assert asked.note.why == "no supernode is configured"
+    scene.registry.ranges = False
+    asked = scene.ask((b"Range", b"bytes=10-19"))
+    assert (asked.responder.status, asked.received) == (206, BODY[10:20])
+    assert [each.end for each in scene.registry.asked] == [None, 20]
 
 
 @pytest.mark.parametrize(
@@ -213,14 +224,13 @@ def test_without_supernodes() -> None:
     [
         ([(b"If-None-Match", b'"v1"')], None),
         ([(b"X", b"\xff")], None),
-        ([], b"/v2/x/blobs/sha256:abc"),
         ([], b"/v2/x/blobs/sha256:" + b"0" * 64 + b"\xff"),
     ],
 )
 def test_what_the_swarm_is_not_for(
     scene: BlobScene, lines: list[tuple[bytes, bytes]], target: bytes | None
 ) -> None:
-    """Conditions, headers that are no text, paths without a digest."""
+    """Conditions, headers and paths that are no text."""
     scene.ask(*lines, target=target)
     assert len(scene.straight) == 1
     assert scene.downloads == []
@@ -238,19 +248,20 @@ def test_a_request_with_a_body(scene: BlobScene) -> None:
 
 
 def test_a_peer_that_is_stopping(scene: BlobScene) -> None:
-    """The registry answers."""
+    """The registry gives it."""
     scene.refuses = TaskError("this peer is stopping")
-    scene.ask()
-    assert len(scene.straight) == 1
+    asked = scene.ask()
+    assert (asked.received, asked.note.why) == (BODY, "this peer is stopping")
 
 
 def test_a_download_that_failed_before_the_check(scene: BlobScene) -> None:
-    """Nothing went out, so the registry's own answer can."""
+    """The registry gives it from the beginning."""
     scene.registry.reply = held = Deferred()
     asked = scene.ask()
     scene.download.fail(DiskFull("/d: 5 bytes wanted, 3 free"))
     held.callback(None)
-    assert scene.straight == [asked.responder]
+    assert asked.received == BODY
+    assert [each.start for each in scene.registry.asked] == [0]
     assert "5 bytes wanted" in asked.note.why
 
 
@@ -292,13 +303,13 @@ def test_lengths_that_contradict(scene: BlobScene) -> None:
 
 
 def test_a_dead_supernode_is_not_waited_for_each_time(scene: BlobScene) -> None:
-    """For a while blobs go straight on, but for those that are here; then it is tried again."""
+    """For a while the registry gives blobs, but for those that are here; then it is tried
+    again."""
     begun(scene)
     scene.download.reason = Reason.NO_SUPERNODE
     scene.download.finish()
-    scene.ask()
+    assert scene.ask().received == BODY
     assert len(scene.downloads) == 1
-    assert len(scene.straight) == 1
     scene.held = True
     scene.ask().responder.leave()
     assert len(scene.downloads) == 2
@@ -595,3 +606,132 @@ def test_cancelling(scene: BlobScene) -> None:
     assert asked.responder.ending == "aborted"
     assert scene.download.cancelled
     assert isinstance(asked.result[0].value, CancelledError)
+
+
+# -- what has no digest in its name -----------------------------------------------------------
+
+FILE = b"/files/a.whl?X-Amz-Signature=s3cret"
+
+
+def known(scene: BlobScene) -> None:
+    """The swarm has the version that the origin announces."""
+    name = name_of(scene.download.request.url, filters=("X-Amz-Signature",))
+    scene.download.id = task_id(name, Version("etag", '"v1"'))
+    scene.download.know()
+
+
+def test_a_file(scene: BlobScene) -> None:
+    """It is named by its URL without signature, and by the tag that the origin gave it."""
+    asked = scene.ask(target=FILE)
+    fetched = scene.download.request
+    assert (fetched.digest, fetched.filters, fetched.notbs) == (None, ("X-Amz-Signature",), True)
+    known(scene)
+    scene.download.come(AHEAD)
+    assert asked.received == BODY[:AHEAD]
+    assert asked.headers[b"X-Dragonfly-Source"] == b"swarm"
+    assert asked.headers[b"X-Dragonfly-Task-ID"] == scene.download.id.hex().encode()
+    scene.download.come(len(BODY))
+    assert complete(asked)
+    assert asked.received == BODY
+
+
+def test_another_version(scene: BlobScene) -> None:
+    """What the swarm has is not what the origin announced: it is read from there."""
+    asked = scene.ask(target=FILE)
+    scene.download.know()
+    assert asked.received == BODY
+    assert scene.download.cancelled
+    assert "another version" in asked.note.why
+    (again,) = scene.registry.asked
+    assert again.validator is not None
+    assert again.validator.etag == '"v1"'
+
+
+def test_a_file_that_stops_in_the_middle(scene: BlobScene) -> None:
+    """The rest comes from the origin, if it is still the same."""
+    asked = scene.ask(target=FILE)
+    known(scene)
+    scene.download.come(AHEAD)
+    scene.registry.etag = '"v2"'
+    scene.download.fail(NoSources("nobody has it"))
+    assert asked.responder.ending == "aborted"
+    assert asked.received == BODY[:AHEAD]
+    assert "changed" in asked.note.why
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [{"etag": 'W/"v1"'}, {"etag": '"v1"', "cache_control": "private"}, {}],
+)
+def test_what_nothing_tells_from_another_version(scene: BlobScene, lines: dict[str, str]) -> None:
+    """It goes straight on."""
+    scene.registry.reply = make_reply(length=len(BODY), **lines)
+    asked = scene.ask(target=FILE)
+    assert scene.straight == [asked.responder]
+    assert scene.download.cancelled
+    assert asked.note.why.startswith("not shared")
+
+
+def test_filters_of_the_client(scene: BlobScene) -> None:
+    """They count in place of ours."""
+    scene.ask((b"X-Dragonfly-Filtered-Query-Params", b"b"), target=b"/f?a=1&b=2").responder.leave()
+    assert scene.download.request.filters == ("b",)
+
+
+# -- HEAD, and several ranges --------------------------------------------------------------------
+
+
+def test_head(scene: BlobScene) -> None:
+    """As a GET would be answered; nothing is downloaded."""
+    asked = scene.ask(method=b"HEAD")
+    assert (asked.responder.status, asked.received) == (200, b"")
+    assert asked.headers[b"Content-Length"] == str(len(BODY)).encode()
+    assert asked.headers[b"Accept-Ranges"] == b"bytes"
+    assert complete(asked)
+    assert scene.downloads == []
+
+
+def test_several_ranges(scene: BlobScene) -> None:
+    """One part after another, some from the swarm and the rest from the registry."""
+    asked = scene.ask((b"Range", b"bytes=0-9, -5, 100000-100009"))
+    scene.download.know()
+    scene.download.come(50)
+    scene.download.fail(NoSources("nobody has it"))
+    head = b"\r\nContent-Type: application/octet-stream\r\nContent-Range: bytes %d-%d/%d\r\n\r\n"
+    size = len(BODY)
+    expected = b"--cut" + head % (0, 9, size) + BODY[:10]
+    expected += b"\r\n--cut" + head % (size - 5, size - 1, size) + BODY[-5:]
+    expected += b"\r\n--cut" + head % (100_000, 100_009, size) + BODY[100_000:100_010]
+    expected += b"\r\n--cut--\r\n"
+    assert asked.received == expected
+    assert asked.headers[b"Content-Length"] == str(len(expected)).encode()
+    assert asked.headers[b"Content-Type"] == b"multipart/byteranges; boundary=cut"
+    assert complete(asked)
+    assert [(each.start, each.end) for each in scene.registry.asked] == [
+        (size - 5, None),
+        (100_000, 100_010),
+    ]
+    assert asked.note.sources["cdn"] == 10
+    assert asked.note.sources["registry"] == 15
+
+
+def test_too_many_ranges(scene: BlobScene) -> None:
+    """Those who ask for several go on with fewer when they hear 400."""
+    many = b",".join(b"%d-%d" % (i, i) for i in range(257))
+    asked = scene.ask((b"Range", b"bytes=" + many))
+    assert asked.responder.status == 400
+    assert b"257 ranges" in asked.received
+    asked = scene.ask((b"Range", b"bytes=0-,0-"))
+    assert asked.responder.status == 400
+
+
+def test_what_a_hub_says_in_its_redirect(scene: BlobScene) -> None:
+    """Its clients want it, and do not see the redirect."""
+    reply = make_reply(length=len(BODY), etag='"cdn"')
+    first = (("x-repo-commit", "abc"), ("x-linked-etag", '"ff"'), ("x-xet-hash", "00"))
+    scene.registry.reply = attrs.evolve(reply, first=first)
+    asked = scene.ask(target=b"/m/resolve/main/f", method=b"HEAD")
+    assert asked.headers[b"X-Repo-Commit"] == b"abc"
+    assert asked.headers[b"X-Linked-ETag"] == b'"ff"'
+    assert asked.headers[b"ETag"] == b'"cdn"'
+    assert b"Location" not in asked.headers

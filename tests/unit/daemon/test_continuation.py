@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 
 from dragonfly.daemon.continuation import ANSWER_S, STALL_S, Continuation
 from dragonfly.daemon.outlet import HOLD_BYTES, Outlet
-from dragonfly.daemon.source import BlobSource
+from dragonfly.daemon.source import Source
 from dragonfly.daemon.vigil import HungUp, Vigil
 from dragonfly.errors import (
     DigestMismatch,
@@ -23,13 +23,15 @@ from dragonfly.errors import (
     OriginUnreachable,
 )
 from dragonfly.net.throttle import AHEAD_BYTES, Throttle
-from dragonfly.task.digest import Digest, new_hasher
+from dragonfly.task.digest import new_hasher
+from dragonfly.task.identity import name_of
 from tests.doubles.blob import FakeRegistry
 from tests.doubles.responding import HeardResponder, request
 from tests.doubles.swarm import result_of
 
 BODY = random.Random(3).randbytes(HOLD_BYTES + 200_000)
 SENT = 150_000
+DIGEST = f"sha256:{hashlib.sha256(BODY).hexdigest()}"
 
 
 class Scene:
@@ -52,11 +54,11 @@ class Scene:
         self.hasher = new_hasher("sha256")
         self.hasher.update(BODY[:sent])
         client: Any = self.registry
-        self.source = BlobSource(
+        self.source = Source(
             client=client,
             url="https://registry.example/v2/x",
             headers=(("Authorization", "Bearer t"),),
-            digest=Digest("sha256", hashlib.sha256(BODY).digest()),
+            name=name_of(f"https://registry.example/v2/x/blobs/{DIGEST}"),
             length=end,
         )
         self.limit = Throttle(self.clock)

@@ -12,7 +12,10 @@ from twisted.internet.task import Clock
 from dragonfly.daemon.desk import Desk
 from dragonfly.daemon.http import Responder
 from dragonfly.daemon.note import Note
-from dragonfly.daemon.registry import Registry, parse_registry
+from dragonfly.daemon.registries import Registries
+from dragonfly.daemon.registry import parse_registry
+from dragonfly.daemon.route import Route
+from dragonfly.daemon.router import Router
 from dragonfly.daemon.rules import Rules
 from dragonfly.errors import ClientGone, ConfigError, DragonflyError, OriginUnreachable
 from tests.doubles.responding import HeardResponder, request
@@ -39,9 +42,9 @@ class Answering:
         self.deed: Deed = fine
         self.why = ""
 
-    async def answer(self, responder: Responder, registry: Registry, note: Note) -> None:
+    async def answer(self, responder: Responder, route: Route, note: Note) -> None:
         """Do what the test says."""
-        assert registry is PLACE
+        assert route.registry is PLACE
         self.asked.append(responder.head.target)
         note.because(self.why)
         await self.deed(responder)
@@ -55,10 +58,9 @@ class Scene:
         self.blobs, self.passthrough = Answering(), Answering()
         self.notes: list[Note] = []
         self.desk = Desk(
-            Rules(),
+            Router(Registries(PLACE), Rules(), hosts_in_paths=False),
             blobs=self.blobs,
             passthrough=self.passthrough,
-            registry=lambda _: PLACE,
             via=VIA,
             log=self.notes.append,
             clock=self.clock,
@@ -99,8 +101,9 @@ def test_blobs_and_the_rest(scene: Scene) -> None:
     scene.ask(BLOB)
     scene.ask(BLOB, method=b"HEAD")
     scene.ask(b"/v2/x/manifests/latest")
-    assert scene.blobs.asked == [BLOB]
-    assert scene.passthrough.asked == [BLOB, b"/v2/x/manifests/latest"]
+    scene.ask(BLOB, method=b"PUT")
+    assert scene.blobs.asked == [BLOB, BLOB]
+    assert scene.passthrough.asked == [b"/v2/x/manifests/latest", BLOB]
 
 
 def test_what_is_logged(scene: Scene) -> None:
@@ -124,17 +127,19 @@ def test_what_is_logged(scene: Scene) -> None:
 @pytest.mark.parametrize(
     ("method", "target", "status"),
     [
-        (b"GET", b"http://other.example/v2/", 400),
+        (b"GET", b"ftp://other.example/v2/", 400),
+        (b"GET", b"http://other.example:25/v2/", 403),
         (b"GET", b"other", 400),
         (b"OPTIONS", b"*", 501),
-        (b"CONNECT", b"other.example:443", 501),
     ],
 )
-def test_what_a_mirror_does_not_do(scene: Scene, method: bytes, target: bytes, status: int) -> None:
+def test_what_is_not_done(scene: Scene, method: bytes, target: bytes, status: int) -> None:
     """It says so, and that is logged."""
     responder = scene.ask(target, method=method)
     assert responder.status == status
-    assert b"mirror" in responder.received or b"OPTIONS" in responder.received
+    assert (b"X-Dragonfly-Error-Type", b"proxy" if status < 500 else b"dfdaemon") in (
+        responder.headers
+    )
     assert responder.ending == "finished"
     assert scene.note.status == status
     assert scene.note.why
@@ -147,6 +152,15 @@ def test_a_loop(scene: Scene) -> None:
     assert responder.status == 508
     assert b"loop" in responder.received
     assert scene.ask(b"/v2/", (b"Via", b"1.1 other")).status == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "target"),
+    [(b"CONNECT", b"other.example:443"), (b"GET", b"http://other.example/v2/")],
+)
+def test_a_proxy_that_is_this_process(scene: Scene, method: bytes, target: bytes) -> None:
+    """A loop as well, whatever it asks for."""
+    assert scene.ask(target, (b"Via", b"1.1 " + VIA), method=method).status == 508
 
 
 @pytest.mark.parametrize(

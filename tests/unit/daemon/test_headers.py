@@ -9,9 +9,10 @@ from dragonfly.daemon.headers import (
     blob_answer,
     conditional,
     unsatisfiable,
-    wanted_range,
+    wanted_ranges,
 )
 from dragonfly.daemon.http import Headers
+from dragonfly.daemon.parts import single, whole
 from dragonfly.net.ranges import ByteRange, Unsatisfiable
 from tests.doubles.reader import make_reply
 
@@ -80,14 +81,13 @@ def test_conditions() -> None:
 )
 def test_ranges(lines: list[tuple[bytes, bytes]], begin: int, end: int) -> None:
     """One of bytes, if the condition holds."""
-    assert wanted_range(tuple(lines), REPLY, 100) == ByteRange(begin, end)
+    assert wanted_ranges(tuple(lines), REPLY, 100) == [ByteRange(begin, end)]
 
 
 @pytest.mark.parametrize(
     "lines",
     [
         [],
-        [(b"Range", b"bytes=0-1,4-5")],
         [(b"Range", b"bytes=0-1"), (b"Range", b"bytes=4-5")],
         [(b"Range", b"bytes=5-4")],
         [(b"Range", b"pages=1-2")],
@@ -99,19 +99,19 @@ def test_ranges(lines: list[tuple[bytes, bytes]], begin: int, end: int) -> None:
 )
 def test_the_whole(lines: list[tuple[bytes, bytes]]) -> None:
     """Several ranges, malformed ones, other versions."""
-    assert wanted_range(tuple(lines), REPLY, 100) is None
+    assert wanted_ranges(tuple(lines), REPLY, 100) is None
 
 
 def test_weak_tags_hold_nothing() -> None:
     """RFC 9110, 13.1.5."""
     lines: Headers = ((b"Range", b"bytes=0-1"), (b"If-Range", b'W/"v1"'))
-    assert wanted_range(lines, make_reply(length=100, etag='W/"v1"'), 100) is None
+    assert wanted_ranges(lines, make_reply(length=100, etag='W/"v1"'), 100) is None
 
 
 def test_outside() -> None:
     """416, with the length there is, and no type of what is not sent."""
     with pytest.raises(Unsatisfiable):
-        wanted_range(((b"Range", b"bytes=100-"),), REPLY, 100)
+        wanted_ranges(((b"Range", b"bytes=100-"),), REPLY, 100)
     answer = unsatisfiable(REPLY, 100)
     headers = dict(answer.headers)
     assert answer.status == 416
@@ -122,7 +122,7 @@ def test_outside() -> None:
 
 def test_the_answer_says_what_the_registry_said() -> None:
     """And nothing that is about its own connection or session."""
-    answer = blob_answer(REPLY, 100, None)
+    answer = blob_answer(REPLY, 100, whole(100))
     assert answer.status == 200
     assert dict(answer.headers) == {
         b"Docker-Distribution-Api-Version": b"registry/2.0",
@@ -137,7 +137,7 @@ def test_the_answer_says_what_the_registry_said() -> None:
 
 def test_a_part() -> None:
     """206 with its place in the whole."""
-    answer = blob_answer(REPLY, 100, ByteRange(10, 20))
+    answer = blob_answer(REPLY, 100, single(ByteRange(10, 20)))
     headers = dict(answer.headers)
     assert answer.status == 206
     assert headers[b"Content-Range"] == b"bytes 10-19/100"
@@ -146,4 +146,4 @@ def test_a_part() -> None:
 
 def test_no_length() -> None:
     """The body goes in chunks."""
-    assert b"Content-Length" not in dict(blob_answer(REPLY, None, None).headers)
+    assert b"Content-Length" not in dict(blob_answer(REPLY, None, whole(None)).headers)

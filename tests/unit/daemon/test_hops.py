@@ -10,7 +10,6 @@ from dragonfly.daemon.hops import (
     came_through,
     client_headers,
     expects_continue,
-    origin_form,
     upstream_headers,
 )
 from dragonfly.daemon.http import Headers
@@ -149,22 +148,6 @@ def test_the_answer_is_the_registrys() -> None:
 def test_loops(values: tuple[bytes, ...], came: bool) -> None:
     """Our own name, and no other, tells that a request was here before."""
     assert came_through(tuple((b"via", value) for value in values), VIA) is came
-
-
-@pytest.mark.parametrize(
-    ("target", "form"),
-    [
-        (b"/v2/a?n=1", b"/v2/a?n=1"),
-        (b"http://mirror:65001/v2/a?n=http://x", b"/v2/a?n=http://x"),
-        (b"HTTPS://mirror", b"/"),
-        (b"http://mirror?x", b"/?x"),
-        (b"*", b"*"),
-        (b"/v2/http://x/", b"/v2/http://x/"),
-    ],
-)
-def test_targets(target: bytes, form: bytes) -> None:
-    """A registry is asked for a path."""
-    assert origin_form(target) == form
 
 
 def test_expectations() -> None:

@@ -10,7 +10,8 @@ from dragonfly.daemon.http import Headers, Responder
 from dragonfly.daemon.namecheck import NameCheck
 from dragonfly.daemon.note import Note
 from dragonfly.daemon.registry import Registry
-from tests.doubles.responding import HeardResponder, request
+from dragonfly.daemon.route import Route
+from tests.doubles.responding import HeardResponder, request, routed
 
 REGISTRY = Registry(scheme="http", host="registry.example", port=5000)
 PARTS = (b"first", b"second", b"last")
@@ -31,7 +32,7 @@ class Scene:
     ) -> str:
         """Let the registry give this; give how the answer ended."""
 
-        async def straight_on(responder: Responder, _registry: Registry, note: Note) -> None:
+        async def straight_on(responder: Responder, _route: Route, note: Note) -> None:
             responder.start(status, headers)
             for part in parts:
                 responder.write(part)
@@ -40,7 +41,9 @@ class Scene:
             assert responder.sent == len(self.responder.received)
             note.ending = "done"
 
-        coroutine = NameCheck(straight_on).answer(self.responder, REGISTRY, self.note)
+        coroutine = NameCheck(straight_on).answer(
+            self.responder, routed(self.responder.head, REGISTRY), self.note
+        )
         with pytest.raises(StopIteration):
             coroutine.send(None)  # type: ignore[arg-type]
         return self.responder.ending
@@ -120,7 +123,7 @@ def test_client() -> None:
         def stopProducing(self) -> None:
             told.append("stop")
 
-    async def straight_on(responder: Responder, _registry: Registry, _note: Note) -> None:
+    async def straight_on(responder: Responder, _route: Route, _note: Note) -> None:
         responder.on_gone(lambda: told.append("gone"))
         responder.start(200, ())
         responder.registerProducer(Producer(), True)  # type: ignore[arg-type]
@@ -129,5 +132,7 @@ def test_client() -> None:
 
     scene = Scene(RIGHT)
     with pytest.raises(StopIteration):
-        NameCheck(straight_on).answer(scene.responder, REGISTRY, scene.note).send(None)  # type: ignore[arg-type]
+        NameCheck(straight_on).answer(
+            scene.responder, routed(scene.responder.head, REGISTRY), scene.note
+        ).send(None)  # type: ignore[arg-type]
     assert told == ["stop", "gone"]

@@ -13,6 +13,7 @@ from dragonfly.daemon.registry import Registry
 from dragonfly.daemon.upstreamlimits import UpstreamLimits
 from dragonfly.daemon.upstreamlink import CLOSE_S
 from dragonfly.errors import AddressRefused, OriginError, OriginTruncated, OriginUnreachable
+from dragonfly.net.proxies import Proxies
 from dragonfly.net.trust import Trust
 from tests.doubles.responding import FedBody
 from tests.doubles.upstream import REGISTRY, Taker, UpstreamTestCase
@@ -312,3 +313,51 @@ class StopTests(UpstreamTestCase):
         self.successResultOf(self.upstream.close())
         asking.cancel()
         self.failureResultOf(asking, CancelledError)
+
+
+class ProxyTests(UpstreamTestCase):
+    """Plain http through a proxy; the tunnel of https is its endpoint's affair."""
+
+    proxies = Proxies.of({"ALL_PROXY": "http://user:s3cret@proxy:3128", "NO_PROXY": "near.example"})
+    login = b"Proxy-Authorization: Basic dXNlcjpzM2NyZXQ="
+
+    def heard(self, registry: Registry) -> list[bytes]:
+        """The head of a request, line by line."""
+        count = len(self.registry.visits)
+        asking = self.ask(registry=registry)
+        visit = self.visit(count + 1)
+        if registry.secure:
+            link: Any = visit.theirs.protocol
+            link.handshakeCompleted()
+        visit.say(b"HTTP/1.1 204 No Content\r\n\r\n")
+        self.successResultOf(asking).let_go()
+        return bytes(visit.heard).split(b"\r\n")
+
+    def test_absolute_form(self) -> None:
+        """With the login, and with the registry's Host."""
+        lines = self.heard(REGISTRY)
+        assert lines[:2] == [
+            b"GET http://registry.example/v2/ HTTP/1.1",
+            b"Host: registry.example",
+        ]
+        assert self.login in lines
+
+    def test_who_does_not_get_it(self) -> None:
+        """A registry that is asked directly, and one that the tunnel ends at."""
+        for changes in ({"host": "near.example"}, {"scheme": "https"}):
+            lines = self.heard(attrs.evolve(REGISTRY, **changes))
+            assert lines[0] == b"GET /v2/ HTTP/1.1"
+            assert self.login not in lines
+
+    def test_connections_are_kept_apart(self) -> None:
+        """One through the proxy serves the registry that it was opened for."""
+        self.heard(REGISTRY)
+        self.heard(attrs.evolve(REGISTRY, host="other.example"))
+        assert len(self.registry.visits) == 2
+
+    def test_its_login(self) -> None:
+        """Is our affair: the client gets no challenge."""
+        asking = self.ask()
+        self.visit(1).say(b"HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n")
+        text = self.failed(asking, OriginUnreachable)
+        assert text == "http://registry.example: proxy proxy:3128 answered 407"

@@ -7,12 +7,13 @@ import os
 from pathlib import Path
 from typing import Any
 
+import pytest
 from twisted.internet.task import Clock
 from twisted.logger import Logger, LogLevel, LogPublisher
 
 from dragonfly.dfget.options import parse_server
-from dragonfly.dfget.server import Word, run, settings_of
-from dragonfly.errors import DragonflyError, HomeBusy, HomeUnusable, ListenError
+from dragonfly.dfget.server import Word, run, runtime_of, settings_of
+from dragonfly.errors import ConfigError, DragonflyError, HomeBusy, HomeUnusable, ListenError
 from dragonfly.net.fanout import OneShot
 from dragonfly.net.logs import observer
 
@@ -148,3 +149,11 @@ def test_logs_are_ours_and_other_peoples_warnings() -> None:
     theirs.info("three")
     theirs.warn("four")
     assert [line.rsplit(" ", 1)[1] for line in stream.getvalue().splitlines()] == ["one", "four"]
+
+
+def test_what_the_peer_runs_with() -> None:
+    """The proxies of the environment, for origins."""
+    runtime = runtime_of(Clock(), {"HTTPS_PROXY": "http://proxy:3128"})
+    assert str(runtime.proxies) == "https through the proxy proxy:3128"
+    with pytest.raises(ConfigError, match="HTTP_PROXY"):
+        runtime_of(Clock(), {"HTTP_PROXY": "socks4://proxy"})

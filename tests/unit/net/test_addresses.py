@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dragonfly.errors import AddressRefused
-from dragonfly.net.addresses import FetchPolicy, is_loopback, plain_address
+from dragonfly.net.addresses import FetchPolicy, is_loopback, literal, plain_address
 
 NOBODY = FetchPolicy()
 LOCAL = FetchPolicy(allow_loopback=True)
@@ -108,3 +108,24 @@ def test_not_loopback(host: str) -> None:
 def test_plain_addresses(host: str, plain: str) -> None:
     """A dual-stack listener's view of an IPv4 caller is that caller's address."""
     assert plain_address(host) == plain
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("10.0.0.1", "10.0.0.1"),
+        ("fd00:0::1", "fd00::1"),
+        ("0x7f.1", "127.0.0.1"),
+        ("0xa9fea9fe", "169.254.169.254"),
+        ("2852039166", "169.254.169.254"),
+        ("0251.0376.0251.0376", "169.254.169.254"),
+        ("host", None),
+        ("1.2.3.4.5", None),
+        ("b\u00fccher", None),
+        ("a\0b", None),
+        ("", None),
+    ],
+)
+def test_addresses_that_need_no_resolving(host: str, address: str | None) -> None:
+    """All that a resolver takes for an address without asking anybody."""
+    assert literal(host) == address

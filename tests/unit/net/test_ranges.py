@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from dragonfly.net.ranges import ByteRange, Unsatisfiable, parse_range
+from dragonfly.net.ranges import (
+    RANGES_MAX,
+    ByteRange,
+    TooManyRanges,
+    Unsatisfiable,
+    parse_range,
+    parse_ranges,
+)
 
 
 @pytest.mark.parametrize(
@@ -68,3 +75,34 @@ def test_of_nothing() -> None:
     for header in ("bytes=0-", "bytes=-5"):
         with pytest.raises(Unsatisfiable):
             parse_range(header, 0)
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("bytes=0-1, 4-5", [(0, 2), (4, 6)]),
+        ("bytes=4-,0-0", [(4, 10), (0, 1)]),
+        ("bytes=-1,0-0,50-60", [(9, 10), (0, 1)]),
+        ("bytes=0-1", [(0, 2)]),
+        ("bytes=0-", [(0, 10)]),
+        ("bytes=0-1,x", None),
+        ("bytes=0-1,", None),
+        ("pages=0-1", None),
+        ("bytes", None),
+    ],
+)
+def test_several(header: str, expected: list[tuple[int, int]] | None) -> None:
+    """In their order, without those that lie outside; anything malformed is the whole."""
+    found = parse_ranges(header, 10)
+    assert (found if found is None else [(each.begin, each.end) for each in found]) == expected
+    assert parse_ranges(header, None) is None
+
+
+def test_several_that_are_refused() -> None:
+    """All outside; more than anybody needs; more than there is."""
+    with pytest.raises(Unsatisfiable):
+        parse_ranges("bytes=10-,20-30", 10)
+    with pytest.raises(TooManyRanges, match="257 ranges, more than 256"):
+        parse_ranges("bytes=" + ",".join(["0-0"] * (RANGES_MAX + 1)), 1000)
+    with pytest.raises(TooManyRanges, match="11 bytes together, the content has 10"):
+        parse_ranges("bytes=0-9,0-0", 10)

@@ -102,7 +102,7 @@ def test_a_home_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
     options = Options()
     options.parsed = DaemonConfig(work_home=str(tmp_path / "file" / "home"))
     with pytest.raises(SystemExit, match=r"^dfdaemon: home .* cannot be used"):
-        makeService(options, reactor=object())
+        makeService(options, reactor=object(), environment={})
 
 
 def test_importing_it_installs_no_reactor() -> None:
@@ -144,6 +144,12 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().out
     for word in ("--registry", "--workHome", "config default", "dfdaemon version"):
         assert word in text
+
+
+def test_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Those that run no daemon get the arguments behind their name."""
+    assert main(["setup", "docker", "--dry-run", "--root", str(tmp_path)]) == 0
+    assert "registry-mirrors" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("flags", [["--port", "x"], ["gen-ca"], ["--nonsense"]])
@@ -209,3 +215,13 @@ def test_what_cannot_start_says_why(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == "dfdaemon: a store of another version\n"
     with pytest.raises(SystemExit, match="port 1 is taken"):
         run(Recorded(ListenError("port 1 is taken")), Reactor())
+
+
+def test_a_proxy_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
+    """The variable is named; nothing was begun."""
+    options = Options()
+    options.parsed = parsed(tmp_path)
+    environment = {"https_proxy": "socks5://user:s3cret@proxy"}
+    with pytest.raises(SystemExit, match=r"^dfdaemon: HTTPS_PROXY: a socks5 proxy") as caught:
+        makeService(options, reactor=object(), environment=environment)
+    assert "s3cret" not in str(caught.value)

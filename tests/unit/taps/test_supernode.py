@@ -8,7 +8,7 @@ import pytest
 from twisted.python.usage import UsageError
 
 from dragonfly.config import SupernodeConfig
-from dragonfly.taps.supernode import Options
+from dragonfly.taps.supernode import Options, makeService
 
 EMPTY = "base: {}\n"
 
@@ -73,3 +73,13 @@ def test_what_is_wrong_is_said_at_once(tmp_path: Path, flags: list[str], said: s
     """Before the process becomes a daemon."""
     with pytest.raises(UsageError, match=said):
         parsed(tmp_path, *flags)
+
+
+def test_a_proxy_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
+    """The variable is named; nothing was begun."""
+    options = Options()
+    options.parsed = parsed(tmp_path)
+    environment = {"https_proxy": "socks5://user:s3cret@proxy"}
+    with pytest.raises(SystemExit, match=r"^supernode: HTTPS_PROXY: a socks5 proxy") as caught:
+        makeService(options, reactor=object(), environment=environment)
+    assert "s3cret" not in str(caught.value)

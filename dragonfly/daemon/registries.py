@@ -1,0 +1,104 @@
+"""The registries that are asked: those that the operator describes, and any other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import attrs
+
+from dragonfly.daemon.registry import Registry, parse_registry
+from dragonfly.errors import ConfigError
+from dragonfly.net.trust import Trust
+
+__all__ = ["Registries", "TrustedHosts"]
+
+DOCKER_HUB = "registry-1.docker.io"
+"""Where the images are that are called docker.io: engines have that name built in."""
+
+_HUB_NAMES = frozenset({"docker.io", "index.docker.io", DOCKER_HUB})
+
+
+@attrs.frozen
+class TrustedHosts:
+    """How far those are trusted whose ``host:port`` matches."""
+
+    regx: re.Pattern[str]
+    trust: Trust
+
+
+class Registries:
+    """Finds the registry that a request names.
+
+    :param mirror: where no request names another.
+    :param known: what the operator says of single ones; their scheme counts where a request
+        names a host only.
+    :param trusted: further hosts, of which the first that matches counts.
+    """
+
+    def __init__(
+        self,
+        mirror: Registry,
+        known: Iterable[Registry] = (),
+        trusted: Iterable[TrustedHosts] = (),
+    ) -> None:
+        self.mirror = mirror
+        self._known = {each.place: each for each in known}
+        self._trusted = tuple(trusted)
+
+    def named(self, text: str, *, local: bool) -> Registry:
+        """The one called ``[http[s]://]host[:port]``; without a scheme it is the known one's,
+        else https.
+
+        :param local: whether it may be on this machine, if the operator did not name it.
+        :raises ConfigError: it is not of that form.
+        """
+        if "://" in text:
+            found = parse_registry(text)
+            return self.at(found.scheme, found.host, found.port, local=local)
+        if text.lower() in _HUB_NAMES:
+            return self._hub(local)
+        listed = self._listed(text)
+        if listed is not None:
+            return listed
+        found = parse_registry(text)
+        return self.at(found.scheme, found.host, found.port, local=local)
+
+    def at(self, scheme: str, host: str, port: int, *, local: bool) -> Registry:
+        """The one at an address."""
+        found = Registry(scheme=scheme, host=host, port=port, local=local)
+        for known in (self._known.get(found.place), self.mirror):
+            if known is not None and known.place == found.place:
+                return attrs.evolve(known, scheme=scheme)
+        for hosts in self._trusted:
+            if hosts.regx.search(found.place):
+                return attrs.evolve(found, trust=hosts.trust)
+        return found
+
+    def lists(self, text: str) -> bool:
+        """Whether the operator has described the registry ``host[:port]``."""
+        try:
+            return self._listed(text) is not None
+        except ConfigError:
+            return False
+
+    def describes(self, registry: Registry) -> bool:
+        """Whether it is the operator who named that one."""
+        return registry.place == self.mirror.place or registry.place in self._known
+
+    def _listed(self, text: str) -> Registry | None:
+        for scheme in ("https", "http"):
+            known = self._known.get(parse_registry(f"{scheme}://{text}").place)
+            if known is not None and (known.scheme == scheme or _has_port(text)):
+                return known
+        return None
+
+    def _hub(self, local: bool) -> Registry:
+        """Docker Hub: the mirror's if that is it, however the operator calls it."""
+        if self.mirror.host in _HUB_NAMES:
+            return self.mirror
+        return self.at("https", DOCKER_HUB, 443, local=local)
+
+
+def _has_port(text: str) -> bool:
+    return text.rpartition(":")[2].isdigit() and not text.endswith("]")

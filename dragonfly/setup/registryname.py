@@ -1,0 +1,62 @@
+"""Names of registries, as users give them and as engines look them up."""
+
+from __future__ import annotations
+
+import re
+
+import attrs
+
+from dragonfly.errors import ConfigError
+
+__all__ = ["DOCKER_HUB", "RegistryName", "parse_name"]
+
+DOCKER_HUB = "docker.io"
+
+_HUB = ("docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com")
+_FORM = re.compile(
+    r"((?P<scheme>https?)://)?(?P<host>([a-z0-9_.-]*[a-z0-9]|\[[0-9a-f:.]+\])(:[0-9]{1,5})?)/?",
+    re.IGNORECASE,
+)
+
+
+@attrs.frozen
+class RegistryName:
+    """One registry.
+
+    :ivar host: ``host[:port]`` as it stands in names of images; ``docker.io`` for Docker Hub.
+    """
+
+    host: str
+    scheme: str = "https"
+
+    @property
+    def hub(self) -> bool:
+        """Whether it is Docker Hub."""
+        return self.host == DOCKER_HUB
+
+    @property
+    def server(self) -> str:
+        """The URL of the registry itself."""
+        return f"{self.scheme}://{'registry-1.docker.io' if self.hub else self.host}"
+
+    @property
+    def directories(self) -> tuple[str, ...]:
+        """The names below ``certs.d`` under which engines look, the first that exists wins."""
+        host, colon, port = self.host.rpartition(":")
+        if colon and port.isdigit():
+            return (f"{host}_{port}_", self.host)
+        return (self.host,)
+
+
+def parse_name(text: str, key: str = "--registry") -> RegistryName:
+    """Read ``[http[s]://]host[:port][/]``; without a scheme it is https.
+
+    :raises ConfigError: it is not of that form; what may be a password is not shown.
+    """
+    if "@" in text:
+        raise ConfigError(f"{key}: credentials do not belong here")
+    found = _FORM.fullmatch(text)
+    if found is None:
+        raise ConfigError(f"{key}: {text!r} is not a registry of the form host[:port]")
+    host = found["host"].lower()
+    return RegistryName(DOCKER_HUB if host in _HUB else host, (found["scheme"] or "https").lower())
