@@ -84,6 +84,7 @@ class Download:
         self._finish: Deferred[None] | None = None
         self._check: WholeCheck | None = None
         self._digest: Digest | None = None
+        self._named: Digest | None = None
         self._readers: list[OrderedReader] = []
         self._task: Task | None = None
         self._timeout: IDelayedCall | None = None
@@ -187,6 +188,21 @@ class Download:
             self._compare_whole()
         reader.advance(length)
         return reader
+
+    async def verdict(self) -> None:
+        """Wait until the whole was compared with its digest, for who has read all of it.
+
+        At once where there is no digest, or parts were read only. Unlike :attr:`done` it is
+        also about readers that came when others had ended. Cancelling gives up waiting.
+
+        :raises DigestMismatch: it is not what was asked for.
+        :raises Exception: what the download failed with.
+        """
+        check, content = self._check, self.content
+        if self.whole:
+            await self.done.wait()
+        elif check is not None and content is not None:
+            await self._compared(check, content)
 
     def prefix(self) -> Prefix:
         """The front of the file as it is now, to be released by the caller.
@@ -352,7 +368,7 @@ class Download:
         content = self.content
         if content is None:
             raise NoSources("there is nothing to follow")
-        digest = self._digest = self.request.digest or name.digest
+        self._digest, self._named = self.request.digest or name.digest, name.digest
         if self.whole:
             self._compare_whole()
         finish = self._finish = Deferred()
@@ -363,13 +379,16 @@ class Download:
             self.content_finished()
         await finish
         if self._check is not None and content.finished:
-            self._check.advance()
-            try:
-                await self._check.result()
-            except DigestMismatch:
-                # One that is not in the name may be this caller's mistake.
-                content.spoilt = content.spoilt or digest == name.digest
-                raise
+            await self._compared(self._check, content)
+
+    async def _compared(self, check: WholeCheck, content: Content) -> None:
+        check.advance()
+        try:
+            await check.result()
+        except DigestMismatch:
+            # One that is not in the name may be this caller's mistake.
+            content.spoilt = content.spoilt or check.digest == self._named
+            raise
 
     def _compare_whole(self) -> None:
         """Have the whole compared with its digest, if there is one."""

@@ -739,6 +739,43 @@ def test_who_reads_all_in_parts_has_it_compared(tmp_path: Path, *, right: bool) 
     part.end()
 
 
+@pytest.mark.parametrize("right", [True, False])
+def test_a_verdict_is_about_later_readers_too(tmp_path: Path, *, right: bool) -> None:
+    """One who asks for several ranges reads them one after another; all may be among them."""
+    size = 3 * PIECE - 1000
+    body = random.Random(size).randbytes(size) if right else b"other"
+    digest = Digest.parse("sha256:" + hashlib.sha256(body).hexdigest())
+    part = Scene(tmp_path, whole=False, digest=digest)
+    join = part.start()
+    verdicts: list[Any] = []
+    part.come(join)
+    _reader(part, 0, 5)
+    part.lab.threads.run()
+    assert part.result == [None]
+    Deferred.fromCoroutine(part.download.verdict()).addBoth(verdicts.append)
+    assert verdicts == [None]
+    _reader(part, 0, size)
+    Deferred.fromCoroutine(part.download.verdict()).addBoth(verdicts.append)
+    assert len(verdicts) == 1
+    part.lab.threads.run()
+    if right:
+        assert verdicts == [None, None]
+    else:
+        assert isinstance(verdicts[1].value, DigestMismatch)
+    assert join.content.spoilt is not right
+    part.end()
+
+
+def test_the_verdict_on_a_whole_is_its_end(scene: Scene) -> None:
+    """For whom it does not matter how it was asked for."""
+    join = scene.start()
+    verdicts: list[Any] = []
+    Deferred.fromCoroutine(scene.download.verdict()).addBoth(verdicts.append)
+    assert verdicts == []
+    scene.come(join)
+    assert verdicts == [None]
+
+
 def test_a_part_whose_time_is_over_has_failed(tmp_path: Path) -> None:
     """Though its readers end then."""
     part = Scene(tmp_path, whole=False, timeout_s=10.0)
