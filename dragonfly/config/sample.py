@@ -60,6 +60,9 @@ statusPort: 65003
 # Unlimited without it; a change counts from SIGHUP on.
 # ratelimit: 20M
 
+# When a client asks for a part of a content: fetch the rest, too, in the background.
+prefetch: false
+
 # Key, lock and socket of this host's peer, shared with dfget.
 workHome: ~/.small-dragonfly
 # Where layers are kept; without it: in workHome.

@@ -21,10 +21,11 @@ from dragonfly.daemon.headers import (
     via_headers,
     wanted_ranges,
 )
-from dragonfly.daemon.http import Responder
+from dragonfly.daemon.http import Responder, find_all
 from dragonfly.daemon.namecheck import StraightOn
 from dragonfly.daemon.note import Note
 from dragonfly.daemon.parts import Parts, multipart, single, whole
+from dragonfly.daemon.prefetches import Prefetches
 from dragonfly.daemon.remarks import remarks
 from dragonfly.daemon.route import Route
 from dragonfly.daemon.source import Source
@@ -58,11 +59,13 @@ class BlobSettings:
     """How contents are fetched. Rates are bytes per second.
 
     :ivar nodes: the supernodes; without any everything comes from the origin.
+    :ivar prefetch: whether who asks for a part has all of it fetched.
     """
 
     nodes: tuple[Node, ...] = ()
     local_limit: int | None = None
     total_limit: int | None = None
+    prefetch: bool = False
 
 
 class Blobs:
@@ -103,6 +106,7 @@ class Blobs:
         self._holds = holds
         self._limit = limit
         self._boundary = boundary
+        self._prefetches = Prefetches(fetch)
         self._dark_until = clock.seconds()
 
     def limit(self, rate: int | None) -> None:
@@ -203,7 +207,12 @@ class Blobs:
             # Only a digest tells whether what the peer reads by itself is this version.
             notbs=source.digest is None,
             admitted=True,
+            whole=not _partial(route) or self._prefetching(route),
         )
+
+    def _prefetching(self, route: Route) -> bool:
+        wished = route.wishes.prefetch
+        return self._settings.prefetch if wished is None else wished
 
     # -- the check, and what follows from it --------------------------------------------------
 
@@ -312,6 +321,8 @@ class Blobs:
 
     async def _deliver(self, asked: _Asked, reply: OriginReply, parts: Parts) -> None:
         asked.note.route = "direct" if asked.download is None else "swarm"
+        if asked.download is not None and parts.ranged and self._prefetching(asked.route):
+            self._prefetches.begin(asked.source.name, self._request(asked.source, asked.route))
         self._start(asked, reply, parts)
         delivery = Delivery(
             asked.download,
@@ -349,6 +360,12 @@ class _Asked:
 
 class _Unfit(Exception):
     """Not for the swarm; the text says why."""
+
+
+def _partial(route: Route) -> bool:
+    """Whether a part is asked for; ``bytes=0-`` is everything."""
+    ranges = find_all(route.head.headers, b"range")
+    return bool(ranges) and [each.replace(b" ", b"") for each in ranges] != [b"bytes=0-"]
 
 
 def _layout_of(download: Transferring) -> Layout | None:

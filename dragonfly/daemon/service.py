@@ -183,7 +183,9 @@ class DaemonService(MultiService):
         passthrough = Passthrough(self._upstream, via=via)
         layers = Passthrough(self._upstream, via=via, limit=peer.total)
         self._blobs = Blobs(
-            BlobSettings(nodes=config.nodes, total_limit=config.rate_limit),
+            BlobSettings(
+                nodes=config.nodes, total_limit=config.rate_limit, prefetch=config.prefetch
+            ),
             fetch=peer.fetch,
             client=peer.origins.get,
             straight_on=NameCheck(layers.answer).answer,

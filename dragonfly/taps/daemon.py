@@ -56,6 +56,7 @@ class Options(usage.Options):
         ["urlfilter", None, None, "has no effect here"],
     ]
     optFlags = [  # noqa: N815
+        ["prefetch", None, "fetch all of a content of which a part is asked for"],
         ["verbose", None, "log more"],
         ["streamMode", None, "has no effect here"],
         ["notbs", None, "has no effect here"],

@@ -170,6 +170,10 @@ class FakeDownload:
         reader.advance()
         return reader
 
+    async def verdict(self) -> None:
+        """When a test says so."""
+        await self.done.wait()
+
     def prefix(self) -> Any:
         """Noted."""
         self.prefixes.append(FakePrefix(self.body))
