@@ -49,7 +49,8 @@ class DaemonConfig:
     :ivar prefetch: whether who asks for a part of a content has all of it fetched.
     :ivar local_repo: where contents are kept; ``None``: in :attr:`work_home`.
     :ivar work_home: may begin with ``~``.
-    :ivar certpem: with :attr:`keypem`, the proxy is served over TLS.
+    :ivar certpem: with :attr:`keypem`, the proxy speaks TLS as well.
+    :ivar https_port: speaks nothing but TLS; open with :attr:`certpem` only.
     :ivar log_path: a file that the log goes to besides.
     :ivar notices: what was accepted and has no effect.
     """
@@ -71,6 +72,7 @@ class DaemonConfig:
     work_home: str = DEFAULT_WORK_HOME
     certpem: str | None = None
     keypem: str | None = None
+    https_port: int = 65004
     log_path: str | None = None
     verbose: bool = False
     notices: tuple[str, ...] = ()
@@ -91,6 +93,7 @@ _KEYS: dict[str, tuple[str, Parser]] = {
     "certpem": ("certpem", values.path),
     "keypem": ("keypem", values.path),
     "prefetch": ("prefetch", values.truth),
+    "httpsPort": ("https_port", values.port),
     "verbose": ("verbose", values.truth),
 }
 """Keys of the file that are flags, too, under the same name."""
