@@ -20,7 +20,7 @@ import dragonfly
 from dragonfly.config import DaemonConfig, changed_keys, rate_text
 from dragonfly.daemon.accesslog import AccessLog
 from dragonfly.daemon.authority import Authority
-from dragonfly.daemon.blob import Blobs, BlobSettings
+from dragonfly.daemon.blob import Blobs
 from dragonfly.daemon.desk import Desk
 from dragonfly.daemon.front import FrontFactory
 from dragonfly.daemon.gauges import Gauges
@@ -36,6 +36,7 @@ from dragonfly.daemon.registry import Registry, parse_registry
 from dragonfly.daemon.router import Router
 from dragonfly.daemon.rules import Rule, Rules
 from dragonfly.daemon.status import make_status_site
+from dragonfly.daemon.swarmaccess import SwarmAccess, SwarmSettings
 from dragonfly.daemon.takeover import DAEMON_ROLE, take_home
 from dragonfly.daemon.tunnels import Tunnels
 from dragonfly.daemon.upstream import Upstream
@@ -191,22 +192,22 @@ class DaemonService(MultiService):
         self._upstream = Upstream(reactor, proxies=self._runtime.proxies)
         passthrough = Passthrough(self._upstream, via=via)
         layers = Passthrough(self._upstream, via=via, limit=peer.total)
-        self._blobs = Blobs(
-            BlobSettings(
-                nodes=config.nodes, total_limit=config.rate_limit, prefetch=config.prefetch
-            ),
-            fetch=peer.fetch,
+        settings = SwarmSettings(
+            nodes=config.nodes, total_limit=config.rate_limit, prefetch=config.prefetch
+        )
+        self._swarm = SwarmAccess(settings, fetch=peer.fetch, holds=peer.holds, clock=reactor)
+        blobs = Blobs(
+            self._swarm,
             client=peer.origins.get,
             straight_on=NameCheck(layers.answer).answer,
             clock=reactor,
-            holds=peer.holds,
             limit=peer.total,
             via=via,
             boundary=lambda: b"%032x" % self._runtime.rng.getrandbits(128),
         )
         self._desk = Desk(
             self._router(),
-            blobs=self._blobs,
+            blobs=blobs,
             passthrough=passthrough,
             via=via,
             log=self._log,
@@ -323,7 +324,7 @@ class DaemonService(MultiService):
         """Take over what may change while this runs, which is the rate limit; the log says
         so, and also what else is different and waits for a restart."""
         self.peer.limit(config.rate_limit)
-        self._blobs.limit(config.rate_limit)
+        self._swarm.limit(config.rate_limit)
         _log.info("rate limit: {rate}", rate=rate_text(config.rate_limit))
         waiting = changed_keys(self.config, config, but=("rate_limit", "notices"))
         if waiting:

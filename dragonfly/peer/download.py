@@ -279,7 +279,7 @@ class Download:
             client_cert=request.client_cert,
             client_key=request.client_key,
         )
-        client = self._equipment.origins.get(trust)
+        client = self._equipment.origins.get(trust, self.request.loopback)
         return OriginSource(client, request.url, request.headers)
 
     def notice(self, text: str) -> None:

@@ -19,6 +19,7 @@ import pytest
 import pytest_twisted
 from pytest_twisted import ensureDeferred
 from twisted.internet import reactor
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol, wrapClientTLS
 from twisted.internet.protocol import Protocol
@@ -367,7 +368,36 @@ async def test_another_rate_while_it_runs(origin: FakeOrigin, tmp_path: Path) ->
     service.reconfigure(attrs.evolve(config, rate_limit=2000, verbose=True))
     assert service.peer.total.rate == 2000
     assert service.peer._uploader._limit.rate == 2000
-    assert service._blobs._settings.total_limit == 2000
+    assert service._swarm._settings.total_limit == 2000
     service.reconfigure(attrs.evolve(config, rate_limit=None))
     assert service.peer.total.rate is None
     await service.stopService()
+
+
+@ensureDeferred
+async def test_who_is_elsewhere_cannot_reach_what_is_only_here(
+    origin: FakeOrigin, start: Start, node: Supernode
+) -> None:
+    """A client of another host, to which this host's loopback is closed; the mirror is open."""
+    origin.put(PATH, BLOB)
+    daemon = await start(node)
+    elsewhere = "10.1.2.3"
+    build = daemon.service._clients.buildProtocol
+
+    def from_elsewhere(addr: Any) -> Any:
+        made: Any = build(addr)
+        made_connection = made.makeConnection
+
+        def connect(transport: Any) -> None:
+            transport.getPeer = lambda: IPv4Address("TCP", elsewhere, 1)
+            made_connection(transport)
+
+        made.makeConnection = connect
+        return made
+
+    daemon.service._clients.buildProtocol = from_elsewhere
+    for path in (PATH, "/v2/"):
+        refused = await daemon.get(f"/x/http://localhost:{origin.port}{path}")
+        assert refused.status == 403
+        assert b"loopback" in refused.body
+    assert (await daemon.get(PATH)).body == BLOB

@@ -8,9 +8,10 @@ import attrs
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
-from dragonfly.daemon.blob import DARK_S, LENGTH_S
+from dragonfly.daemon.blob import LENGTH_S
 from dragonfly.daemon.delivery import BEGIN_S, CHECK_S, HUNGRY_S, PART_S, SILENCE_S
 from dragonfly.daemon.outlet import HOLD_BYTES
+from dragonfly.daemon.swarmaccess import DARK_S
 from dragonfly.daemon.vigil import LOOK_S
 from dragonfly.errors import (
     DigestMismatch,

@@ -141,8 +141,9 @@ class Scene:
         self.result: list[Any] = []
         self.download.done.wait().addBoth(self.result.append)
 
-    def get(self, trust: Any) -> Any:
+    def get(self, trust: Any, loopback: bool) -> Any:
         """Origins: the client is told by the trust it was made for."""
+        assert loopback is self.download.request.loopback
         return trust
 
     # -- Ways -----------------------------------------------------------------------------
