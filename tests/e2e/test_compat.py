@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.e2e.rig.cells import CLIENTS, FULL, MODES, Cell, chosen
+from tests.e2e.rig.cells import CLIENTS, FULL, Cell, chosen
 from tests.e2e.rig.files import MIB
 from tests.e2e.rig.images import Image
 from tests.e2e.rig.page import Results
@@ -127,13 +127,9 @@ def test_layer_in_two_images(town: Town, user: User) -> None:
     assert town.sites.sent(first.layers[0]) == first.layers[0].size
 
 
-@pytest.mark.parametrize(
-    "mode", [mode for mode in PAIRS if MODES[mode].here and (FULL or mode in BRIEF)]
-)
+@pytest.mark.parametrize("mode", [mode for mode in PAIRS if FULL or mode in BRIEF])
 def test_second_host(town: Town, user: User, mode: str) -> None:
     """What one host has comes to another by the swarm: one copy left the registry."""
-    if not FULL and mode not in BRIEF:
-        pytest.skip("only in the full run: DRAGONFLY_COMPAT=full")
     site, clients = PAIRS[mode]
     other = town.user(f"two-{mode}")
     image = town.gallery.fresh()
@@ -156,7 +152,7 @@ PUSHES = (
 )
 
 
-@pytest.mark.parametrize("cell", [cell for cell in PUSHES if MODES[cell.mode].here], ids=str)
+@pytest.mark.parametrize("cell", PUSHES, ids=str)
 def test_push(town: Town, user: User, results: Results, cell: Cell) -> None:
     """What an engine sends goes through as it is, to a registry that may ask who it is."""
     name = f"pushed/{cell.client}-{cell.site}"

@@ -36,6 +36,18 @@ It is right when the client has exactly what the registry has, by digest.
    :depth: 1
 """
 
+_ABOUT = {
+    "mirror": """\
+docker has mirrors for images of Docker Hub only, for which each registry stands here.
+BuildKit says so (``?ns=docker.io``), and the others do not: a rule in ``proxies`` redirects it.
+
+""",
+    "proxy": """\
+Layers from an HTTPS registry come from the registry, unless it redirects them to plain HTTP.
+
+""",
+}
+
 
 @attrs.define(eq=False)
 class Results:
@@ -67,19 +79,18 @@ def write(results: Results, path: Path) -> None:
 def _clients(results: Results) -> str:
     first = [name for name in CLIENTS if name in results.versions]
     rows = [(name, results.versions[name]) for name in dict.fromkeys([*first, *results.versions])]
-    return _headed("Clients", _table(("client", "version"), rows))
+    about = "CRI is containerd's, called over gRPC as crictl does, which Debian does not have.\n\n"
+    return _headed("Clients", about + _table(("client", "version"), rows))
 
 
 def _mode(results: Results, mode: str) -> str:
     notes: list[str] = []
-    if not MODES[mode].here:
-        return _headed(MODES[mode].title, "This version of dfdaemon has no such mode.\n")
     rows = [
         (client, *(_said(results, Cell(client, site, mode), notes) for site in SITES))
         for client in CLIENTS
     ]
     table = _table(("client", *(site.title for site in SITES.values())), rows)
-    return _headed(MODES[mode].title, table + _listed(notes))
+    return _headed(MODES[mode], _ABOUT.get(mode, "") + table + _listed(notes))
 
 
 def _said(results: Results, cell: Cell, notes: list[str]) -> str:
@@ -114,7 +125,7 @@ def _pushes(results: Results) -> str:
         (
             cell.client,
             SITES[cell.site].title,
-            MODES[cell.mode].title,
+            MODES[cell.mode],
             _short(text, notes, str(cell)),
         )
         for cell, text in results.pushes.items()
@@ -130,7 +141,7 @@ def _downloads(results: Results) -> str:
     for client in dict.fromkeys(client for client, _mode in results.downloads):
         said = [_short(results.downloads.get((client, mode)), notes, client) for mode in DOWNLOADS]
         rows.append((client, *said))
-    head = ("client", *(MODES[mode].title for mode in DOWNLOADS))
+    head = ("client", *(MODES[mode] for mode in DOWNLOADS))
     table = _table(head, rows) if rows else "Not run.\n"
     return _headed("Other downloads", table + _listed(notes))
 
