@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shutil
 import sys
@@ -97,7 +98,8 @@ class Downloader:
     def needed(self) -> None:
         """Skip the test where something is not installed."""
         for tool in self.tools:
-            if shutil.which(tool) is None:
+            found = shutil.which(tool) if tool != "pip" else importlib.util.find_spec(tool)
+            if found is None:
                 pytest.skip(f"{tool} is not installed: see tests/e2e/install-tools.sh")
 
     def run(self, errand: Errand) -> Outcome:
@@ -174,7 +176,7 @@ DOWNLOADERS = {
         tools=("aria2c",), make=_file, get=_aria2, version=("aria2c", "--version")
     ),
     "pip": Downloader(
-        tools=(), make=_wheel, get=_pip, version=(sys.executable, "-m", "pip", "--version")
+        tools=("pip",), make=_wheel, get=_pip, version=(sys.executable, "-m", "pip", "--version")
     ),
     "apt": Downloader(
         tools=("apt-get", "dpkg-deb"), make=_deb, get=_apt, version=("apt-get", "--version")
