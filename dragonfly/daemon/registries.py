@@ -71,10 +71,14 @@ class Registries:
         known = self._known.get(found.place)
         if known is not None:
             return attrs.evolve(known, scheme=scheme)
-        for hosts in self._trusted:
-            if hosts.regx.search(found.place):
-                return attrs.evolve(found, trust=hosts.trust)
-        return found
+        trust = self._matching(found.place)
+        return found if trust is None else attrs.evolve(found, trust=trust)
+
+    def trust_at(self, host: str, port: int) -> Trust | None:
+        """How far the operator said that the one there is trusted; ``None``: not at all said."""
+        found = Registry(scheme="https", host=host, port=port)
+        known = self._known.get(found.place)
+        return known.trust if known is not None else self._matching(found.place)
 
     def lists(self, text: str) -> bool:
         """Whether the operator has described the registry ``host[:port]`` besides the mirror's."""
@@ -86,6 +90,10 @@ class Registries:
     def describes(self, registry: Registry) -> bool:
         """Whether it is the operator who named that one."""
         return registry.place in self._known
+
+    def _matching(self, place: str) -> Trust | None:
+        matching = (each.trust for each in self._trusted if each.regx.search(place))
+        return next(matching, None)
 
     def _hub(self, local: bool) -> Registry:
         """Docker Hub: the mirror's if that is it, however the operator calls it."""

@@ -104,6 +104,7 @@ def make_daemon(
     place.lock()
     try:
         registries = known_registries(config, place.home)
+        runtime = attrs.evolve(runtime, trust_at=registries.trust_at)
         peer = take_home(lambda: make_peer(settings, runtime), place.home, say=_say)
     except BaseException:
         place.unlock()

@@ -118,6 +118,7 @@ class SwarmAccess:
             insecure=trust.insecure,
             client_cert=trust.client_cert,
             client_key=trust.client_key,
+            everywhere=False,
             loopback=route.registry.local,
             callsystem="dfdaemon",
             # Only a digest tells whether what the peer reads by itself is this version.

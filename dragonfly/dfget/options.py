@@ -172,8 +172,16 @@ def _source_flags(parser: argparse.ArgumentParser) -> None:
     add("-i", "--identifier", default="", help="makes a separate task of the same URL")
     add("-f", "--filter", metavar="KEY&KEY", help="query parameters that do not tell files apart")
     add("--header", action="append", metavar="NAME: VALUE", help="for the origin")
-    add("--cacerts", metavar="FILE", help="authorities to trust for the origin, PEM")
-    add("--insecure", action="store_true", help="do not check the origin's certificate")
+    add(
+        "--cacerts",
+        metavar="FILE",
+        help="PEM of authorities for the origin and its redirects",
+    )
+    add(
+        "--insecure",
+        action="store_true",
+        help="check no certificate of the origin and its redirects",
+    )
     choices = ("p2p", "cdn", "source")
     add("-p", "--pattern", choices=choices, default="p2p", help="where bytes may come from")
     add("--notbs", action="store_true", help="never fall back to the origin")

@@ -33,7 +33,7 @@ from dragonfly.net.deadline import deadline
 from dragonfly.net.doubts import Doubts
 from dragonfly.net.drain import discard
 from dragonfly.net.endpoints import CheckedEndpoints
-from dragonfly.net.origintrusts import OriginTrusts
+from dragonfly.net.origintrusts import Trusts, WayTrusts
 from dragonfly.net.proxies import Proxies
 from dragonfly.net.reasons import cause, innermost, untrusted
 from dragonfly.net.redirects import REDIRECTS, Walk
@@ -100,8 +100,10 @@ class OriginClient:
 
     :param reactor: TCP, time and name resolution.
     :param policy: addresses that may be connected to.
-    :param trust: certificates that are believed, and the one that is shown, to the origin
-        that was asked and to none that it redirects to; its files are read here.
+    :param trust: certificates that are believed, and the one that is shown, at each step; of a
+        plain :class:`~dragonfly.net.trust.Trust` what
+        :class:`~dragonfly.net.origintrusts.WayTrusts` says. Files of those that are certainly
+        needed are read here, others when they are needed.
     :param proxies: what origins are reached through; by default they are reached directly.
     :param connect_s: seconds for each address that is tried.
     :param answer_s: seconds from a request to the headers of its answer.
@@ -118,29 +120,23 @@ class OriginClient:
         reactor: Any,
         *,
         policy: FetchPolicy | None = None,
-        trust: Trust | OriginTrusts | None = None,
+        trust: Trust | Trusts | None = None,
         proxies: Proxies | None = None,
         connect_s: float = 10.0,
         answer_s: float = 60.0,
     ) -> None:
         self._reactor = reactor
         self._answer_s = answer_s
-        policy, trust = policy or FetchPolicy(), trust or Trust()
-
-        def agents(trust: Trust | OriginTrusts) -> Agents:
-            endpoints = CheckedEndpoints(
-                reactor,
-                policy=policy,
-                trust=trust.policy(),
-                timeout_s=connect_s,
-                proxies=proxies,
-            )
-            return Agents(reactor, endpoints, idle=MAX_WAITING, proxies=proxies)
-
-        self._agents = agents(trust)
-        # Connections that show our certificate are no use where it is not to be shown.
-        away = trust.elsewhere
-        self._elsewhere = self._agents if away == trust else agents(away)
+        self._policy = policy or FetchPolicy()
+        self._proxies = proxies
+        self._connect_s = connect_s
+        trust = trust or Trust()
+        self._trusts: Trusts = WayTrusts(trust) if isinstance(trust, Trust) else trust
+        # Apart by trust: what was believed here, or was shown our certificate, is not for
+        # requests that believe less.  No more than there are places that something is said of.
+        self._agents: dict[Trust, Agents] = {}
+        for each in self._trusts.certain:
+            self._agents_for(each)
         self._turns: WeakValueDictionary[tuple[str, str, int], DeferredSemaphore]
         self._turns = WeakValueDictionary()
         self._doubts = Doubts()
@@ -225,7 +221,7 @@ class OriginClient:
 
     def close(self) -> Deferred[None]:
         """Close the idle connections; fires when they are gone."""
-        closing = [agents.close() for agents in {self._agents, self._elsewhere}]
+        closing = [agents.close() for agents in self._agents.values()]
         done: Deferred[None] = gatherResults(closing).addCallback(lambda _: None)
         return done
 
@@ -266,6 +262,20 @@ class OriginClient:
             return attrs.evolve(reply, status=200)
         return reply
 
+    def _agents_for(self, trust: Trust) -> Agents:
+        found = self._agents.get(trust)
+        if found is None:
+            endpoints = CheckedEndpoints(
+                self._reactor,
+                policy=self._policy,
+                trust=trust.policy(),
+                timeout_s=self._connect_s,
+                proxies=self._proxies,
+            )
+            found = Agents(self._reactor, endpoints, idle=MAX_WAITING, proxies=self._proxies)
+            self._agents[trust] = found
+        return found
+
     # -- one request --------------------------------------------------------------
 
     async def _walk(
@@ -289,7 +299,7 @@ class OriginClient:
             walk.follow(response.code, location.decode("utf-8", "replace"))
 
     async def _send(self, method: bytes, walk: Walk, extra: _Pairs, use: Use) -> IResponse:
-        agents = self._agents if walk.at_home else self._elsewhere
+        agents = self._agents_for(self._trusts.at(walk.home, walk.target))
         use = use if walk.anonymous else Use.SINGLE
         url = walk.target.url.encode("ascii")
         headers = _to_headers((*walk.headers, *extra))

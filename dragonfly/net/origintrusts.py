@@ -1,20 +1,42 @@
-"""Certificates by origin: each has its own, and none of another one's."""
+"""Certificates by place: who is believed at each step of the way that redirects make."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
 
-from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
-from twisted.web.iweb import IPolicyForHTTPS
-from zope.interface import implementer
+import attrs
 
 from dragonfly.net.trust import Trust
+from dragonfly.net.urls import Target
 
-__all__ = ["OriginTrusts"]
+__all__ = ["OriginTrusts", "TrustAt", "Trusts", "WayTrusts", "nothing_known"]
+
+TrustAt = Callable[[str, int], Trust | None]
+"""What is known of the place ``host`` (lower-case ASCII, an IPv6 address without brackets) and
+port; ``None``: nothing."""
+
+
+def nothing_known(host: str, port: int) -> Trust | None:  # noqa: ARG001
+    """Know nothing of any place."""
+    return None
+
+
+class Trusts(Protocol):
+    """Knows whom to believe."""
+
+    def at(self, home: Target, there: Target) -> Trust:
+        """What counts ``there``, for a request that began at ``home``."""
+
+    @property
+    def certain(self) -> Iterable[Trust]:
+        """Those whose files are worth reading before anything is asked."""
 
 
 class OriginTrusts:
     """A :class:`Trust` for each of some origins, and the ordinary one for all others.
+
+    After a redirect the same counts: it is about the place, not the way.
 
     :param known: by host (lower-case ASCII, an IPv6 address without brackets) and port.
     """
@@ -22,29 +44,46 @@ class OriginTrusts:
     def __init__(self, known: Mapping[tuple[str, int], Trust]) -> None:
         self._known = known
 
+    def at(self, home: Target, there: Target) -> Trust:  # noqa: ARG002
+        """What counts ``there``."""
+        return self._known.get((there.host, there.port)) or Trust()
+
     @property
-    def elsewhere(self) -> OriginTrusts:
-        """What counts after a redirect: the same, since it is about the place, not the way."""
-        return self
-
-    def policy(self) -> IPolicyForHTTPS:
-        """Return the policy for an Agent; reads all files.
-
-        :raises ConfigError: a file cannot be read or does not hold what it should.
-        """
-        known = {place: trust.policy() for place, trust in self._known.items()}
-        return _ByPlace(known, Trust().policy())
+    def certain(self) -> Iterable[Trust]:
+        """All of them."""
+        return (*self._known.values(), Trust())
 
 
-@implementer(IPolicyForHTTPS)
-class _ByPlace:
-    def __init__(
-        self, known: Mapping[tuple[str, int], IPolicyForHTTPS], others: IPolicyForHTTPS
-    ) -> None:
-        self._known = known
-        self._others = others
+@attrs.frozen
+class WayTrusts:
+    """What is said of the origin that is asked first, and what follows for where it redirects to.
 
-    def creatorForNetloc(self, hostname: bytes, port: int) -> IOpenSSLClientConnectionCreator:
-        policy = self._known.get((hostname.decode("ascii").lower(), port), self._others)
-        creator: IOpenSSLClientConnectionCreator = policy.creatorForNetloc(hostname, port)
-        return creator
+    There counts what is known of that place, else the system's authorities, and those of the
+    first origin, too: a registry and its storage often share a private one.  Who is believed
+    unchecked is that only on its own host; that registry cannot say so of others.
+
+    :ivar known: what is said of other places; ``None``: ``first`` is said of the whole way, as
+        a user says it of a download.
+    """
+
+    first: Trust
+    known: TrustAt | None = nothing_known
+
+    def at(self, home: Target, there: Target) -> Trust:
+        """What counts ``there``, for a request that began at ``home``."""
+        if there.origin == home.origin:
+            return self.first
+        away = self.first.elsewhere
+        if self.known is None:
+            return away
+        said = self.known(there.host, there.port)
+        if said is not None:
+            return said
+        if away.insecure and there.host == home.host:
+            return away
+        return attrs.evolve(away, insecure=False, system=away.cacerts is not None)
+
+    @property
+    def certain(self) -> Iterable[Trust]:
+        """The first."""
+        return (self.first,)

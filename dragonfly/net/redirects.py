@@ -53,6 +53,7 @@ class Walk:
     :param url: as the caller gave it; userinfo becomes an ``Authorization``
         header unless there is one.
     :param headers: the caller's; those that are ours to decide are left out.
+    :ivar home: where it begins.
     :ivar first: the headers of the first answer, if that was a redirect.
     :raises ConfigError: the URL is malformed.
     """
@@ -65,12 +66,7 @@ class Walk:
             self.headers += (("Authorization", self.target.authorization),)
         self._seen = {self.target.url}
         self.first: Headers = ()
-        self._home = self.target.origin
-
-    @property
-    def at_home(self) -> bool:
-        """True at the origin that was asked in the beginning."""
-        return self.target.origin == self._home
+        self.home = self.target
 
     @property
     def anonymous(self) -> bool:

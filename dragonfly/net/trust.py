@@ -9,6 +9,7 @@ import attrs
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
+from twisted.internet._sslverify import IOpenSSLTrustRoot
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.internet.ssl import (
@@ -35,7 +36,8 @@ class Trust:
     """How far an origin's certificate is checked, and which one is shown to it.
 
     By default against the system's authorities.  ``cacerts`` names a PEM file, or
-    several, whose authorities count instead; ``insecure`` believes anybody.
+    several, whose authorities count instead, or with ``system`` as well; ``insecure``
+    believes anybody.
 
     ``client_cert`` names a PEM file with the certificate (and its chain) that we show
     when we are asked for one, ``client_key`` that with its key, unless it is in the
@@ -46,6 +48,7 @@ class Trust:
     insecure: bool = False
     client_cert: str | None = None
     client_key: str | None = None
+    system: bool = False
 
     @property
     def elsewhere(self) -> Trust:
@@ -76,7 +79,8 @@ class Trust:
         paths = (self.cacerts,) if isinstance(self.cacerts, str) else self.cacerts or ()
         if not paths:
             return platformTrust()
-        return trustRootFromCertificates([each for path in paths for each in _load(path)])
+        own = trustRootFromCertificates([each for path in paths for each in _load(path)])
+        return _Roots(platformTrust(), own) if self.system else own
 
 
 def _load(path: str) -> list[Certificate]:
@@ -87,6 +91,18 @@ def _load(path: str) -> list[Certificate]:
     except ValueError:
         raise ConfigError(f"cacerts {path}: no certificate in PEM form") from None
     return [Certificate.loadPEM(each.public_bytes(Encoding.PEM)) for each in found]
+
+
+@implementer(IOpenSSLTrustRoot)
+class _Roots:
+    """All that each of several roots believes."""
+
+    def __init__(self, *roots: Any) -> None:
+        self._roots = roots
+
+    def _addCACertsToContext(self, context: SSL.Context) -> None:
+        for each in self._roots:
+            each._addCACertsToContext(context)  # noqa: SLF001
 
 
 @implementer(IOpenSSLClientConnectionCreator)

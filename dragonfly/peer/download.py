@@ -279,7 +279,8 @@ class Download:
             client_cert=request.client_cert,
             client_key=request.client_key,
         )
-        client = self._equipment.origins.get(trust, self.request.loopback)
+        origins = self._equipment.origins
+        client = origins.get(trust, request.loopback, everywhere=request.everywhere)
         return OriginSource(client, request.url, request.headers)
 
     def notice(self, text: str) -> None:

@@ -13,6 +13,7 @@ from dragonfly.control.messages import Announced
 from dragonfly.net.addresses import FetchPolicy
 from dragonfly.net.disk import DiskPool
 from dragonfly.net.origin import OriginClient
+from dragonfly.net.origintrusts import TrustAt, WayTrusts, nothing_known
 from dragonfly.net.proxies import Proxies
 from dragonfly.net.readgroup import ReadGroup
 from dragonfly.net.tasks import TaskSet
@@ -30,39 +31,46 @@ __all__ = ["Equipment", "Origins", "Runtime"]
 
 @attrs.frozen(kw_only=True)
 class Runtime:
-    """What a role gets from whoever starts it: the reactor, randomness, a log, and what origins
-    are reached through."""
+    """What a role gets from whoever starts it: the reactor, randomness, a log, what origins are
+    reached through, and what is known of how far single ones are trusted."""
 
     reactor: Any
     rng: random.Random = attrs.field(factory=random.Random)
     log: Logger = attrs.field(factory=lambda: Logger("dragonfly"))
     proxies: Proxies = attrs.field(factory=Proxies)
+    trust_at: TrustAt = nothing_known
 
 
 class Origins:
     """Clients for origins, one for each way to trust them.
 
     :param proxies: what origins are reached through.
+    :param trust_at: what our operator says of places that an origin may redirect to.
     """
 
-    def __init__(self, reactor: Any, proxies: Proxies) -> None:
+    def __init__(self, reactor: Any, proxies: Proxies, trust_at: TrustAt = nothing_known) -> None:
         self._reactor = reactor
         self._proxies = proxies
-        self._clients: dict[tuple[Trust, bool], OriginClient] = {}
+        self._trust_at = trust_at
+        self._clients: dict[tuple[Trust, bool, bool], OriginClient] = {}
 
-    def get(self, trust: Trust, loopback: bool = True) -> OriginClient:
-        """The client that believes what ``trust`` says.
+    def get(self, trust: Trust, loopback: bool = True, *, everywhere: bool = False) -> OriginClient:
+        """The client that believes what ``trust`` says of the origin that is asked.
 
         :param loopback: whether this machine's own is allowed, as for users who fetch for
             themselves.
+        :param everywhere: whether that is said of all that it redirects to as well, as by a
+            user of one download.
 
         :raises ConfigError: a file that it names cannot be used.
         """
-        key = trust, loopback
+        key = trust, loopback, everywhere
         if key not in self._clients:
-            policy = FetchPolicy(allow_loopback=loopback)
             self._clients[key] = OriginClient(
-                self._reactor, policy=policy, trust=trust, proxies=self._proxies
+                self._reactor,
+                policy=FetchPolicy(allow_loopback=loopback),
+                trust=WayTrusts(trust, None if everywhere else self._trust_at),
+                proxies=self._proxies,
             )
         return self._clients[key]
 

@@ -18,6 +18,8 @@ class FetchRequest:
 
     :ivar client_cert: see :class:`~dragonfly.net.trust.Trust`, as for the other three that
         decide how the origin is met.
+    :ivar everywhere: whether ``cacerts`` and ``insecure`` are a user's word about this download,
+        wherever the origin redirects it to; if not, an operator's about the origin alone.
     :ivar admitted: the caller asks the origin himself, and gives nothing out before it said
         yes: what is in work here under the name of its digest is joined without asking the
         supernode, which may be slow, or down.
@@ -46,6 +48,7 @@ class FetchRequest:
     insecure: bool = False
     client_cert: str | None = None
     client_key: str | None = None
+    everywhere: bool = True
     loopback: bool = True
     callsystem: str = ""
     admitted: bool = False
@@ -56,4 +59,6 @@ class FetchRequest:
         """What tells apart callers who believe, or are to the origin, somebody else."""
         files = (self.cacerts,) if isinstance(self.cacerts, str) else self.cacerts or ()
         believed = "anybody" if self.insecure else "\0".join(files)
+        if not self.everywhere:
+            believed = f"{believed}\0there"
         return believed if self.client_cert is None else f"{believed}\0as {self.client_cert}"

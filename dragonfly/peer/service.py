@@ -145,7 +145,7 @@ class PeerService(MultiService):
         self._store = PieceStore(self._settings.store or self._home.store)
         self._control = make_client(reactor, PinnedPolicy(pins.get, pins.learn))
         self._dialler = PeerDialler(reactor)
-        self.origins = Origins(reactor, self._runtime.proxies)
+        self.origins = Origins(reactor, self._runtime.proxies, self._runtime.trust_at)
         self.total = Throttle(reactor, self._settings.total_limit)
         self._upload_limit = Throttle(reactor, self._settings.total_limit)
         self._uploader = Uploader(

@@ -25,6 +25,7 @@ from dragonfly.daemon.upstream import Upstream
 from dragonfly.errors import AddressRefused, ConfigError, OriginUnreachable, OriginUntrusted
 from dragonfly.net.addresses import FetchPolicy
 from dragonfly.net.origin import OriginClient
+from dragonfly.net.origintrusts import WayTrusts
 from dragonfly.net.proxies import Proxies
 from dragonfly.net.sink import BodySink
 from dragonfly.net.tls import ServerCertificate, load_or_make_certificate
@@ -140,7 +141,7 @@ async def test_a_redirect_is_another_destination(
         WithNames(names, reactor),
         proxies=proxies(proxy, NO_PROXY="direct.test"),
         policy=FetchPolicy(allow_loopback=True),
-        trust=Trust(insecure=True),
+        trust=WayTrusts(Trust(insecure=True), None),
     )
     assert await read(asking, origin.url("/f", host=NAME)) == CONTENT
     assert len(proxy.heads) == 1

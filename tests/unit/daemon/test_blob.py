@@ -98,6 +98,7 @@ def test_check_and_fetch_at_once(scene: BlobScene) -> None:
     fetched = scene.download.request
     assert fetched.headers == (("Authorization", "Bearer t"),)
     assert fetched.admitted
+    assert not fetched.everywhere
     assert fetched.callsystem == "dfdaemon"
     assert str(fetched.digest) == path_of(BODY).decode().rpartition("/")[2]
     scene.download.finish()

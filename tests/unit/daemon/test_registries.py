@@ -84,3 +84,21 @@ def test_malformed_names(registries: Registries) -> None:
         with pytest.raises(ConfigError) as caught:
             registries.named(name, local=True)
         assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "trust"),
+    [
+        ("secure.example", 443, OWN),
+        ("secure.example", 444, None),
+        ("plain.example", 5000, Trust()),
+        ("mirror.example", 443, MIRROR.trust),
+        ("lab-7", 5001, HIJACKED),
+        ("unknown.example", 443, None),
+    ],
+)
+def test_what_is_said_of_a_place(
+    registries: Registries, host: str, port: int, trust: Trust | None
+) -> None:
+    """For whoever is sent there by another; nothing is not the same as the ordinary."""
+    assert registries.trust_at(host, port) == trust

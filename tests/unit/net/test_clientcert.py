@@ -11,8 +11,10 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
+from twisted.internet.testing import MemoryReactorClock
 
 from dragonfly.errors import ConfigError
+from dragonfly.net.origin import OriginClient
 from dragonfly.net.origintrusts import OriginTrusts
 from dragonfly.net.tls import load_or_make_certificate
 from dragonfly.net.trust import Trust
@@ -84,7 +86,7 @@ def test_files_that_do_not(files: Files, cert: str, key: str | None, said: str) 
     with pytest.raises(ConfigError, match=said):
         trust.policy()
     with pytest.raises(ConfigError, match=said):
-        OriginTrusts({("host", 443): trust}).policy()
+        OriginClient(MemoryReactorClock(), trust=OriginTrusts({("host", 443): trust}))
 
 
 def test_a_key_alone(files: Files) -> None:
@@ -105,5 +107,3 @@ def test_elsewhere(files: Files) -> None:
     trust = Trust(cacerts=files.cert, client_cert=files.cert, client_key=files.key)
     assert trust.elsewhere == Trust(cacerts=files.cert)
     assert Trust(insecure=True).elsewhere == Trust(insecure=True)
-    by_place = OriginTrusts({("host", 443): trust})
-    assert by_place.elsewhere is by_place

@@ -141,9 +141,10 @@ class Scene:
         self.result: list[Any] = []
         self.download.done.wait().addBoth(self.result.append)
 
-    def get(self, trust: Any, loopback: bool) -> Any:
+    def get(self, trust: Any, loopback: bool, *, everywhere: bool) -> Any:
         """Origins: the client is told by the trust it was made for."""
         assert loopback is self.download.request.loopback
+        assert everywhere is self.download.request.everywhere
         return trust
 
     # -- Ways -----------------------------------------------------------------------------
