@@ -10,14 +10,15 @@ import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
+from dragonfly.daemon.admissions import Admissions
 from dragonfly.daemon.answering import answer_in_text
+from dragonfly.daemon.checks import Checks
 from dragonfly.daemon.delivery import Delivery
 from dragonfly.daemon.headers import (
     asked_headers,
     blob_answer,
     conditional,
     unsatisfiable,
-    via_headers,
     wanted_ranges,
 )
 from dragonfly.daemon.http import Responder
@@ -58,8 +59,7 @@ class Blobs:
         loopback too or not.
     :param straight_on: answers what cannot be shared, as the origin does.
     :param limit: what is read from the origin behind the peer's back keeps to it.
-    :param via: the name that this process goes by in ``Via``: a check that comes around is a
-        loop. The swarm does not get it, since there all hosts must ask for the same.
+    :param via: see :class:`~dragonfly.daemon.checks.Checks`.
     :param boundary: makes what stands between the parts of an answer: new for each.
     """
 
@@ -75,7 +75,7 @@ class Blobs:
         boundary: Callable[[], bytes],
     ) -> None:
         self._swarm = swarm
-        self._via = via
+        self._checks = Checks(Admissions(clock.seconds), via=via)
         self._client = client
         self._straight_on = straight_on
         self._clock = clock
@@ -173,10 +173,8 @@ class Blobs:
         return True
 
     async def _check(self, asked: _Asked) -> OriginReply:
-        source, client_headers = asked.source, asked.route.head.headers
-        headers = (*source.headers, *via_headers(client_headers, self._via))
-        # What is refused here is asked for once more, straight on: no need to ask twice.
-        asking = source.client.probe(source.url, headers, brief=True)
+        swarm = asked.download is not None
+        asking = self._checks.ask(asked.source, asked.route, swarm=swarm)
         return await asked.vigil.wait(Deferred.fromCoroutine(asking))
 
     async def _fits(self, asked: _Asked, reply: OriginReply) -> bool:
@@ -245,6 +243,7 @@ class Blobs:
 
     async def _deliver(self, asked: _Asked, reply: OriginReply, parts: Parts) -> None:
         asked.note.route = "direct" if asked.download is None else "swarm"
+        self._checks.believe(asked.source, asked.route)
         if asked.download is not None and parts.ranged:
             self._swarm.prefetch(asked.source, asked.route)
         self._start(asked, reply, parts)
@@ -263,6 +262,8 @@ class Blobs:
         finally:
             if delivery.unanswered:
                 self._swarm.silent()
+            if asked.note.ending == "aborted":  # refused, perhaps, what it said yes to
+                self._checks.doubt(asked.source, asked.route)
 
 
 @attrs.define(eq=False)

@@ -78,7 +78,7 @@ def is_whole(answer: Answer, body: bytes = BODY) -> bool:
 
 @ensureDeferred
 async def test_cold_and_warm(world: World) -> None:
-    """From the CDN, then from here; the registry sends it once, and is asked each time."""
+    """From the CDN, then from here; the registry sends it once."""
     world.origin.put(PATH, BODY, headers={"Docker-Content-Digest": PATH.rpartition("/")[2]})
     cold, warm = await world.mirror.get(PATH), await world.mirror.get(PATH)
     for answer in (cold, warm):
@@ -94,14 +94,16 @@ async def test_cold_and_warm(world: World) -> None:
 
 @ensureDeferred
 async def test_a_warm_blob_needs_no_supernode(world: World) -> None:
-    """Only the registry's yes; without it there is nothing."""
+    """Only the registry's yes to that caller; without it there is nothing."""
     page = world.origin.put(PATH, BODY, token="right")
     assert is_whole(await world.mirror.get(PATH, RIGHT))
     await world.node.stop()
     assert is_whole(await world.mirror.get(PATH, RIGHT))
     assert world.mirror.notes[-1].sources["cache"] == len(BODY)
+    assert (await world.mirror.get(PATH, "Authorization: Bearer wrong")).status == 401
     page.token = "other"
-    assert (await world.mirror.get(PATH, RIGHT)).status == 401
+    assert (await world.mirror.get(PATH, "Authorization: Bearer other")).body == BODY
+    assert (await world.mirror.get(PATH)).status == 401
 
 
 @ensureDeferred
@@ -193,7 +195,7 @@ async def test_no_length(world: World) -> None:
     assert "content-length" not in visitor.answer.headers
     visitor.hang_up()
     other = BODY[:-1]
-    for told in (True, False):
+    for told in (False, True):
         page = world.origin.put(path_of(other), other, chunked=True)
         if told:
             page.headers["Docker-Content-Digest"] = path_of(other).rpartition("/")[2]

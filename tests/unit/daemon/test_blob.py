@@ -8,6 +8,7 @@ import attrs
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
+from dragonfly.daemon.admissions import KEEP_S
 from dragonfly.daemon.blob import LENGTH_S
 from dragonfly.daemon.delivery import BEGIN_S, CHECK_S, HUNGRY_S, PART_S, SILENCE_S
 from dragonfly.daemon.outlet import HOLD_BYTES
@@ -184,6 +185,76 @@ def test_if_range(scene: BlobScene) -> None:
     asked = scene.ask((b"Range", b"bytes=0-9"), (b"If-Range", b'"v0"'))
     assert asked.responder.status == 200
     asked.responder.leave()
+
+
+# -- an answer that is remembered ---------------------------------------------------------
+
+
+def read(scene: BlobScene, *lines: tuple[bytes, bytes], target: bytes | None = None) -> Asked:
+    """A part that is read at once."""
+    asked = scene.ask((b"Range", b"bytes=0-9"), *lines, target=target)
+    if not asked.responder.over and scene.downloads:
+        scene.download.finish()
+    return asked
+
+
+def test_many_parts_are_one_question(scene: BlobScene) -> None:
+    """Of the same caller, for a minute."""
+    for _ in range(5):
+        assert read(scene, (b"Authorization", b"Bearer t")).received == BODY[:10]
+    assert len(scene.registry.probed) == 1
+    scene.clock.advance(KEEP_S)
+    read(scene, (b"Authorization", b"Bearer t"))
+    assert len(scene.registry.probed) == 2
+
+
+def test_another_caller_is_another_question(scene: BlobScene) -> None:
+    """What one may have says nothing of the next; his no is his alone."""
+    read(scene, (b"Authorization", b"Bearer t"))
+    scene.registry.reply = OriginRefused("no", 401)
+    for lines in ((), ((b"Authorization", b"Bearer u"),), ((b"Cookie", b"a=b"),)):
+        asked = read(scene, *lines)
+        assert scene.straight[-1] is asked.responder
+    assert read(scene, (b"Authorization", b"Bearer t")).received == BODY[:10]
+    assert len(scene.registry.probed) == 4
+
+
+def test_a_head_is_a_question(scene: BlobScene) -> None:
+    """An engine that is about to push asks so whether the registry has the blob still; and if
+    it has not, that is known to all."""
+    read(scene)
+    scene.registry.reply = OriginRefused("gone", 404)
+    head = scene.ask(method=b"HEAD")
+    assert scene.straight == [head.responder]
+    assert scene.straight[-1] is not read(scene).responder
+    assert len(scene.straight) == 2
+
+
+def test_what_may_change_is_a_question(scene: BlobScene) -> None:
+    """A file that is named by its URL: a moment ago it may have been another one."""
+    for _ in range(2):
+        scene.ask(target=b"/file.tar").responder.leave()
+    assert len(scene.registry.probed) == 2
+
+
+def test_who_reads_at_the_registry_asks_there(scene: BlobScene) -> None:
+    """What it says now may be another thing, and would come too late after the head."""
+    read(scene)
+    scene.refuses = NoSources("not now")
+    scene.registry.reply = OriginRefused("your token has ended", 401)
+    asked = read(scene)
+    assert scene.straight == [asked.responder]
+
+
+def test_a_yes_that_was_none(scene: BlobScene) -> None:
+    """A body that could not be completed is asked for anew."""
+    read(scene)
+    asked = scene.ask()
+    scene.registry.errors = [OriginRefused("no", 403)]
+    scene.download.fail(NoSources("none"))
+    assert asked.note.ending == "aborted"
+    read(scene)
+    assert len(scene.registry.probed) == 2
 
 
 # -- straight on -------------------------------------------------------------------------
