@@ -103,14 +103,19 @@ class Blobs:
         except (DragonflyError, _Unfit) as error:
             note.because(str(error))
             return False
-        download = self._swarm.begin(source, route, note)
-        asked = _Asked(responder, route, source, download, Vigil(responder, self._clock), note)
+        asked = _Asked(responder, route, source, Vigil(responder, self._clock), note)
         try:
+            if route.registry.local:
+                self._begin(asked)
             return await self._checked(asked)
         finally:
-            if download is not None:
-                self._swarm.heard(download)
-                download.cancel()
+            if asked.begun is not None:
+                self._swarm.heard(asked.begun)
+                asked.begun.cancel()
+
+    def _begin(self, asked: _Asked) -> None:
+        """Have the swarm begin, where it may be of use."""
+        asked.begun = asked.download = self._swarm.begin(asked.source, asked.route, asked.note)
 
     # -- what is asked for -----------------------------------------------------------------
 
@@ -148,6 +153,10 @@ class Blobs:
         except (OriginError, ConfigError) as error:
             note.because(f"the registry's check: {error}")
             return False
+        if not asked.route.registry.local:
+            # Not before that yes: a supernode on this host takes our word for who may have its
+            # loopback asked for something.
+            self._begin(asked)
         if source.version is None:
             note.because(
                 "not shared: nothing in the origin's answer tells one version from another"
@@ -268,14 +277,19 @@ class Blobs:
 
 @attrs.define(eq=False)
 class _Asked:
-    """One request that is being answered."""
+    """One request that is being answered.
+
+    :ivar download: what the swarm brings; ``None``: nothing, or no more.
+    :ivar begun: the same, until the request is over.
+    """
 
     responder: Responder
     route: Route
     source: Source
-    download: Transferring | None
     vigil: Vigil
     note: Note
+    download: Transferring | None = None
+    begun: Transferring | None = None
 
     def forget(self) -> None:
         """The swarm is of no use for it."""

@@ -15,6 +15,7 @@ from dragonfly.daemon.outlet import HOLD_BYTES
 from dragonfly.daemon.swarmaccess import DARK_S
 from dragonfly.daemon.vigil import LOOK_S
 from dragonfly.errors import (
+    AddressRefused,
     DigestMismatch,
     DiskFull,
     NoSources,
@@ -108,6 +109,25 @@ def test_check_and_fetch_at_once(scene: BlobScene) -> None:
     assert asked.received == BODY[-10:]
     checked = (*fetched.headers, ("Via", "1.1 here"))
     assert scene.registry.probed == [(fetched.url, checked)]
+
+
+def test_a_stranger_makes_nobody_ask(scene: BlobScene) -> None:
+    """Who is on another host, and names the place himself: a supernode on this host would ask
+    its own loopback for us, so the swarm begins when our check, which does not, said yes."""
+    scene.place = attrs.evolve(scene.place, local=False)
+    scene.registry.reply = AddressRefused("it is a loopback address")
+    refused = scene.ask()
+    assert scene.downloads == []
+    assert scene.straight == [refused.responder]
+    scene.registry.reply = held = Deferred()
+    asked = scene.ask()
+    assert scene.downloads == []
+    held.callback(None)
+    scene.download.finish()
+    assert asked.received == BODY
+    assert asked.note.route == "swarm"
+    assert not scene.download.request.loopback
+    assert scene.download.cancelled  # it is over
 
 
 def test_a_check_tells_whom_it_came_through(scene: BlobScene) -> None:
