@@ -19,6 +19,7 @@ _REASONS = (
     ("the registry's check", "registry"),
     ("not shared", "not_shared"),
     ("conditional", "request"),
+    ("on behalf of a swarm", "request"),
     ("path names no", "request"),
     ("supernode", "supernode"),
     ("bytes wanted", "disk"),

@@ -21,6 +21,7 @@ from dragonfly.daemon.headers import (
     unsatisfiable,
     wanted_ranges,
 )
+from dragonfly.daemon.hops import came_through
 from dragonfly.daemon.http import Responder
 from dragonfly.daemon.namecheck import StraightOn
 from dragonfly.daemon.note import Note
@@ -32,7 +33,7 @@ from dragonfly.daemon.swarmaccess import SwarmAccess
 from dragonfly.daemon.transferring import Transferring
 from dragonfly.daemon.vigil import HungUp, Vigil
 from dragonfly.errors import ConfigError, DragonflyError, NoSources, OriginError, TaskError
-from dragonfly.net.origin import OriginClient
+from dragonfly.net.origin import READER, OriginClient
 from dragonfly.net.ranges import TooManyRanges, Unsatisfiable
 from dragonfly.net.reply import OriginReply
 from dragonfly.net.throttle import Throttle
@@ -128,6 +129,8 @@ class Blobs:
         head, wishes = route.head, route.wishes
         if conditional(head.headers) or responder.body.length != 0:
             raise _Unfit("a conditional request, or one with a body")
+        if came_through(head.headers, READER.encode()):
+            raise _Unfit("asked for on behalf of a swarm, which would wait for itself")
         try:
             headers = asked_headers(head.headers)
             url = route.registry.url(head.target.decode("ascii").encode())

@@ -40,8 +40,13 @@ from dragonfly.net.redirects import REDIRECTS, Walk
 from dragonfly.net.reply import OriginReply, Validating, read_headers, read_reply, strong
 from dragonfly.net.sink import BodySink
 from dragonfly.net.trust import Trust
+from dragonfly.net.urls import Target
 
-__all__ = ["OriginBody", "OriginClient"]
+__all__ = ["READER", "OriginBody", "OriginClient"]
+
+READER = "dragonfly"
+"""The name in ``Via`` of whoever reads origins for a swarm.  A proxy is told it: one that is a
+dfdaemon would else look for the content in the very swarm that waits for this reader."""
 
 USER_AGENT = f"dragonfly/{dragonfly.__version__}"
 # Requests to one origin that wait for their headers at the same time.  Agents
@@ -262,6 +267,11 @@ class OriginClient:
             return attrs.evolve(reply, status=200)
         return reply
 
+    def _told_proxies(self, target: Target) -> _Pairs:
+        proxies = self._proxies or Proxies()
+        proxy = proxies.proxy_for(target.scheme, target.host, target.port)
+        return () if proxy is None else (("Via", f"1.1 {READER}"),)
+
     def _agents_for(self, trust: Trust) -> Agents:
         found = self._agents.get(trust)
         if found is None:
@@ -302,7 +312,7 @@ class OriginClient:
         agents = self._agents_for(self._trusts.at(walk.home, walk.target))
         use = use if walk.anonymous else Use.SINGLE
         url = walk.target.url.encode("ascii")
-        headers = _to_headers((*walk.headers, *extra))
+        headers = _to_headers((*walk.headers, *extra, *self._told_proxies(walk.target)))
         turn = self._turns.setdefault(walk.target.origin, DeferredSemaphore(MAX_WAITING))
         async with turn:
             limit_s = min(HEAD_S, self._answer_s) if method == b"HEAD" else self._answer_s

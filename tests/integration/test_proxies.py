@@ -355,6 +355,30 @@ async def test_a_peer(
     assert all(f"//{NAME}:".encode() in target for target in proxy.targets)
 
 
+@ensureDeferred
+async def test_a_supernode_whose_proxy_is_a_dfdaemon(
+    origin: FakeOrigin, proxy: FakeProxy, roles: list[Any], tmp_path: Path
+) -> None:
+    """What it reads for the swarm goes straight on there, and does not wait for the swarm."""
+    origin.put(BLOB, CONTENT)
+    detour = ProxyFactory("127.0.0.1", 0)
+    port = reactor.listenTCP(0, detour, interface="127.0.0.1")
+    rules = Proxies.of({"HTTP_PROXY": f"http://127.0.0.1:{port.getHost().port}"})
+    node = await Supernode.started(tmp_path / "node", proxies=rules)
+    roles.append(node)
+    daemon = await Daemon.started(
+        tmp_path / "home", origin.url("", host=NAME), node, proxies=proxies(proxy)
+    )
+    roles.append(daemon)
+    detour.port = daemon.port
+    assert (await daemon.get(BLOB)).body == CONTENT
+    await port.stopListening()
+    text = (await daemon.status("/metrics")).body.decode()
+    assert 'bytes_total{source="cdn"} 1.024e+06' in text
+    assert origin.count(BLOB, "GET") == 1
+    assert b"dragonfly" in b"".join(re.findall(rb"\r\nVia: (.*?)\r\n", proxy.heads[-1]))
+
+
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @ensureDeferred
 async def test_a_proxy_that_is_itself(roles: list[Any], tmp_path: Path, scheme: str) -> None:

@@ -150,6 +150,7 @@ def test_a_refusal_is_no_fall_back(
         ("the whole has another digest than sha256:ab", "digest"),
         ("the registry's check: https://r.example/x: the digest of sha256:ab: 401", "registry"),
         ("a conditional request, or one with a body", "request"),
+        ("asked for on behalf of a swarm, which would wait for itself", "request"),
         ("something new", "other"),
     ],
 )

@@ -280,6 +280,15 @@ def test_a_yes_that_was_none(scene: BlobScene) -> None:
 # -- straight on -------------------------------------------------------------------------
 
 
+def test_who_reads_for_a_swarm(scene: BlobScene) -> None:
+    """Is not sent into one, which waits for him; others' names in ``Via`` mean nothing."""
+    asked = scene.ask((b"Via", b"1.1 dfdaemon-1, 1.1 dragonfly"), (b"Via", b"1.1 cache"))
+    assert scene.straight == [asked.responder]
+    assert scene.downloads == []
+    scene.ask((b"Via", b"1.1 dragonflies")).responder.leave()
+    assert len(scene.downloads) == 1
+
+
 @pytest.mark.parametrize(
     "error", [OriginRefused("no", 401), OriginRefused("gone", 404), OriginUnreachable("down")]
 )
