@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dragonfly.daemon.acquaintances import Acquaintances
 from dragonfly.daemon.admissions import Admissions, question
 from dragonfly.daemon.headers import via_headers
 from dragonfly.daemon.route import Route
@@ -18,12 +19,18 @@ class Checks:
     A HEAD is always passed on: who is about to push a blob asks with it whether the registry
     has that still.
 
+    What is named by its URL is asked for by a GET as long as its origin gave nothing yet to who
+    sends these credentials: some servers say yes to a HEAD of everybody, and the 401 that a
+    client logs in by would come too late.  Registries answer both alike, and a GET has those
+    that are caches fetch the blob, of which the swarm is to be the first to ask.
+
     :param via: the name that this process goes by in ``Via``: a check that comes around is a
         loop. The swarm does not get it, since there all hosts must ask for the same.
     """
 
     def __init__(self, admissions: Admissions, *, via: bytes) -> None:
         self._admissions = admissions
+        self._acquaintances = Acquaintances()
         self._via = via
 
     async def ask(self, source: Source, route: Route, *, swarm: bool) -> OriginReply:
@@ -34,17 +41,24 @@ class Checks:
         :raises OriginError: anything but a yes.
         :raises ConfigError: the URL is malformed, or a file of authorities cannot be used.
         """
-        if swarm and route.head.method == b"GET":
+        get = route.head.method == b"GET"
+        if swarm and get:
             known = self._admissions.find(self._question(source, route))
             if known is not None:
                 return known
+        by_get = get and source.digest is None
+        if by_get and self._acquaintances.know(route.registry, source.headers):
+            by_get = False
         headers = self._headers(source, route)
         try:
             # What is refused here is asked for once more, straight on: no need to ask twice.
-            return await source.client.probe(source.url, headers, brief=True)
+            reply = await source.client.probe(source.url, headers, brief=True, by_get=by_get)
         except (OriginError, ConfigError):
             self.doubt(source, route)
             raise
+        if by_get:
+            self._acquaintances.add(route.registry, source.headers)
+        return reply
 
     def believe(self, source: Source, route: Route) -> None:
         """The origin's answer is good enough to give the content out: do not ask again soon."""
@@ -54,6 +68,7 @@ class Checks:
     def doubt(self, source: Source, route: Route) -> None:
         """What was to be had could not be had after all: ask the next time."""
         self._admissions.drop(self._question(source, route))
+        self._acquaintances.drop(route.registry, source.headers)
 
     def _question(self, source: Source, route: Route) -> bytes:
         return question(route.registry, source.url, self._headers(source, route))

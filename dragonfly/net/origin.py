@@ -147,7 +147,13 @@ class OriginClient:
         self._doubts = Doubts()
 
     async def probe(
-        self, url: str, headers: _Pairs, *, follow: bool = True, brief: bool = False
+        self,
+        url: str,
+        headers: _Pairs,
+        *,
+        follow: bool = True,
+        brief: bool = False,
+        by_get: bool = False,
     ) -> OriginReply:
         """Return what a GET would be answered, without its body.
 
@@ -159,13 +165,20 @@ class OriginClient:
         :param follow: with ``False`` a redirect is an answer too (status 3xx).
         :param brief: no answer to HEAD, 401 and 404 are final: for callers who ask for the
             content itself then, and need not wait for the same twice.
+        :param by_get: the GET comes first, with no more time than a HEAD has, and the HEAD only
+            where that tells no length: for callers to whom this origin may not mean the same by
+            both.
         """
         headers = tuple(headers)
-        if url not in self._doubts:
-            reply = await self._probe_by_head(url, headers, follow=follow, brief=brief)
-            if reply is not None:
-                return reply
-        return await self._probe_by_get(url, headers, follow=follow)
+        told: OriginReply | None = None
+        if by_get or url in self._doubts:
+            told = await self._probe_by_get(url, headers, follow=follow, brisk=by_get)
+            if told.length is not None or url in self._doubts:
+                return told
+        reply = await self._probe_by_head(url, headers, follow=follow, brief=brief)
+        if reply is None:
+            reply = told or await self._probe_by_get(url, headers, follow=follow)
+        return reply
 
     async def get(
         self,
@@ -236,7 +249,7 @@ class OriginClient:
         """The answer to a HEAD; ``None``: it says nothing about a GET."""
         try:
             response, walk = await self._walk(
-                b"HEAD", url, headers, (), follow=follow, use=Use.PROBING
+                b"HEAD", url, headers, (), follow=follow, use=Use.PROBING, brisk=True
             )
             reply = _accept(response, walk)
         except OriginUntrusted:
@@ -253,9 +266,13 @@ class OriginClient:
         discard(response, self._reactor)
         return None if reply.length == 0 and reply.status not in REDIRECTS else reply
 
-    async def _probe_by_get(self, url: str, headers: _Pairs, *, follow: bool) -> OriginReply:
+    async def _probe_by_get(
+        self, url: str, headers: _Pairs, *, follow: bool, brisk: bool = False
+    ) -> OriginReply:
         one_byte = (("Range", "bytes=0-0"),)
-        response, walk = await self._walk(b"GET", url, headers, one_byte, follow=follow)
+        response, walk = await self._walk(
+            b"GET", url, headers, one_byte, follow=follow, brisk=brisk
+        )
         try:
             reply = _accept(response, walk, ranged=True)
         finally:
@@ -297,10 +314,11 @@ class OriginClient:
         *,
         follow: bool = True,
         use: Use = Use.SINGLE,
+        brisk: bool = False,
     ) -> tuple[IResponse, Walk]:
         walk = Walk(url, headers)
         while True:
-            response = await self._send(method, walk, extra, use)
+            response = await self._send(method, walk, extra, use, brisk)
             if response.code not in REDIRECTS or not follow:
                 return response, walk
             location = response.headers.getRawHeaders(b"location", [b""])[-1]
@@ -308,14 +326,16 @@ class OriginClient:
             discard(response, self._reactor)
             walk.follow(response.code, location.decode("utf-8", "replace"))
 
-    async def _send(self, method: bytes, walk: Walk, extra: _Pairs, use: Use) -> IResponse:
+    async def _send(
+        self, method: bytes, walk: Walk, extra: _Pairs, use: Use, brisk: bool
+    ) -> IResponse:
         agents = self._agents_for(self._trusts.at(walk.home, walk.target))
         use = use if walk.anonymous else Use.SINGLE
         url = walk.target.url.encode("ascii")
         headers = _to_headers((*walk.headers, *extra, *self._told_proxies(walk.target)))
         turn = self._turns.setdefault(walk.target.origin, DeferredSemaphore(MAX_WAITING))
         async with turn:
-            limit_s = min(HEAD_S, self._answer_s) if method == b"HEAD" else self._answer_s
+            limit_s = min(HEAD_S, self._answer_s) if brisk else self._answer_s
             sent = deadline(agents.request(use, method, url, headers), limit_s, self._reactor)
             return await sent.addErrback(_unreachable, walk)
 

@@ -12,13 +12,14 @@ from collections.abc import Iterable
 from dragonfly.errors import ConfigError, OriginRefused
 from dragonfly.net.urls import Target, parse_target, redact
 
-__all__ = ["MAX_REDIRECTS", "REDIRECTS", "Walk"]
+__all__ = ["HARMLESS", "MAX_REDIRECTS", "REDIRECTS", "Walk"]
 
 REDIRECTS = frozenset({300, 301, 302, 303, 307, 308})
 MAX_REDIRECTS = 10
 
-# What may follow a redirect to another origin: it says nothing of who asks.
-_HARMLESS = frozenset({"accept", "accept-language", "user-agent", "via"})
+HARMLESS = frozenset({"accept", "accept-language", "user-agent", "via"})
+"""What may follow a redirect to another origin: it says nothing of who asks."""
+
 # What is ours to set (Host follows from the URL, ranges and encodings from what
 # the transfer needs), or concerns one connection only.
 _OURS = frozenset(
@@ -71,7 +72,7 @@ class Walk:
     @property
     def anonymous(self) -> bool:
         """True if no header tells who asks, so that a connection may be shared."""
-        return all(name.lower() in _HARMLESS for name, _ in self.headers)
+        return all(name.lower() in HARMLESS for name, _ in self.headers)
 
     def follow(self, status: int, location: str | None) -> None:
         """Go to *location*; headers that might be credentials stay behind on another origin.
@@ -91,6 +92,6 @@ class Walk:
         if len(self._seen) > MAX_REDIRECTS:
             raise OriginRefused(f"{here}: more than {MAX_REDIRECTS} redirects", status)
         if there.origin != self.target.origin:
-            self.headers = tuple((k, v) for k, v in self.headers if k.lower() in _HARMLESS)
+            self.headers = tuple((k, v) for k, v in self.headers if k.lower() in HARMLESS)
         self._seen.add(there.url)
         self.target = there

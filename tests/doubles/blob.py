@@ -242,13 +242,15 @@ class FakeRegistry(ScriptedReader):
 
     reply: Any = None
     probed: list[tuple[str, Sequence[tuple[str, str]]]]
+    by_get: list[bool]
 
     async def probe(
-        self, url: str, headers: Sequence[tuple[str, str]], *, brief: bool
+        self, url: str, headers: Sequence[tuple[str, str]], *, brief: bool, by_get: bool
     ) -> OriginReply:
         """Say whether this caller may have it."""
         assert brief, "who is refused asks again anyway"
         self.probed = [*getattr(self, "probed", []), (url, headers)]
+        self.by_get = [*getattr(self, "by_get", []), by_get]
         found = self.reply
         if isinstance(found, Deferred):
             found = await found

@@ -53,6 +53,8 @@ class Page:
     """Ask for this user and password."""
     token: str | None = None
     """Ask for ``Authorization: Bearer`` with this token."""
+    open_head: bool = False
+    """Ask nobody for anything who sends a HEAD."""
     realm: str = "https://auth.example/token"
     """Where that is to be had."""
 
@@ -252,12 +254,13 @@ class _Answer:
     def _refusal(self) -> int | None:
         page, request = self._page, self._request
         authorization = self._entry.headers.get("authorization")
-        if page.basic is not None:
+        admitted = page.open_head and self._entry.method == "HEAD"
+        if page.basic is not None and not admitted:
             given = request.getUser().decode(), request.getPassword().decode()
             if given != page.basic:
                 request.setHeader("WWW-Authenticate", 'Basic realm="files"')
                 return 401
-        if page.token is not None and authorization != f"Bearer {page.token}":
+        if page.token is not None and not admitted and authorization != f"Bearer {page.token}":
             request.setHeader("WWW-Authenticate", f'Bearer realm="{page.realm}"')
             return 401
         if self._entry.method == "HEAD" and not page.head:

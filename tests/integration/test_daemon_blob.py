@@ -18,7 +18,7 @@ from dragonfly.daemon.outlet import HOLD_BYTES
 from dragonfly.daemon.registry import parse_registry
 from dragonfly.errors import DiskFull
 from tests.doubles.mirror import VIA, Answer, Mirror
-from tests.doubles.origin import FakeOrigin
+from tests.doubles.origin import FakeOrigin, Logged
 from tests.doubles.peers import Peer, Supernode, until
 
 BODY = random.Random(13).randbytes(3_000_000)
@@ -104,6 +104,27 @@ async def test_a_warm_blob_needs_no_supernode(world: World) -> None:
     page.token = "other"
     assert (await world.mirror.get(PATH, "Authorization: Bearer other")).body == BODY
     assert (await world.mirror.get(PATH)).status == 401
+
+
+@ensureDeferred
+async def test_a_head_that_is_open_to_all(world: World) -> None:
+    """A client hears how to log in all the same; who did is asked for by a HEAD from then on."""
+    swarm = "X-Dragonfly-Use-P2P: true"
+    for path in ("/a", "/b"):
+        world.origin.put(path, BODY, token="right", open_head=True)
+    refused = await world.mirror.get("/a", swarm)
+    assert refused.status == 401
+    assert "www-authenticate" in refused.headers
+    checks = []
+    for path in ("/a", "/b"):
+        assert is_whole(await world.mirror.get(path, RIGHT, swarm))
+        checks.append([each.method for each in world.origin.requests(path) if through_us(each)])
+    assert checks == [["GET", "GET", "GET"], ["HEAD"]]
+
+
+def through_us(request: Logged) -> bool:
+    """Whether the mirror asked, for a client: neither a peer nor the supernode."""
+    return VIA.decode() in request.headers.get("via", "")
 
 
 @ensureDeferred

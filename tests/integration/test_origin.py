@@ -154,6 +154,27 @@ async def test_a_brief_probe_does_not_wait_twice(
 
 
 @ensureDeferred
+async def test_a_probe_by_get(origin: FakeOrigin, origin_client: OriginClient) -> None:
+    """What a HEAD would be told counts for nothing, unless the GET tells no length."""
+    page = origin.put("/f", CONTENT, token="right", open_head=True)
+    with pytest.raises(OriginRefused) as caught:
+        await origin_client.probe(origin.url("/f"), (), brief=True, by_get=True)
+    assert caught.value.status == 401
+    assert origin.count("/f", "HEAD") == 0
+    page.token = None
+    reply = await origin_client.probe(origin.url("/f"), (), brief=True, by_get=True)
+    assert (reply.length, reply.etag) == (len(CONTENT), '"v1"')
+    assert origin.count("/f", "HEAD") == 0
+    page.range_total = False
+    reply = await origin_client.probe(origin.url("/f"), (), brief=True, by_get=True)
+    assert reply.length == len(CONTENT)
+    page.head = False
+    reply = await origin_client.probe(origin.url("/f"), (), brief=True, by_get=True)
+    assert reply.length is None
+    assert [entry.method for entry in origin.requests("/f")[2:]] == ["GET", "HEAD"] * 2
+
+
+@ensureDeferred
 async def test_probe_with_unknown_length(origin: FakeOrigin, origin_client: OriginClient) -> None:
     """No Content-Length is no error."""
     origin.put("/f", CONTENT, chunked=True, ranges=False)

@@ -207,6 +207,33 @@ def test_if_range(scene: BlobScene) -> None:
     asked.responder.leave()
 
 
+# -- how it is asked ----------------------------------------------------------------------
+
+
+def test_a_stranger_is_asked_for_by_a_get(scene: BlobScene) -> None:
+    """Until the origin gave something to who sends these credentials; a HEAD is a HEAD."""
+    for path in (b"/a", b"/b"):
+        for lines in ((), ((b"Authorization", b"Bearer t"), (b"User-Agent", path))):
+            scene.ask(*lines, target=path).responder.leave()
+    scene.ask((b"Cookie", b"a=b"), method=b"HEAD", target=b"/a")
+    scene.ask()  # registries mean the same by both
+    assert scene.registry.by_get == [True, True, False, False, False, False]
+
+
+def test_who_is_refused_stays_a_stranger(scene: BlobScene) -> None:
+    """And who was given nothing though it said yes becomes one again."""
+    scene.registry.reply = OriginRefused("log in", 401)
+    refused = scene.ask(target=b"/a")
+    assert scene.straight == [refused.responder]
+    scene.registry.reply = None
+    for _ in range(2):
+        asked = scene.ask(target=b"/a")
+        scene.registry.errors = [OriginRefused("no", 403)]
+        scene.download.fail(NoSources("none"))
+        assert asked.note.ending == "aborted"
+    assert scene.registry.by_get == [True, True, True]
+
+
 # -- an answer that is remembered ---------------------------------------------------------
 
 

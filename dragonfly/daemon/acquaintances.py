@@ -1,0 +1,44 @@
+"""Whom registries answered as they answer a GET: of others it is not known what a HEAD means."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+
+from dragonfly.daemon.admissions import question
+from dragonfly.daemon.registry import Registry
+from dragonfly.net.redirects import HARMLESS
+
+__all__ = ["MOST", "Acquaintances"]
+
+MOST = 1024
+"""Callers that are remembered; one that is forgotten costs a GET in place of a HEAD."""
+
+
+class Acquaintances:
+    """Remembers a hash of registry and credentials, the newest :data:`MOST` of them."""
+
+    def __init__(self, most: int = MOST) -> None:
+        self._most = most
+        self._known: OrderedDict[bytes, None] = OrderedDict()
+
+    def know(self, registry: Registry, headers: Iterable[tuple[str, str]]) -> bool:
+        """Whether that registry gave something to who sends these headers."""
+        return _who(registry, headers) in self._known
+
+    def add(self, registry: Registry, headers: Iterable[tuple[str, str]]) -> None:
+        """It did."""
+        who = _who(registry, headers)
+        self._known[who] = None
+        self._known.move_to_end(who)
+        if len(self._known) > self._most:
+            self._known.popitem(last=False)
+
+    def drop(self, registry: Registry, headers: Iterable[tuple[str, str]]) -> None:
+        """It does not any more."""
+        self._known.pop(_who(registry, headers), None)
+
+
+def _who(registry: Registry, headers: Iterable[tuple[str, str]]) -> bytes:
+    """Of the headers, what may be a credential."""
+    return question(registry, "", (pair for pair in headers if pair[0].lower() not in HARMLESS))
