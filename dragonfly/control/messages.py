@@ -86,7 +86,8 @@ class Holding:
 class RegisterRequest:
     """One peer wants one URL.
 
-    ``inline`` is how many bytes of content it takes inside the answer.
+    ``inline`` is how many bytes of content it takes inside the answer.  ``loopback`` tells
+    whether it wants what only this host's loopback serves, if it is on the supernode's host.
     """
 
     url: str = attrs.field(repr=False)
@@ -100,6 +101,7 @@ class RegisterRequest:
     pattern: Literal["p2p", "cdn"] = "p2p"
     have: Holding | None = None
     inline: int = 0
+    loopback: bool = True
 
 
 @attrs.frozen(kw_only=True)

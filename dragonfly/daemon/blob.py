@@ -157,8 +157,8 @@ class Blobs:
             note.because(f"the registry's check: {error}")
             return False
         if not asked.route.registry.local:
-            # Not before that yes: a supernode on this host takes our word for who may have its
-            # loopback asked for something.
+            # Not before that yes: a supernode on this host would ask its loopback for us, if it
+            # is one that does not know registrations of strangers yet.
             self._begin(asked)
         if source.version is None:
             note.because(

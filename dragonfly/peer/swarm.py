@@ -151,7 +151,7 @@ class Swarm:
 
     async def _register(self, download: Download, name: Name) -> _Registered:
         asked = download.request
-        key = (asked.nodes, *_what(download), asked.callsystem, asked.pattern)
+        key = (asked.nodes, *_what(download), asked.callsystem, asked.pattern, asked.loopback)
 
         async def register() -> _Registered:
             request = self._request(download, name)
@@ -189,6 +189,7 @@ class Swarm:
             pattern="cdn" if asked.pattern == "cdn" else "p2p",
             have=self._holding(name),
             inline=INLINE_BYTES,
+            loopback=asked.loopback,
         )
 
     def _holding(self, name: Name) -> Holding | None:

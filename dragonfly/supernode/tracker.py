@@ -191,10 +191,9 @@ class Tracker:
         """Ask the origin, one of not too many at once."""
         origin = wish.name.origin
         self._turnstile.enter(origin, self._clock.seconds())
+        loopback = caller.loopback and message.loopback
         try:
-            return await self._finder.find(
-                wish, identifier=message.identifier, loopback=caller.loopback
-            )
+            return await self._finder.find(wish, identifier=message.identifier, loopback=loopback)
         finally:
             self._turnstile.leave(origin, self._clock.seconds())
 

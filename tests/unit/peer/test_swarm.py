@@ -246,6 +246,16 @@ def test_other_credentials_register_for_themselves(scene: Scene) -> None:
     waiting.callback(answer())
 
 
+def test_who_is_on_another_host_registers_for_himself(scene: Scene) -> None:
+    """What this host's loopback serves is nothing for him, and the supernode is told."""
+    waiting: Deferred[Any] = Deferred()
+    scene.supernodes.answers += [waiting, answer()]
+    scene.ask()
+    scene.ask(FakeDownload(FetchRequest(url=URL, loopback=False)))
+    assert [each.loopback for each in scene.supernodes.requests] == [True, False]
+    waiting.callback(answer())
+
+
 def test_what_is_at_hand_is_joined_without_a_supernode(scene: Scene) -> None:
     """Finished or not; nothing is at hand where nothing runs."""
     one, two = FakeDownload(), FakeDownload()

@@ -524,4 +524,7 @@ def test_callers_on_loopback_only_may_have_what_only_loopback_serves() -> None:
     lab.register(lab.peer(1))
     here = Caller(address="::1", reached="::1", secure=False)
     lab.register(lab.peer(2), caller=here)
-    assert [wanted.admitted.access.loopback for wanted in lab.library.wanted] == [False, True]
+    lab.register(lab.peer(3), caller=here, loopback=False)  # it asks for one who is not
+    lab.register(lab.peer(4), loopback=True)
+    asked = [wanted.admitted.access.loopback for wanted in lab.library.wanted]
+    assert asked == [False, True, False, False]
