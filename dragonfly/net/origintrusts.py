@@ -58,9 +58,9 @@ class OriginTrusts:
 class WayTrusts:
     """What is said of the origin that is asked first, and what follows for where it redirects to.
 
-    There counts what is known of that place, else the system's authorities, and those of the
-    first origin, too: a registry and its storage often share a private one.  Who is believed
-    unchecked is that only on its own host; that registry cannot say so of others.
+    There counts what is known of that place; if that names no authorities, the system's, and
+    those of the first origin, too: a registry and its storage often share a private one.  Who
+    is believed unchecked is that only on its own host; that registry cannot say so of others.
 
     :ivar known: what is said of other places; ``None``: ``first`` is said of the whole way, as
         a user says it of a download.
@@ -77,11 +77,11 @@ class WayTrusts:
         if self.known is None:
             return away
         said = self.known(there.host, there.port)
-        if said is not None:
+        if said is None:
+            said = away if away.insecure and there.host == home.host else Trust()
+        if said.insecure or said.cacerts is not None or away.cacerts is None:
             return said
-        if away.insecure and there.host == home.host:
-            return away
-        return attrs.evolve(away, insecure=False, system=away.cacerts is not None)
+        return attrs.evolve(said, cacerts=away.cacerts, system=True)
 
     @property
     def certain(self) -> Iterable[Trust]:
