@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from dragonfly.daemon.answering import answer_in_text
 from dragonfly.daemon.delivery import Delivery
+from dragonfly.daemon.detours import Detours
 from dragonfly.daemon.headers import (
     asked_headers,
     blob_answer,
@@ -81,6 +82,7 @@ class Blobs:
         self._clock = clock
         self._limit = limit
         self._boundary = boundary
+        self._detours = Detours(clock, heard=swarm.heard, silent=swarm.silent)
 
     async def answer(self, responder: Responder, route: Route, note: Note) -> None:
         """Answer one request: with the content, or else straight on, with the reason noted.
@@ -110,7 +112,8 @@ class Blobs:
         finally:
             if download is not None:
                 self._swarm.heard(download)
-                download.cancel()
+                if not (asked.unheard and self._detours.search(source.name, download)):
+                    download.cancel()
 
     # -- what is asked for -----------------------------------------------------------------
 
@@ -256,11 +259,13 @@ class Blobs:
             responder=asked.responder,
             note=asked.note,
             clock=self._clock,
+            detour=self._detours.of(asked.source.name),
             flows=(self._limit.flow(asked),) if self._limit is not None else (),
         )
         try:
             await delivery.run()
         finally:
+            asked.unheard = delivery.unheard
             if delivery.unanswered:
                 self._swarm.silent()
 
@@ -275,6 +280,7 @@ class _Asked:
     download: Transferring | None
     vigil: Vigil
     note: Note
+    unheard: bool = False
 
     def forget(self) -> None:
         """The swarm is of no use for it."""
