@@ -108,9 +108,9 @@ class Blobs:
         try:
             return await self._checked(asked)
         finally:
-            if download is not None:
-                self._swarm.heard(download)
-                download.cancel()
+            if asked.download is not None:
+                self._swarm.heard(asked.download)
+                asked.download.cancel()
 
     # -- what is asked for -----------------------------------------------------------------
 
@@ -153,6 +153,8 @@ class Blobs:
                 "not shared: nothing in the origin's answer tells one version from another"
             )
             return False
+        if asked.download is None:
+            asked.download = self._swarm.begin(source, asked.route, note)
         if not await self._fits(asked, reply):
             return False
         if asked.route.head.method == b"HEAD":
@@ -262,7 +264,7 @@ class Blobs:
             await delivery.run()
         finally:
             if delivery.unanswered:
-                self._swarm.silent()
+                self._swarm.silent(asked.source)
 
 
 @attrs.define(eq=False)

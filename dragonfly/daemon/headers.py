@@ -68,7 +68,7 @@ _PASSED = (
 )
 # What a hub of models says of a file in the redirect to its storage: its client takes version,
 # name in the cache, and size from there, and not from the storage's answer.
-_FIRST = ("X-Repo-Commit", "X-Linked-ETag", "X-Linked-Size")
+_ON_THE_WAY = ("X-Repo-Commit", "X-Linked-ETag", "X-Linked-Size")
 
 
 def asked_headers(headers: Headers) -> tuple[tuple[str, str], ...]:
@@ -157,7 +157,15 @@ def unsatisfiable(reply: OriginReply, length: int) -> BlobAnswer:
 
 def _said(reply: OriginReply) -> Headers:
     said = [(name, value) for name in _PASSED for value in reply.headers_all(name)]
-    first = attrs.evolve(reply, headers=reply.first) if reply.first else reply
-    said += [(name, value) for name in _FIRST for value in first.headers_all(name)]
+    said += [(name, value) for name in _ON_THE_WAY for value in _last_said(reply, name)]
     lines = tuple((name.encode(), value.encode()) for name, value in said)
     return (*lines, (b"Accept-Ranges", b"bytes"))
+
+
+def _last_said(reply: OriginReply, name: str) -> list[str]:
+    """A header of the answer, or of the last redirect before it that has it."""
+    for headers in (reply.headers, *reversed(reply.hops)):
+        found = [value for key, value in headers if key == name.lower()]
+        if found:
+            return found
+    return []
