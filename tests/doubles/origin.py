@@ -99,6 +99,8 @@ class Logged:
     path: str
     query: str
     headers: dict[str, str]
+    lines: dict[str, list[str]] = attrs.field(factory=dict)
+    """All values of each header, where a client repeats it."""
     status: int = 0
     sent: int = 0
     """Body bytes written."""
@@ -197,11 +199,12 @@ class _Everything(Resource):
 
     def render(self, request: Request) -> int:
         path, _, query = request.uri.decode("latin-1").partition("?")
-        headers = {
-            name.decode("latin-1").lower(): values[-1].decode("utf-8", "replace")
+        lines = {
+            name.decode("latin-1").lower(): [value.decode("utf-8", "replace") for value in values]
             for name, values in request.requestHeaders.getAllRawHeaders()
         }
-        entry = Logged(request.method.decode("ascii"), path, query, headers)
+        headers = {name: values[-1] for name, values in lines.items()}
+        entry = Logged(request.method.decode("ascii"), path, query, headers, lines)
         self._origin.log.append(entry)
         request.notifyFinish().addBoth(lambda _: entry.gone.callback(None))
         page = self._origin.pages.get(path)
