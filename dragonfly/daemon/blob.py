@@ -22,6 +22,7 @@ from dragonfly.daemon.headers import (
     wanted_ranges,
 )
 from dragonfly.daemon.http import Responder
+from dragonfly.daemon.models import needs_xet
 from dragonfly.daemon.namecheck import StraightOn
 from dragonfly.daemon.note import Note
 from dragonfly.daemon.parts import Parts, multipart, single, whole
@@ -220,9 +221,13 @@ class Blobs:
                 "not shared: nothing in the origin's answer tells one version from another"
             )
             return False
+        head_only = asked.route.head.method == b"HEAD"
+        if head_only and needs_xet(reply):
+            note.because("the hub's client fetches files of that size by Xet only")
+            return False
         if not await self._fits(asked, reply):
             return False
-        if asked.route.head.method == b"HEAD":
+        if head_only:
             self._start(asked, reply, whole(source.length))
             asked.responder.finish()
             return True

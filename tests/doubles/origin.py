@@ -169,7 +169,7 @@ class FakeOrigin:
         return f"{scheme}://{at}{host}:{self.port}{path}"
 
     def put(self, path: str, body: bytes = b"", **switches: Any) -> Page:
-        """Answer *path* (without query) with *body* and return the page."""
+        """Answer *path* with *body* and return the page; without a query it is for all."""
         page = self.pages[path] = Page(body=body, **switches)
         return page
 
@@ -207,7 +207,8 @@ class _Everything(Resource):
         entry = Logged(request.method.decode("ascii"), path, query, headers, lines)
         self._origin.log.append(entry)
         request.notifyFinish().addBoth(lambda _: entry.gone.callback(None))
-        page = self._origin.pages.get(path)
+        pages = self._origin.pages
+        page = pages.get(f"{path}?{query}") or pages.get(path)
         if page is None:
             page = Page(status=404, body=b"not here\n", etag=None)
         answer = _Answer(page, request, entry)

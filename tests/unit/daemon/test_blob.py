@@ -728,8 +728,8 @@ def test_too_many_ranges(scene: BlobScene) -> None:
 def test_what_a_hub_says_in_its_redirect(scene: BlobScene) -> None:
     """Its clients want it, and do not see the redirect."""
     reply = make_reply(length=len(BODY), etag='"cdn"')
-    first = (("x-repo-commit", "abc"), ("x-linked-etag", '"ff"'), ("x-xet-hash", "00"))
-    scene.registry.reply = attrs.evolve(reply, first=first)
+    passed = (("x-repo-commit", "abc"), ("x-linked-etag", '"ff"'), ("x-xet-hash", "00"))
+    scene.registry.reply = attrs.evolve(reply, passed=passed)
     asked = scene.ask(target=b"/m/resolve/main/f", method=b"HEAD")
     assert asked.headers[b"X-Repo-Commit"] == b"abc"
     assert asked.headers[b"X-Linked-ETag"] == b'"ff"'
