@@ -87,7 +87,7 @@ class Hub:
             return Page(body=body, etag=etag, headers={"X-Repo-Commit": commit})
         value = hashlib.sha256(body).hexdigest()
         self.cdn.put(f"/repos/{value}", body, etag=f'"{value[:32]}-2"')
-        page = Page(redirect=self.cdn.url(f"/repos/{value}") + self._signature(), etag=None)
+        page = Page(redirect=self._stored(value) + self._signature(), etag=None)
         page.headers = {
             "X-Repo-Commit": commit,
             "X-Linked-Etag": f'"{value}"',
@@ -96,6 +96,10 @@ class Hub:
             "Link": f'<{self.url("/api/xet-token")}>; rel="xet-auth"',
         }
         return page
+
+    def _stored(self, value: str) -> str:
+        """On another host, not only another port: clients look at that."""
+        return self.cdn.url(f"/repos/{value}", host="localhost")
 
     def _signature(self) -> str:
         return f"?Expires={1_790_000_000 + self._signed}&Policy=p&Signature=s~&Key-Pair-Id=K"
