@@ -34,6 +34,7 @@ __all__ = [
     "OriginChanged",
     "OriginError",
     "OriginRefused",
+    "OriginTimedOut",
     "OriginTruncated",
     "OriginUndecided",
     "OriginUnreachable",
@@ -285,6 +286,10 @@ class OriginUnreachable(OriginError):
     """No connection, no answer in time, or a TLS failure."""
 
     retryable = True
+
+
+class OriginTimedOut(OriginUnreachable):
+    """No connection in time."""
 
 
 class OriginUntrusted(OriginUnreachable):

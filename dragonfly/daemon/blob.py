@@ -10,7 +10,6 @@ import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from dragonfly.config import Node
 from dragonfly.daemon.answering import answer_in_text
 from dragonfly.daemon.delivery import Delivery
 from dragonfly.daemon.headers import (
@@ -29,6 +28,7 @@ from dragonfly.daemon.parts import Parts, multipart, single, whole
 from dragonfly.daemon.remarks import remarks
 from dragonfly.daemon.route import Route
 from dragonfly.daemon.source import Source
+from dragonfly.daemon.swarmaccess import SwarmAccess
 from dragonfly.daemon.transferring import Transferring
 from dragonfly.daemon.vigil import HungUp, Vigil
 from dragonfly.errors import ConfigError, DragonflyError, NoSources, OriginError, TaskError
@@ -37,33 +37,15 @@ from dragonfly.net.ranges import TooManyRanges, Unsatisfiable
 from dragonfly.net.reply import OriginReply
 from dragonfly.net.throttle import Throttle
 from dragonfly.net.trust import Trust
-from dragonfly.peer.request import FetchRequest
-from dragonfly.peer.ways import Reason
-from dragonfly.task.identity import Name, name_of
+from dragonfly.task.identity import name_of
 from dragonfly.task.layout import Layout
 from dragonfly.task.signedurls import signing_parameters
 
-__all__ = ["DARK_S", "LENGTH_S", "BlobSettings", "Blobs"]
+__all__ = ["LENGTH_S", "Blobs"]
 
 LENGTH_S = 2.0
 """An origin that does not tell a length may be one of a few whose answer to HEAD lacks it; the
 swarm may know it. Longer than that no client should wait for the head of an answer."""
-
-DARK_S = 20.0
-"""When no supernode answered, the swarm is not asked for so long: finding out for each blob of an
-image that a dead host does not answer would cost seconds each time."""
-
-
-@attrs.frozen(kw_only=True)
-class BlobSettings:
-    """How contents are fetched. Rates are bytes per second.
-
-    :ivar nodes: the supernodes; without any everything comes from the origin.
-    """
-
-    nodes: tuple[Node, ...] = ()
-    local_limit: int | None = None
-    total_limit: int | None = None
 
 
 class Blobs:
@@ -72,10 +54,10 @@ class Blobs:
     Whether the swarm has a content or not, its answer is the same: the origin was asked
     whether this caller may have it, redirects were followed, ranges work.
 
-    :param fetch: begins a download in the peer.
-    :param client: gives the client that asks origins with that trust.
+    :param swarm: begins downloads there.
+    :param client: gives the client that asks origins with that trust, on this machine's own
+        loopback too or not.
     :param straight_on: answers what cannot be shared, as the origin does.
-    :param holds: whether the peer has that in work, so that no supernode is needed for it.
     :param limit: what is read from the origin behind the peer's back keeps to it.
     :param via: the name that this process goes by in ``Via``: a check that comes around is a
         loop. The swarm does not get it, since there all hosts must ask for the same.
@@ -84,31 +66,22 @@ class Blobs:
 
     def __init__(
         self,
-        settings: BlobSettings,
+        swarm: SwarmAccess,
         *,
-        fetch: Callable[[FetchRequest], Transferring],
-        client: Callable[[Trust], OriginClient],
+        client: Callable[[Trust, bool], OriginClient],
         straight_on: StraightOn,
         clock: IReactorTime,
-        holds: Callable[[Name], bool] = lambda _: False,
         limit: Throttle | None = None,
         via: bytes,
         boundary: Callable[[], bytes],
     ) -> None:
-        self._settings = settings
+        self._swarm = swarm
         self._via = via
-        self._fetch = fetch
         self._client = client
         self._straight_on = straight_on
         self._clock = clock
-        self._holds = holds
         self._limit = limit
         self._boundary = boundary
-        self._dark_until = clock.seconds()
-
-    def limit(self, rate: int | None) -> None:
-        """Name ``rate`` as the limit of all downloads together with each blob from now on."""
-        self._settings = attrs.evolve(self._settings, total_limit=rate)
 
     async def answer(self, responder: Responder, route: Route, note: Note) -> None:
         """Answer one request: with the content, or else straight on, with the reason noted.
@@ -131,19 +104,14 @@ class Blobs:
         except (DragonflyError, _Unfit) as error:
             note.because(str(error))
             return False
-        download = self._download(source, route, note)
+        download = self._swarm.begin(source, route, note)
         asked = _Asked(responder, route, source, download, Vigil(responder, self._clock), note)
         try:
             return await self._checked(asked)
         finally:
             if download is not None:
-                self._look_for_supernode(download.reason == Reason.NO_SUPERNODE)
+                self._swarm.heard(download)
                 download.cancel()
-
-    def _look_for_supernode(self, dark: bool) -> None:
-        """If none answered, look again a little later."""
-        if dark:
-            self._dark_until = self._clock.seconds() + DARK_S
 
     # -- what is asked for -----------------------------------------------------------------
 
@@ -163,47 +131,12 @@ class Blobs:
             raise _Unfit("the request is not text") from None
         filters = signing_parameters(url) if wishes.filters is None else wishes.filters
         return Source(
-            client=self._client(route.registry.trust),
+            client=self._client(route.registry.trust, route.registry.local),
             url=url,
             headers=headers,
             name=name_of(url, filters=filters, identifier=wishes.tag),
             filters=filters,
             identifier=wishes.tag,
-        )
-
-    def _download(self, source: Source, route: Route, note: Note) -> Transferring | None:
-        """Begin it in the swarm, if that is of use; else note why not."""
-        if route.head.method == b"HEAD":
-            return None
-        try:
-            if not self._settings.nodes:
-                raise _Unfit("no supernode is configured")
-            if self._clock.seconds() < self._dark_until and not self._holds(source.name):
-                raise _Unfit(f"no supernode answered in the last {DARK_S:g} s")
-            return self._fetch(self._request(source, route))
-        except (DragonflyError, _Unfit) as error:
-            note.because(str(error))
-            return None
-
-    def _request(self, source: Source, route: Route) -> FetchRequest:
-        trust = route.registry.trust
-        return FetchRequest(
-            url=source.url,
-            headers=source.headers,
-            filters=source.filters,
-            identifier=source.identifier,
-            digest=source.digest,
-            nodes=self._settings.nodes,
-            local_limit=self._settings.local_limit,
-            total_limit=self._settings.total_limit,
-            cacerts=trust.cacerts,
-            insecure=trust.insecure,
-            client_cert=trust.client_cert,
-            client_key=trust.client_key,
-            callsystem="dfdaemon",
-            # Only a digest tells whether what the peer reads by itself is this version.
-            notbs=source.digest is None,
-            admitted=True,
         )
 
     # -- the check, and what follows from it --------------------------------------------------
@@ -317,6 +250,8 @@ class Blobs:
 
     async def _deliver(self, asked: _Asked, reply: OriginReply, parts: Parts) -> None:
         asked.note.route = "direct" if asked.download is None else "swarm"
+        if asked.download is not None and parts.ranged:
+            self._swarm.prefetch(asked.source, asked.route)
         self._start(asked, reply, parts)
         delivery = Delivery(
             asked.download,
@@ -331,7 +266,8 @@ class Blobs:
         try:
             await delivery.run()
         finally:
-            self._look_for_supernode(delivery.unanswered)
+            if delivery.unanswered:
+                self._swarm.silent()
 
 
 @attrs.define(eq=False)

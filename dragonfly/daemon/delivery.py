@@ -173,7 +173,8 @@ class Delivery:
                 self._outlet.drop()
                 await self._vigil.wait(deferLater(self._clock, 0))  # it is in the midst of it
         if self._outlet.whole:
-            await self._vigil.wait(download.done.wait(), self._late_verdict)
+            verdict = Deferred.fromCoroutine(download.verdict())
+            await self._vigil.wait(verdict, self._late_verdict)
         self._check_length(download)
         self._outlet.release()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dragonfly.daemon.front import FrontFactory
+from dragonfly.daemon.tunnels import Tunnels
 from dragonfly.metrics import DaemonMetrics
 from dragonfly.peer.service import PeerService
 
@@ -12,8 +13,11 @@ __all__ = ["Gauges"]
 class Gauges:
     """Brings what nobody counts along the way up to date."""
 
-    def __init__(self, metrics: DaemonMetrics, clients: FrontFactory, peer: PeerService) -> None:
+    def __init__(
+        self, metrics: DaemonMetrics, clients: FrontFactory, tunnels: Tunnels, peer: PeerService
+    ) -> None:
         self._metrics = metrics
+        self._tunnels = tunnels
         self._clients = clients
         self._peer = peer
         self._served = 0
@@ -22,6 +26,7 @@ class Gauges:
         """Look everything up."""
         metrics, peer = self._metrics, self._peer
         metrics.connections.set(self._clients.open)
+        metrics.tunnels.set(self._tunnels.count)
         metrics.tasks.set(len(peer.swarm.transfers))
         metrics.stored_tasks.set(len(peer.swarm.shelf))
         metrics.uploaded_bytes.inc(peer.served_bytes - self._served)

@@ -12,7 +12,6 @@ import attrs
 from twisted.application.service import MultiService, Service
 from twisted.internet import defer
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.ssl import CertificateOptions
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
@@ -20,10 +19,12 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 import dragonfly
 from dragonfly.config import DaemonConfig, changed_keys, rate_text
 from dragonfly.daemon.accesslog import AccessLog
-from dragonfly.daemon.blob import Blobs, BlobSettings
+from dragonfly.daemon.authority import Authority
+from dragonfly.daemon.blob import Blobs
 from dragonfly.daemon.desk import Desk
 from dragonfly.daemon.front import FrontFactory
 from dragonfly.daemon.gauges import Gauges
+from dragonfly.daemon.hijacking import authority_of, interception_of
 from dragonfly.daemon.knownregistries import known_registries
 from dragonfly.daemon.logfile import LogFile
 from dragonfly.daemon.namecheck import NameCheck
@@ -35,7 +36,9 @@ from dragonfly.daemon.registry import Registry, parse_registry
 from dragonfly.daemon.router import Router
 from dragonfly.daemon.rules import Rule, Rules
 from dragonfly.daemon.status import make_status_site
+from dragonfly.daemon.swarmaccess import SwarmAccess, SwarmSettings
 from dragonfly.daemon.takeover import DAEMON_ROLE, take_home
+from dragonfly.daemon.tunnels import Tunnels
 from dragonfly.daemon.upstream import Upstream
 from dragonfly.errors import ConfigError, StoreError
 from dragonfly.metrics import DaemonMetrics
@@ -96,6 +99,7 @@ def make_daemon(
     proxies = attrs.evolve(proxies, via=b"dfdaemon-%016x" % rng.getrandbits(64))
     runtime = Runtime(reactor=reactor, rng=rng, log=Logger("dragonfly.peer"), proxies=proxies)
     settings = _peer_settings(config, place)
+    authority = authority_of(config.hijack, reactor)
     place.lock()
     try:
         registries = known_registries(config, place.home)
@@ -103,7 +107,9 @@ def make_daemon(
     except BaseException:
         place.unlock()
         raise
-    return DaemonService(config, registries, runtime, place=place, peer=peer, tls=tls)
+    return DaemonService(
+        config, registries, runtime, place=place, peer=peer, tls=tls, authority=authority
+    )
 
 
 def _refuse_loop(config: DaemonConfig, registry: Registry, proxies: Proxies) -> None:
@@ -148,6 +154,7 @@ class DaemonService(MultiService):
     """All parts of a dfdaemon, wired; use :func:`make_daemon`.
 
     :ivar front: the port of the mirror.
+    :ivar https: the port where it speaks TLS only; ``None`` without a certificate.
     :ivar status: the port of ``/metrics`` and ``/healthy``.
     :ivar peer: the peer of the home; dfgets use it, too.
     """
@@ -161,6 +168,7 @@ class DaemonService(MultiService):
         place: Place,
         peer: PeerService,
         tls: CertificateOptions | None = None,
+        authority: Authority | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.config = config
@@ -171,7 +179,9 @@ class DaemonService(MultiService):
         self._place = place
         self._stopping = False
         self.metrics = DaemonMetrics(build_info())
+        self._log = AccessLog(self.metrics)
         self._make_desk()
+        self._make_tunnels(authority)
         self._make_ports(tls)
 
     # -- composition ------------------------------------------------------------------------
@@ -182,23 +192,25 @@ class DaemonService(MultiService):
         self._upstream = Upstream(reactor, proxies=self._runtime.proxies)
         passthrough = Passthrough(self._upstream, via=via)
         layers = Passthrough(self._upstream, via=via, limit=peer.total)
-        self._blobs = Blobs(
-            BlobSettings(nodes=config.nodes, total_limit=config.rate_limit),
-            fetch=peer.fetch,
+        settings = SwarmSettings(
+            nodes=config.nodes, total_limit=config.rate_limit, prefetch=config.prefetch
+        )
+        self._swarm = SwarmAccess(settings, fetch=peer.fetch, holds=peer.holds, clock=reactor)
+        blobs = Blobs(
+            self._swarm,
             client=peer.origins.get,
             straight_on=NameCheck(layers.answer).answer,
             clock=reactor,
-            holds=peer.holds,
             limit=peer.total,
             via=via,
             boundary=lambda: b"%032x" % self._runtime.rng.getrandbits(128),
         )
         self._desk = Desk(
             self._router(),
-            blobs=self._blobs,
+            blobs=blobs,
             passthrough=passthrough,
             via=via,
-            log=AccessLog(self.metrics),
+            log=self._log,
             clock=reactor,
         )
 
@@ -208,22 +220,34 @@ class DaemonService(MultiService):
         hub = self.registries.mirror.host.endswith(".docker.io")
         return Router(self.registries, rules, hosts_in_paths=hub)
 
+    def _make_tunnels(self, authority: Authority | None) -> None:
+        config, reactor = self.config, self._reactor
+        self._tunnels = Tunnels(
+            self.registries,
+            upstream=self._upstream,
+            interception=interception_of(config.hijack, authority, self._upstream, reactor),
+            via=self._runtime.proxies.via,
+            log=self._log,
+            ports=self._front_ports,
+            clock=reactor,
+        )
+
     def _make_ports(self, tls: CertificateOptions | None) -> None:
         config, reactor = self.config, self._reactor
-        self._clients = FrontFactory(self._desk.answer, clock=reactor)
-        clients: IProtocolFactory = self._clients
-        if tls is not None:
-            clients = TLSMemoryBIOFactory(tls, False, self._clients, reactor)
+        clients = self._clients = FrontFactory(
+            self._desk.answer, clock=reactor, opener=self._tunnels, tls=tls
+        )
         site = make_status_site(
             build=build_info(),
             metrics=self.metrics,
             health=self.health,
-            before_metrics=Gauges(self.metrics, self._clients, self.peer).update,
+            before_metrics=Gauges(self.metrics, clients, self._tunnels, self.peer).update,
             clock=reactor,
         )
         self.front = BoundService(
             reactor, config.port, clients, interface=config.host_ip, what="mirror's port"
         )
+        self.https = self._https(tls)
         self.status = BoundService(
             reactor,
             config.status_port,
@@ -234,8 +258,23 @@ class DaemonService(MultiService):
         self._sampler = LatenessSampler(reactor, self._was_late)
         self._log_file = LogFile(config.log_path, verbose=config.verbose)
         # The ports first: one that is taken ends the process before threads run.
-        for part in (self._log_file, self.front, self.status, self._sampler, self.peer):
-            part.setServiceParent(self)  # type: ignore[no-untyped-call]
+        https = () if self.https is None else (self.https,)
+        for part in (self._log_file, self.front, *https, self.status, self._sampler, self.peer):
+            part.setServiceParent(self)
+
+    def _https(self, tls: CertificateOptions | None) -> BoundService | None:
+        if tls is None:
+            return None
+        return BoundService(
+            self._reactor,
+            self.config.https_port,
+            TLSMemoryBIOFactory(tls, False, self._clients, self._reactor),
+            interface=self.config.host_ip,
+            what="mirror's TLS port",
+        )
+
+    def _front_ports(self) -> set[int]:
+        return {self.front.port, *([] if self.https is None else [self.https.port])}
 
     # -- life -------------------------------------------------------------------------------
 
@@ -260,6 +299,8 @@ class DaemonService(MultiService):
         self._stopping = True
         Service.stopService(self)
         await self.front.stopService()
+        if self.https is not None:
+            await self.https.stopService()
         await self._drain()
         with suppress(defer.TimeoutError):
             await deadline(self._upstream.close(), CLOSE_S, self._reactor)
@@ -283,7 +324,7 @@ class DaemonService(MultiService):
         """Take over what may change while this runs, which is the rate limit; the log says
         so, and also what else is different and waits for a restart."""
         self.peer.limit(config.rate_limit)
-        self._blobs.limit(config.rate_limit)
+        self._swarm.limit(config.rate_limit)
         _log.info("rate limit: {rate}", rate=rate_text(config.rate_limit))
         waiting = changed_keys(self.config, config, but=("rate_limit", "notices"))
         if waiting:
@@ -308,11 +349,15 @@ class DaemonService(MultiService):
         }
 
     def _ports(self) -> dict[str, int]:
-        return {
+        ports = {
             "front": self.front.port,
             "pieces": self.peer.pieces.port,
             "status": self.status.port,
         }
+        return ports if self.https is None else {**ports, "https": self.https.port}
+
+    def _https_text(self) -> str:
+        return "" if self.https is None else f"https={self.https.port} "
 
     def _announce(self) -> None:
         for notice in self.config.notices:
@@ -323,8 +368,9 @@ class DaemonService(MultiService):
         if self._runtime.proxies.all:
             _log.info("registries are reached: {how}", how=str(self._runtime.proxies))
         _log.info(
-            "dfdaemon ready: proxy={front} pieces={pieces} status={status} registry={registry}",
-            **self._ports(),
+            "dfdaemon ready: proxy={front} {https}pieces={pieces} status={status}"
+            " registry={registry}",
+            **{**self._ports(), "https": self._https_text()},
             registry=str(self.registries.mirror),
         )
         try:

@@ -41,6 +41,12 @@ class Transferring(Protocol):
     def reader(self, consumer: IConsumer, begin: int = 0, end: int | None = None) -> OrderedReader:
         """Push bytes in order."""
 
+    async def verdict(self) -> None:
+        """Wait until all that was read is known to be right.
+
+        :raises DigestMismatch: it is not.
+        """
+
     def prefix(self) -> Prefix:
         """What was read, for hashing it again."""
 

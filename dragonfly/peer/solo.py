@@ -98,7 +98,9 @@ class Solo:
             self.stop()
             self._unused(self)
 
-    def want_in_order(self, reader: Hashable, position: int | None, ahead: int) -> None:
+    def want_in_order(
+        self, reader: Hashable, position: int | None, ahead: int, end: int | None
+    ) -> None:
         """The origin is read in order anyway."""
 
     def stop(self) -> None:

@@ -24,11 +24,12 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from dragonfly.config import Node
-from dragonfly.daemon.blob import Blobs, BlobSettings
+from dragonfly.daemon.blob import Blobs
 from dragonfly.daemon.http import Responder
 from dragonfly.daemon.note import Note
 from dragonfly.daemon.registry import Registry, parse_registry
 from dragonfly.daemon.route import Route
+from dragonfly.daemon.swarmaccess import SwarmAccess, SwarmSettings
 from dragonfly.errors import OriginChanged, TaskError
 from dragonfly.net.fanout import OneShot
 from dragonfly.net.reply import OriginReply
@@ -170,6 +171,10 @@ class FakeDownload:
         reader.advance()
         return reader
 
+    async def verdict(self) -> None:
+        """When a test says so."""
+        await self.done.wait()
+
     def prefix(self) -> Any:
         """Noted."""
         self.prefixes.append(FakePrefix(self.body))
@@ -299,12 +304,15 @@ class BlobScene:
         self.refuses: Exception | None = None
         client: Any = self.registry
         self.blobs = Blobs(
-            BlobSettings(nodes=(Node(host="node"),) if nodes is None else nodes),
-            fetch=self._fetch,
-            client=lambda _: client,
+            SwarmAccess(
+                SwarmSettings(nodes=(Node(host="node"),) if nodes is None else nodes),
+                fetch=self._fetch,
+                holds=lambda _: self.held,
+                clock=self.clock,
+            ),
+            client=lambda _trust, _loopback: client,
             straight_on=self._straight_on,
             clock=self.clock,
-            holds=lambda _: self.held,
             via=b"here",
             boundary=lambda: b"cut",
         )

@@ -21,7 +21,7 @@ from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
-from dragonfly.daemon.blob import Blobs, BlobSettings
+from dragonfly.daemon.blob import Blobs
 from dragonfly.daemon.desk import Desk
 from dragonfly.daemon.front import FrontFactory
 from dragonfly.daemon.namecheck import NameCheck
@@ -31,6 +31,7 @@ from dragonfly.daemon.registries import Registries
 from dragonfly.daemon.registry import Registry
 from dragonfly.daemon.router import Router
 from dragonfly.daemon.rules import Rule, Rules
+from dragonfly.daemon.swarmaccess import SwarmAccess, SwarmSettings
 from dragonfly.daemon.upstream import Upstream
 from tests.doubles.peers import Peer
 
@@ -138,12 +139,15 @@ class Mirror:
         passthrough = Passthrough(self._upstream, via=VIA)
         service = peer.service
         self.blobs = Blobs(
-            BlobSettings(**{"nodes": peer.nodes, **settings}),
-            fetch=service.fetch,
+            SwarmAccess(
+                SwarmSettings(**{"nodes": peer.nodes, **settings}),
+                fetch=service.fetch,
+                holds=service.holds,
+                clock=reactor,
+            ),
             client=service.origins.get,
             straight_on=NameCheck(passthrough.answer).answer,
             clock=reactor,
-            holds=service.holds,
             limit=service.total,
             via=VIA,
             boundary=lambda: b"b0undary",

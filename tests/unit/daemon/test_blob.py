@@ -8,9 +8,10 @@ import attrs
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
-from dragonfly.daemon.blob import DARK_S, LENGTH_S
+from dragonfly.daemon.blob import LENGTH_S
 from dragonfly.daemon.delivery import BEGIN_S, CHECK_S, HUNGRY_S, PART_S, SILENCE_S
 from dragonfly.daemon.outlet import HOLD_BYTES
+from dragonfly.daemon.swarmaccess import DARK_S
 from dragonfly.daemon.vigil import LOOK_S
 from dragonfly.errors import (
     DigestMismatch,
@@ -735,3 +736,54 @@ def test_what_a_hub_says_in_its_redirect(scene: BlobScene) -> None:
     assert asked.headers[b"X-Linked-ETag"] == b'"ff"'
     assert asked.headers[b"ETag"] == b'"cdn"'
     assert b"Location" not in asked.headers
+
+
+# -- parts, and the rest ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("lines", "whole"),
+    [
+        ([], True),
+        ([(b"Range", b"bytes=0-")], True),
+        ([(b"Range", b"bytes=5-")], False),
+        ([(b"Range", b"bytes=0-5,7-9")], False),
+        ([(b"Range", b"bytes=5-"), (b"X-Dragonfly-Prefetch", b"true")], True),
+    ],
+)
+def test_how_much_is_fetched(
+    scene: BlobScene, lines: list[tuple[bytes, bytes]], whole: bool
+) -> None:
+    """What is asked for, unless more is wished."""
+    scene.ask(*lines).responder.leave()
+    assert scene.downloads[0].request.whole is whole
+
+
+def test_prefetching(scene: BlobScene) -> None:
+    """The rest comes when the client is gone, once for all who ask; then nothing is left."""
+    wished = (b"Range", b"bytes=5-9"), (b"X-Dragonfly-Prefetch", b"true")
+    asked = scene.ask(*wished)
+    first, rest = scene.downloads
+    first.know()
+    first.come(10)
+    assert asked.received == BODY[5:10]
+    assert first.cancelled
+    assert (rest.request.whole, rest.cancelled) == (True, False)
+    scene.ask(*wished).responder.leave()
+    assert len(scene.downloads) == 3
+    rest.finish()
+    assert rest.cancelled
+    scene.ask(*wished).responder.leave()
+    assert len(scene.downloads) == 5
+
+
+def test_all_of_it_is_here(scene: BlobScene) -> None:
+    """The answer says so."""
+    scene.registry.reply = held = Deferred()
+    asked = scene.ask()
+    scene.download.know()
+    scene.download.come(len(BODY), "cache")
+    held.callback(None)
+    assert asked.headers[b"X-Dragonfly-Source"] == b"cache"
+    assert asked.headers[b"X-Dragonfly-Task-Download-Finished"] == b"true"
+    asked.responder.leave()
