@@ -47,6 +47,7 @@ _TRACES = frozenset(
     {
         b"b3",
         b"baggage",
+        b"npm-session",
         b"traceparent",
         b"tracestate",
         b"uber-trace-id",

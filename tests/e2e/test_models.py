@@ -108,7 +108,7 @@ class Hosts:
 
     async def read(self, host: int, way: Endpoint, token: str = "") -> bytes:
         """The large file, as the client has it in the end."""
-        return Path(await self.run(host, way, DOWNLOAD, token)).read_bytes()
+        return _bytes_of(await self.run(host, way, DOWNLOAD, token))
 
     async def from_swarm(self, host: int) -> float:
         """Bytes that other hosts and the supernode gave to that host."""
@@ -120,6 +120,10 @@ class Hosts:
     def stored(self) -> int:
         """Bytes that the storage sent."""
         return sum(entry.sent for entry in self.hub.cdn.log)
+
+
+def _bytes_of(path: str) -> bytes:
+    return Path(path).read_bytes()
 
 
 async def started(directory: Path, hub: Hub, node: Supernode, *rules: ProxyRule) -> Hosts:
@@ -183,9 +187,9 @@ async def test_a_newer_commit(hosts: Hosts) -> None:
 @ensureDeferred
 async def test_a_whole_model(hosts: Hosts) -> None:
     """All files of a commit, as most programs get them."""
-    directory = Path(await hosts.run(0, prefixed, SNAPSHOT))
-    assert directory.name == ONE
-    assert {path.name: path.read_bytes() for path in directory.iterdir()} == FILES
+    directory = await hosts.run(0, prefixed, SNAPSHOT)
+    assert directory.rpartition("/")[2] == ONE
+    assert {name: _bytes_of(f"{directory}/{name}") for name in FILES} == FILES
 
 
 @ensureDeferred

@@ -14,6 +14,7 @@ from twisted.internet import reactor
 from dragonfly.daemon.models import HTTP_MAX
 from dragonfly.daemon.rules import Rule
 from tests.doubles.hub import REPO, Hub
+from tests.doubles.manual import documented_rules
 from tests.doubles.replaying import Scene
 
 WEIGHTS = random.Random(8).randbytes(1_500_000)
@@ -52,6 +53,16 @@ async def gated() -> AsyncIterator[Hub]:
     running.commit(ONE, FILES)
     yield running
     await running.stop()
+
+
+def test_the_rule_of_the_manual() -> None:
+    """It names files, of all kinds of repositories, and nothing else."""
+    (rule,) = documented_rules("models.rst")
+    hub = "https://huggingface.co"
+    for path in ("org/model/resolve/main/a.bin", "datasets/org/data/resolve/v1/b/c.parquet"):
+        assert rule.matches(f"{hub}/{path}")
+    for path in ("api/models/org/model/tree/main", "org/model", "login?next=/a/b/resolve/main/c"):
+        assert not rule.matches(f"{hub}/{path}")
 
 
 @ensureDeferred

@@ -19,8 +19,10 @@ LAYER = (
 )
 MANIFESTS = (
     "User-Agent: containerd/2.1.1",
-    "Accept: application/vnd.docker.distribution.manifest.v2+json, "
-    "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, */*",
+    (
+        "Accept: application/vnd.docker.distribution.manifest.v2+json, "
+        "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, */*"
+    ),
 )
 
 
