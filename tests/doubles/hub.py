@@ -32,16 +32,26 @@ class Hub:
     :ivar cdn: its storage.
     """
 
-    def __init__(self, api: FakeOrigin, cdn: FakeOrigin, token: str | None) -> None:
+    def __init__(
+        self, api: FakeOrigin, cdn: FakeOrigin, *, token: str | None, secure: bool
+    ) -> None:
         self.api = api
         self.cdn = cdn
         self._token = token
+        # Another host, not only another port: clients look at that.
+        self._host, self._storage = "127.0.0.1", "localhost"
+        if secure:
+            self._host, self._storage = self._storage, self._host
         self._signed = 0
 
     @classmethod
-    async def started(cls, reactor: Any, *, token: str | None = None) -> Hub:
-        """Without any file; with a *token* its repository is for those who have that."""
-        hub = cls(FakeOrigin(reactor), FakeOrigin(reactor), token)
+    async def started(cls, reactor: Any, *, token: str | None = None, tls: Any = None) -> Hub:
+        """Without any file; with a *token* its repository is for those who have that.
+
+        :param tls: key and certificate of ``localhost`` for the hub itself.
+        """
+        api = FakeOrigin(reactor, tls=tls)
+        hub = cls(api, FakeOrigin(reactor), token=token, secure=tls is not None)
         await hub.api.start()
         await hub.cdn.start()
         return hub
@@ -53,7 +63,7 @@ class Hub:
 
     def url(self, path: str) -> str:
         """At the hub."""
-        return self.api.url(path)
+        return self.api.url(path, host=self._host)
 
     def commit(self, commit: str, files: dict[str, bytes]) -> None:
         """Make these the files of ``main``, and of that commit."""
@@ -98,8 +108,7 @@ class Hub:
         return page
 
     def _stored(self, value: str) -> str:
-        """On another host, not only another port: clients look at that."""
-        return self.cdn.url(f"/repos/{value}", host="localhost")
+        return self.cdn.url(f"/repos/{value}", host=self._storage)
 
     def _signature(self) -> str:
         return f"?Expires={1_790_000_000 + self._signed}&Policy=p&Signature=s~&Key-Pair-Id=K"

@@ -3,14 +3,17 @@ the proxy. Skipped where the client is not installed (``tox -e models`` does tha
 
 from __future__ import annotations
 
+import datetime
 import importlib.util
 import os
 import random
 import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -19,7 +22,11 @@ from pytest_twisted import ensureDeferred
 from twisted.internet import reactor
 from twisted.internet.threads import deferToThread
 
+from dragonfly.config import OriginCert
+from dragonfly.config.hijack import Hijack, HijackHost
 from dragonfly.config.proxies import ProxyRule
+from dragonfly.daemon.newauthority import make_authority, write_authority
+from dragonfly.net.tls import ServerCertificate, load_or_make_certificate
 from tests.doubles.daemons import Daemon
 from tests.doubles.hub import REPO, Hub
 from tests.doubles.peers import Supernode
@@ -30,6 +37,7 @@ if importlib.util.find_spec("huggingface_hub") is None:
 WEIGHTS = random.Random(9).randbytes(2_500_000)
 FILES = {"config.json": b'{"model_type": "llama"}', "model.safetensors": WEIGHTS}
 ONE, TWO = "1" * 40, "2" * 40
+NOWHERE = "http://registry.example"
 RULE = ProxyRule(regx="/resolve/")
 
 DOWNLOAD = """
@@ -126,28 +134,78 @@ def _bytes_of(path: str) -> bytes:
     return Path(path).read_bytes()
 
 
-async def started(directory: Path, hub: Hub, node: Supernode, *rules: ProxyRule) -> Hosts:
-    """Both hosts."""
+@attrs.define(eq=False)
+class Opened:
+    """What it takes for dfdaemon to open the clients' connections to a hub of HTTPS."""
+
+    directory: Path
+    hub: ServerCertificate
+
+    @property
+    def ours(self) -> str:
+        """Whom the clients believe."""
+        return str(self.directory / "ca.crt")
+
+    def make(self) -> None:
+        """dfdaemon's authority."""
+        made = make_authority("test", days=3, now=datetime.datetime.now(datetime.timezone.utc))
+        write_authority(made, Path(self.ours), self.directory / "ca.key", force=False)
+
+    def node(self, port: int) -> dict[str, Any]:
+        """The supernode believes the hub."""
+        origin = OriginCert(host="localhost", port=port, certs=(str(self.hub.path),))
+        return {"origin_certs": (origin,)}
+
+    def daemon(self) -> dict[str, Any]:
+        """So does dfdaemon, and is believed."""
+        host = HijackHost(regx="^localhost:", certs=(str(self.hub.path),))
+        key = str(self.directory / "ca.key")
+        return {"hijack": Hijack(cert=self.ours, key=key, hosts=(host,))}
+
+    def way(self, daemon: Daemon, hub: Hub) -> dict[str, str]:
+        """dfdaemon is the proxy; the clients' two HTTP libraries are told whom to believe."""
+        proxy = f"http://127.0.0.1:{daemon.port}"
+        trust = {"SSL_CERT_FILE": self.ours, "REQUESTS_CA_BUNDLE": self.ours}
+        return {"HF_ENDPOINT": hub.url(""), "HTTPS_PROXY": proxy, **trust}
+
+
+@asynccontextmanager
+async def running(
+    directory: Path,
+    *,
+    token: str | None = None,
+    rules: Sequence[ProxyRule] = (RULE,),
+    opened: Opened | None = None,
+) -> AsyncIterator[Hosts]:
+    """Everything, and the end of it.
+
+    :param token: for the hub's repository.
+    """
+    hub = await Hub.started(reactor, token=token, tls=opened and opened.hub.options())
     hub.commit(ONE, FILES)
+    believing = opened.node(hub.api.port) if opened else {}
+    node = await Supernode.started(directory / "node", **believing)
+    config = opened.daemon() if opened else {}
     daemons = [
-        await Daemon.started(directory / name, "http://registry.example", node, rules=rules)
+        await Daemon.started(
+            directory / name, "http://registry.example", node, rules=rules, **config
+        )
         for name in ("a", "b")
     ]
-    return Hosts(hub, daemons, directory)
+    try:
+        yield Hosts(hub, daemons, directory)
+    finally:
+        for daemon in daemons:
+            await daemon.stop()
+        await node.stop()
+        await hub.stop()
 
 
 @pytest_twisted.async_yield_fixture
 async def hosts(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Hosts]:
-    """With the rule, unless a test says ``None``; a token of the hub is ``request.param``."""
-    param = getattr(request, "param", {})
-    hub = await Hub.started(reactor, token=param.get("token"))
-    node = await Supernode.started(tmp_path / "node")
-    running = await started(tmp_path, hub, node, *param.get("rules", (RULE,)))
-    yield running
-    for daemon in running.daemons:
-        await daemon.stop()
-    await node.stop()
-    await hub.stop()
+    """With the rule, and a hub that is open to everybody, unless a test says otherwise."""
+    async with running(tmp_path, **getattr(request, "param", {})) as everything:
+        yield everything
 
 
 @ensureDeferred
@@ -159,6 +217,18 @@ async def test_the_second_host_has_it_from_the_swarm(hosts: Hosts, way: Endpoint
         assert await hosts.read(host, way) == WEIGHTS
         assert await hosts.from_swarm(host) == len(WEIGHTS)
     assert hosts.stored == len(WEIGHTS)
+
+
+@ensureDeferred
+async def test_by_https(tmp_path: Path) -> None:
+    """The same where dfdaemon is the proxy for HTTPS, and opens the connections to the hub."""
+    opened = Opened(tmp_path, load_or_make_certificate(tmp_path))
+    opened.make()
+    async with running(tmp_path, opened=opened) as hosts:
+        for host in (0, 1):
+            assert await hosts.read(host, opened.way) == WEIGHTS
+            assert await hosts.from_swarm(host) == len(WEIGHTS)
+        assert hosts.stored == len(WEIGHTS)
 
 
 @ensureDeferred
