@@ -523,6 +523,17 @@ def test_a_part_far_behind(scene: BlobScene) -> None:
     assert complete(asked)
 
 
+@pytest.mark.parametrize("wanted", [b"bytes=0-65535", b"bytes=500000-"])
+def test_a_part_of_which_nobody_says_anything(scene: BlobScene, wanted: bytes) -> None:
+    """Whoever reads in parts does not wait as long as for a whole."""
+    asked = scene.ask((b"Range", wanted))
+    scene.wait(PART_S - 1)
+    assert asked.received == b""
+    scene.wait(1 + LOOK_S)
+    assert complete(asked)
+    assert asked.note.why.startswith(f"nothing came for {PART_S:g} s")
+
+
 def test_a_client_that_does_not_read(scene: BlobScene) -> None:
     """Nobody is late then."""
     asked = scene.ask(before=lambda responder: setattr(responder, "room", 1000))
