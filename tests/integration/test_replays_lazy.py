@@ -69,6 +69,21 @@ async def test_stargz(scene: Scene, other_origin: FakeOrigin) -> None:
 
 
 @ensureDeferred
+async def test_many_chunks_are_not_as_many_checks(scene: Scene, other_origin: FakeOrigin) -> None:
+    """Each would take longer than a chunk; another caller is another question."""
+    path = scene.put_blob(redirect=other_origin.url("/blob"), token="t")
+    other_origin.put("/blob", BODY)
+    token = "Authorization: Bearer t"
+    await ask(scene, path, 0, 1, IDENTITY, token)
+    asked = scene.origin.count(path)
+    for begin in range(0, 500_000, 50_000):
+        await ask(scene, path, begin, begin + 49_999, IDENTITY, token)
+    assert scene.origin.count(path) - asked <= 2  # the supernode's, for its copy
+    refused = await scene.mirror.get(path, "Range: bytes=0-1", "Authorization: Bearer u")
+    assert refused.status == 401
+
+
+@ensureDeferred
 async def test_stargz_where_heads_are_refused(scene: Scene) -> None:
     """Then the size is in the answer to two bytes."""
     path = scene.put_blob(head=False)
