@@ -1,5 +1,5 @@
 """Hugging Face's own client, with a stand-in for the hub: behind dfdaemon's prefix, and with it as
-the proxy. Skipped where the client is not installed (``tox -e models`` does that)."""
+the proxy. Skipped where the client is not installed (``tox -e compat`` does that)."""
 
 from __future__ import annotations
 

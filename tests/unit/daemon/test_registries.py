@@ -49,6 +49,12 @@ def test_names(registries: Registries, name: str, url: str, trust: Trust) -> Non
     assert (str(found), found.trust) == (url, trust)
 
 
+def test_plain_mirror() -> None:
+    """containerd names the registry behind the mirror, too, and without a scheme."""
+    mirror = parse_registry("http://mirror.example:5000")
+    assert Registries(mirror).named("mirror.example:5000", local=False) == mirror
+
+
 def test_docker_hub() -> None:
     """If the mirror is of it, that is meant, whatever it is called."""
     hub = parse_registry("https://index.docker.io", trust=OWN)
