@@ -175,7 +175,7 @@ async def test_git_lfs(scene: Scene, mirror: Mirror, other_origin: FakeOrigin) -
 @ensureDeferred
 async def test_go(scene: Scene, mirror: Mirror) -> None:
     """All of it behind one prefix, ``GOPROXY=http://127.0.0.1:65001/go/https://...``, of which
-    Go makes ``/go/https:/...``."""
+    Go makes ``/go/https:/...``. (It runs for real in the end-to-end tests.)"""
     module = "/example.test/!big/app/@v/"
     for name, body in (("list", b"v1.0.0\n"), ("v1.0.0.info", b"{}"), ("v1.0.0.zip", BODY)):
         scene.origin.put(module + name, body)

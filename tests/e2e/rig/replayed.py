@@ -72,9 +72,4 @@ REPLAYED: tuple[Replayed, ...] = (
         what="blocks behind the prefix, of the registry and of a signed URL",
         test=f"{_BY}lazy.py",
     ),
-    Replayed(
-        client="Go (modules)",
-        what="a module behind the prefix",
-        test="tests/integration/test_packages.py",
-    ),
 )
