@@ -32,7 +32,8 @@ def _rewritten(name: bytes, value: bytes, route: Route) -> bytes:
     if name == b"location":
         return _link(value, route)
     if name == b"link":
-        host = b"http://" + (find(route.head.headers, b"host") or b"localhost")
+        scheme = b"https" if route.head.secure else b"http"
+        host = scheme + b"://" + (find(route.head.headers, b"host") or b"localhost")
         return _LINK.sub(lambda found: b"<%b>" % _from_host(found[1], route, host), value)
     return value
 

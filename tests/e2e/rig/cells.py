@@ -48,8 +48,6 @@ class Cell:
             return ""
         if self.client in ("dockerd", "docker build", "BuildKit"):
             return "has mirrors of Docker Hub only, and does not say which registry it means"
-        if self.client in ("skopeo", "podman", "buildah") and SITES[self.site].members:
-            return "learns how to log in from ``/v2/``, which names no registry"
         return ""
 
     @property
@@ -74,6 +72,8 @@ _SLICE = (
     Cell("ctr", "bearer", "many"),
     Cell("CRI", "htpasswd", "many"),
     Cell("podman", "cdn", "many"),
+    Cell("buildah", "bearer", "many"),
+    Cell("skopeo", "htpasswd", "many"),
     Cell("dockerd", "http", "proxy"),
     Cell("ctr", "http", "proxy"),
     Cell("buildah", "htpasswd", "proxy"),

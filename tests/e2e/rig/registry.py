@@ -102,6 +102,7 @@ class Registry:
     :param users: name to password; with them nobody else gets in.
     :param redirect: where blobs are to be fetched from; empty: the registry itself.
     :param certificate: key and certificate in one PEM file; with it everything is HTTPS.
+    :param upstream: URL of a registry that it is a cache of; empty: it has images of its own.
     """
 
     def __init__(
@@ -113,6 +114,7 @@ class Registry:
         users: dict[str, str] | None = None,
         redirect: str = "",
         certificate: Path | None = None,
+        upstream: str = "",
     ) -> None:
         needed("docker-registry")
         self._scene = scene
@@ -120,6 +122,8 @@ class Registry:
         self._work = scene.directory(name)
         self.storage = storage or Storage(scene.directory(f"{name}-storage"))
         self._settings = self._made(users, redirect, certificate)
+        if upstream:
+            self._settings["proxy"] = {"remoteurl": upstream}
         self._scheme = "http" if certificate is None else "https"
         self.port = 0
         self._program: Program | None = None
