@@ -37,9 +37,10 @@ BEGIN_S = 10.0
 """So long the swarm may take to say anything of the blob. Clients of registries begin to give
 up after 30 to 60 s of silence."""
 
-PART_S = 5.0
-"""A client has no byte of a part after so long: supernodes read blobs from the front, so a part
-far behind waits for all before it, while the registry gives it at once."""
+PART_S = 3.0
+"""A client has no byte of a part after so long. Who asks for parts reads them for a container
+that waits: nydusd gives up when it does not have all of one after 5 s, and the registry gives
+it at once."""
 
 SILENCE_S = 25.0
 """No piece came for so long. The peer's own fall-back to the registry, which shares what it
@@ -235,14 +236,17 @@ class Delivery:
         outlet, waited_s = self._outlet, self._outlet.waited_s()
         quiet_s = min(waited_s, self._clock.seconds() - self._moved_at)
         limit_s = SILENCE_S if quiet_s >= SILENCE_S else HUNGRY_S
-        if not self._known:
-            limit_s = BEGIN_S
-        elif outlet.begin and outlet.taken == outlet.begin:
+        if not outlet.sent and self._is_part(outlet):
             limit_s = PART_S
+        elif not self._known:
+            limit_s = BEGIN_S
         if waited_s < limit_s:
             return ""
         self.unanswered = not self._known
         return f"nothing came for {limit_s:g} s after {outlet.taken - outlet.begin} bytes"
+
+    def _is_part(self, outlet: Outlet) -> bool:
+        return outlet.begin > 0 or outlet.end != self._source.length
 
     def _late_verdict(self) -> str:
         if self._outlet.waited_s() < CHECK_S:

@@ -524,6 +524,17 @@ def test_a_part_far_behind(scene: BlobScene) -> None:
     assert complete(asked)
 
 
+@pytest.mark.parametrize("wanted", [b"bytes=0-65535", b"bytes=500000-"])
+def test_a_part_of_which_nobody_says_anything(scene: BlobScene, wanted: bytes) -> None:
+    """Whoever reads in parts does not wait as long as for a whole."""
+    asked = scene.ask((b"Range", wanted))
+    scene.wait(PART_S - 1)
+    assert asked.received == b""
+    scene.wait(1 + LOOK_S)
+    assert complete(asked)
+    assert asked.note.why.startswith(f"nothing came for {PART_S:g} s")
+
+
 def test_a_client_that_does_not_read(scene: BlobScene) -> None:
     """Nobody is late then."""
     asked = scene.ask(before=lambda responder: setattr(responder, "room", 1000))
@@ -735,9 +746,8 @@ def test_too_many_ranges(scene: BlobScene) -> None:
 def test_what_a_hub_says_in_its_redirect(scene: BlobScene) -> None:
     """Its clients want it, and do not see the redirect."""
     reply = make_reply(length=len(BODY), etag='"cdn"')
-    said = (("x-repo-commit", "abc"), ("x-linked-etag", '"ff"'), ("x-xet-hash", "00"))
-    renamed = (("location", "/other/resolve/main/f"), ("x-linked-etag", '"older"'))
-    scene.registry.reply = attrs.evolve(reply, hops=(renamed, said))
+    passed = (("x-repo-commit", "abc"), ("x-linked-etag", '"ff"'), ("x-xet-hash", "00"))
+    scene.registry.reply = attrs.evolve(reply, passed=passed)
     asked = scene.ask(target=b"/m/resolve/main/f", method=b"HEAD")
     assert asked.headers[b"X-Repo-Commit"] == b"abc"
     assert asked.headers[b"X-Linked-ETag"] == b'"ff"'
