@@ -183,7 +183,7 @@ class Router:
         if rule is not None:
             registry = self._sent_to(registry, rule.redirect, rule.use_https)
         swarm = (rule is not None and not rule.direct) or route.wishes.use_p2p
-        return attrs.evolve(route, registry=registry, swarm=swarm and shared)
+        return attrs.evolve(route, registry=registry, named=route.registry, swarm=swarm and shared)
 
     def _check_port(self, registry: Registry) -> None:
         if registry.port in BLOCKED_PORTS and not self._registries.describes(registry):
