@@ -45,10 +45,10 @@ BEGIN_S = 10.0
 """So long the swarm may take to say anything of the blob. Clients of registries begin to give
 up after 30 to 60 s of silence."""
 
-PART_S = 5.0
-"""A client has no byte of a part after so long: supernodes read blobs from the front, so a part
-far behind waits for all before it, while the registry gives it at once. Small parts that nobody
-has wait less, see :mod:`dragonfly.daemon.detours`."""
+PART_S = 3.0
+"""A client has no byte of a part after so long. Who asks for parts reads them for a container
+that waits: nydusd gives up when it does not have all of one after 5 s, and the registry gives
+it at once. Small parts that nobody has wait less, see :mod:`dragonfly.daemon.detours`."""
 
 SILENCE_S = 25.0
 """No piece came for so long. The peer's own fall-back to the registry, which shares what it
@@ -103,7 +103,6 @@ class Delivery:
         self._detour = detour
         self._flows = flows
         self._outlet = self._outlet_of(parts.parts[0])
-        self._partial = False
         self._begun: Deferred[None] | None = None
         self._prefix: Prefix | None = None
         self.unanswered = False
@@ -134,8 +133,7 @@ class Delivery:
     async def _part(self, part: Part) -> None:
         self._responder.write(part.head)
         self._outlet = outlet = self._outlet_of(part)
-        self._partial = not self._is_all(part)
-        self._detour.begin(part.begin, part.end, whole=not self._partial)
+        self._detour.begin(part.begin, part.end, whole=not self._is_part(outlet))
         outlet.open()
         try:
             await self._bring()
@@ -144,7 +142,7 @@ class Delivery:
 
     def _outlet_of(self, part: Part) -> Outlet:
         """The way to the client: what can be compared with a digest is held back at its end."""
-        whole = self._is_all(part)
+        whole = part.begin == 0 and part.end == self._source.length
         return Outlet(
             self._responder,
             self._clock,
@@ -152,9 +150,6 @@ class Delivery:
             end=part.end,
             whole=whole and self._source.digest is not None,
         )
-
-    def _is_all(self, part: Part) -> bool:
-        return part.begin == 0 and part.end == self._source.length
 
     async def _bring(self) -> None:
         if self._download is None:
@@ -270,15 +265,18 @@ class Delivery:
         outlet, waited_s = self._outlet, self._outlet.waited_s()
         quiet_s = min(waited_s, self._clock.seconds() - self._moved_at)
         limit_s = SILENCE_S if quiet_s >= SILENCE_S else HUNGRY_S
-        if not self._known:
-            limit_s = BEGIN_S
-        elif self._partial and outlet.taken == outlet.begin:
+        if not outlet.sent and self._is_part(outlet):
             limit_s = PART_S
+        elif not self._known:
+            limit_s = BEGIN_S
         if waited_s < limit_s:
             download = self._download
             return self._detour.late(download, outlet) if download is not None else ""
         self.unanswered = not self._known
         return f"nothing came for {limit_s:g} s after {outlet.taken - outlet.begin} bytes"
+
+    def _is_part(self, outlet: Outlet) -> bool:
+        return outlet.begin > 0 or outlet.end != self._source.length
 
     def _late_verdict(self) -> str:
         if self._outlet.waited_s() < CHECK_S:

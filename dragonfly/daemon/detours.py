@@ -14,6 +14,7 @@ from twisted.internet.defer import DeferredSemaphore
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from dragonfly.daemon.outlet import Outlet
+from dragonfly.daemon.source import Source
 from dragonfly.daemon.transferring import Transferring
 from dragonfly.daemon.vigil import Vigil
 from dragonfly.errors import NoSources
@@ -120,7 +121,7 @@ class Detours:
     """What answers for one content have to know of each other.
 
     :param heard: called with a download that was taken over and is over, well or not.
-    :param silent: called when the swarm said nothing of a content for :data:`SEARCH_S`.
+    :param silent: called with a content of which the swarm said nothing for :data:`SEARCH_S`.
     """
 
     def __init__(
@@ -128,7 +129,7 @@ class Detours:
         clock: IReactorTime,
         *,
         heard: Callable[[Transferring], None],
-        silent: Callable[[], None],
+        silent: Callable[[Source], None],
     ) -> None:
         self._clock = clock
         self._heard = heard
@@ -141,7 +142,7 @@ class Detours:
         turns = self._turns.setdefault(name.id, DeferredSemaphore(AT_ONCE))
         return Detour(turns, searching=name.id in self._searches)
 
-    def search(self, name: Name, download: Transferring) -> bool:
+    def search(self, source: Source, download: Transferring) -> bool:
         """Take over a download whose reader did not wait until anything was known of it.
 
         Registering goes on so, and ends although no reader has the time; readers that come
@@ -150,20 +151,21 @@ class Detours:
 
         :return: whether it was taken over; else cancelling it is left to the caller.
         """
-        known = name.id in self._searches or len(self._searches) >= SEARCHES_MAX
+        name_id = source.name.id
+        known = name_id in self._searches or len(self._searches) >= SEARCHES_MAX
         if known or download.ended:
             return False
-        search = _Search(download, self._clock, partial(self._over, name.id, download))
-        self._searches[name.id] = search
+        search = _Search(download, self._clock, partial(self._over, source, download))
+        self._searches[name_id] = search
         search.begin()
         return True
 
-    def _over(self, name_id: bytes, download: Transferring, heard: bool) -> None:
-        del self._searches[name_id]
+    def _over(self, source: Source, download: Transferring, heard: bool) -> None:
+        del self._searches[source.name.id]
         if heard:
             self._heard(download)
         else:
-            self._silent()
+            self._silent(source)
 
 
 class _Search:
