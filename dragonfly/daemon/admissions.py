@@ -79,5 +79,5 @@ class Admissions:
 
 
 def _size(reply: OriginReply) -> int:
-    pairs = (*reply.headers, *reply.first)
+    pairs = (*reply.headers, *reply.passed)
     return len(reply.url) + sum(len(name) + len(value) for name, value in pairs)

@@ -14,6 +14,7 @@ from dragonfly.daemon.admissions import Admissions
 from dragonfly.daemon.answering import answer_in_text
 from dragonfly.daemon.checks import Checks
 from dragonfly.daemon.delivery import Delivery
+from dragonfly.daemon.detours import Detours
 from dragonfly.daemon.headers import (
     asked_headers,
     blob_answer,
@@ -23,6 +24,7 @@ from dragonfly.daemon.headers import (
 )
 from dragonfly.daemon.hops import came_through
 from dragonfly.daemon.http import Responder
+from dragonfly.daemon.models import needs_xet
 from dragonfly.daemon.namecheck import StraightOn
 from dragonfly.daemon.note import Note
 from dragonfly.daemon.parts import Parts, multipart, single, whole
@@ -76,12 +78,13 @@ class Blobs:
         boundary: Callable[[], bytes],
     ) -> None:
         self._swarm = swarm
-        self._checks = Checks(Admissions(clock.seconds), via=via)
         self._client = client
         self._straight_on = straight_on
         self._clock = clock
         self._limit = limit
         self._boundary = boundary
+        self._checks = Checks(Admissions(clock.seconds), via=via)
+        self._detours = Detours(clock, heard=swarm.heard, silent=swarm.silent)
 
     async def answer(self, responder: Responder, route: Route, note: Note) -> None:
         """Answer one request: with the content, or else straight on, with the reason noted.
@@ -104,19 +107,17 @@ class Blobs:
         except (DragonflyError, _Unfit) as error:
             note.because(str(error))
             return False
-        asked = _Asked(responder, route, source, Vigil(responder, self._clock), note)
+        # For who is not on this host, and names the place himself, not before our check said yes:
+        # a supernode on this host would ask its loopback for us, if it is an older one.
+        download = self._swarm.begin(source, route, note) if route.registry.local else None
+        asked = _Asked(responder, route, source, download, Vigil(responder, self._clock), note)
         try:
-            if route.registry.local:
-                self._begin(asked)
             return await self._checked(asked)
         finally:
-            if asked.begun is not None:
-                self._swarm.heard(asked.begun)
-                asked.begun.cancel()
-
-    def _begin(self, asked: _Asked) -> None:
-        """Have the swarm begin, where it may be of use."""
-        asked.begun = asked.download = self._swarm.begin(asked.source, asked.route, asked.note)
+            if asked.download is not None:
+                self._swarm.heard(asked.download)
+                if not (asked.unheard and self._detours.search(source, asked.download)):
+                    asked.download.cancel()
 
     # -- what is asked for -----------------------------------------------------------------
 
@@ -156,18 +157,20 @@ class Blobs:
         except (OriginError, ConfigError) as error:
             note.because(f"the registry's check: {error}")
             return False
-        if not asked.route.registry.local:
-            # Not before that yes: a supernode on this host would ask its loopback for us, if it
-            # is one that does not know registrations of strangers yet.
-            self._begin(asked)
         if source.version is None:
             note.because(
                 "not shared: nothing in the origin's answer tells one version from another"
             )
             return False
+        head_only = asked.route.head.method == b"HEAD"
+        if head_only and needs_xet(reply):
+            note.because("the hub's client fetches files of that size by Xet only")
+            return False
+        if asked.download is None:
+            asked.download = self._swarm.begin(source, asked.route, note)
         if not await self._fits(asked, reply):
             return False
-        if asked.route.head.method == b"HEAD":
+        if head_only:
             self._start(asked, reply, whole(source.length))
             asked.responder.finish()
             return True
@@ -185,8 +188,7 @@ class Blobs:
         return True
 
     async def _check(self, asked: _Asked) -> OriginReply:
-        swarm = asked.download is not None
-        asking = self._checks.ask(asked.source, asked.route, swarm=swarm)
+        asking = self._checks.ask(asked.source, asked.route)
         return await asked.vigil.wait(Deferred.fromCoroutine(asking))
 
     async def _fits(self, asked: _Asked, reply: OriginReply) -> bool:
@@ -255,9 +257,9 @@ class Blobs:
 
     async def _deliver(self, asked: _Asked, reply: OriginReply, parts: Parts) -> None:
         asked.note.route = "direct" if asked.download is None else "swarm"
-        self._checks.believe(asked.source, asked.route)
         if asked.download is not None and parts.ranged:
             self._swarm.prefetch(asked.source, asked.route)
+        self._checks.believe(asked.source, asked.route)
         self._start(asked, reply, parts)
         delivery = Delivery(
             asked.download,
@@ -267,32 +269,30 @@ class Blobs:
             responder=asked.responder,
             note=asked.note,
             clock=self._clock,
+            detour=self._detours.of(asked.source.name),
             flows=(self._limit.flow(asked),) if self._limit is not None else (),
         )
         try:
             await delivery.run()
         finally:
+            asked.unheard = delivery.unheard
             if delivery.unanswered:
-                self._swarm.silent()
+                self._swarm.silent(asked.source)
             if asked.note.ending == "aborted":  # refused, perhaps, what it said yes to
                 self._checks.doubt(asked.source, asked.route)
 
 
 @attrs.define(eq=False)
 class _Asked:
-    """One request that is being answered.
-
-    :ivar download: what the swarm brings; ``None``: nothing, or no more.
-    :ivar begun: the same, until the request is over.
-    """
+    """One request that is being answered."""
 
     responder: Responder
     route: Route
     source: Source
+    download: Transferring | None
     vigil: Vigil
     note: Note
-    download: Transferring | None = None
-    begun: Transferring | None = None
+    unheard: bool = False
 
     def forget(self) -> None:
         """The swarm is of no use for it."""

@@ -1,10 +1,17 @@
-"""Asking origins whether a caller may have a content, before any of it is given out."""
+"""Asking origins whether a caller may have a content, and for how long a yes counts.
+
+Whoever reads a blob in parts asks for it by the hundred, 50 kB each: a round trip to the registry,
+and one more to the storage that it redirects to, for each of them would take longer than the
+part. The bytes of a blob that is named by its digest cannot change, only who may have it, so there
+a yes counts for the next parts to the same caller. Everything else is asked for each time.
+"""
 
 from __future__ import annotations
 
 from dragonfly.daemon.acquaintances import Acquaintances
 from dragonfly.daemon.admissions import Admissions, question
 from dragonfly.daemon.headers import via_headers
+from dragonfly.daemon.http import find_all
 from dragonfly.daemon.route import Route
 from dragonfly.daemon.source import Source
 from dragonfly.errors import ConfigError, OriginError
@@ -14,10 +21,7 @@ __all__ = ["Checks"]
 
 
 class Checks:
-    """Asks, unless the same was answered with a yes a moment ago.
-
-    A HEAD is always passed on: who is about to push a blob asks with it whether the registry
-    has that still.
+    """The checks of one dfdaemon.
 
     What is named by its URL is asked for by a GET as long as its origin gave nothing yet to who
     sends these credentials: some servers say yes to a HEAD of everybody, and the 401 that a
@@ -33,16 +37,16 @@ class Checks:
         self._acquaintances = Acquaintances()
         self._via = via
 
-    async def ask(self, source: Source, route: Route, *, swarm: bool) -> OriginReply:
-        """What the origin says to this caller. Cancelling closes the connection.
+    async def ask(self, source: Source, route: Route) -> OriginReply:
+        """The origin's yes to this caller: of now, or for a part of a moment ago.
 
-        :param swarm: the content may come from there; if not, the origin will be asked for it
-            at once, and what it says now is better than what it said before.
+        Cancelling closes the connection.
+
         :raises OriginError: anything but a yes.
         :raises ConfigError: the URL is malformed, or a file of authorities cannot be used.
         """
         get = route.head.method == b"GET"
-        if swarm and get:
+        if get and find_all(route.head.headers, b"range"):
             known = self._admissions.find(self._question(source, route))
             if known is not None:
                 return known

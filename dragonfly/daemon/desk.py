@@ -98,7 +98,9 @@ class Desk:
         if self._logins is not None and self._logins.takes(head):
             await self._logins.answer(responder, note)
             return
-        route = self._router.route(attrs.evolve(head, headers=with_credentials(head.headers)))
+        route = self._router.route(head)
+        asking = with_credentials(route.head.headers, route.registry.place)
+        route = attrs.evolve(route, head=attrs.evolve(route.head, headers=asking))
         note.registry, note.mode = str(route.registry), route.mode.value
         who = self._blobs if route.swarm else self._passthrough
         await who.answer(responder, route, note)

@@ -71,16 +71,24 @@ class LoginDesk:
         if asks_how(responder.head):
             _give(responder, _UNAUTHORIZED, _BODY, *our_challenge(responder.head))
             return
-        head = responder.head
-        repository, actions = scope_of(head.target)
-        registry, name = self._router.repository(repository, head)
+        repository, actions = scope_of(responder.head.target)
+        registry, name = self._router.repository(repository, responder.head)
+        head = self._known_to(registry, responder.head)
         note.registry = str(registry)
         challenge = await self._challenge(registry)
         if challenge.scheme != "bearer":
-            _give(responder, _OK, local_token(challenge, head.headers))
+            _give(responder, _OK, local_token(challenge, head.headers, registry.place))
             return
         scope = f"repository:{name}:{actions}" if name else ""
         await self._straight_on(responder, self._to_realm(head, challenge, scope), note)
+
+    def _known_to(self, registry: Registry, head: RequestHead) -> RequestHead:
+        """The request without a password, if the operator did not name that registry: engines
+        send the mirror's to whatever a path names."""
+        if self._router.describes(registry):
+            return head
+        kept = (line for line in head.headers if line[0].lower() != b"authorization")
+        return attrs.evolve(head, headers=tuple(kept))
 
     def _to_realm(self, head: RequestHead, challenge: Challenge, scope: str) -> Route:
         parts = urlsplit(challenge.realm)

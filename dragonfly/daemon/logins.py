@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -117,21 +118,22 @@ def token_target(path: str, query: str, asked: bytes, scope: str, service: str) 
     return f"{path or '/'}?{said}".encode("ascii", "replace")
 
 
-def local_token(challenge: Challenge, headers: Headers) -> bytes:
-    """A token of our own, as JSON: for a registry that gives none."""
+def local_token(challenge: Challenge, headers: Headers, place: str) -> bytes:
+    """A token of our own, as JSON: for the registry at ``place`` (``host:port``), which gives
+    none. It counts there only."""
     token = _NOBODY
     given = find(headers, b"authorization") or b""
     if challenge.scheme == "basic" and given.lower().startswith(b"basic "):
-        token = _BASIC + base64.urlsafe_b64encode(given[6:].strip())
+        token = _mark(place) + base64.urlsafe_b64encode(given[6:].strip())
     return json.dumps({"token": token.decode(), "access_token": token.decode()}).encode()
 
 
-def with_credentials(headers: Headers) -> Headers:
-    """The headers with what our own tokens stand for."""
+def with_credentials(headers: Headers, place: str) -> Headers:
+    """The headers with what our own tokens stand for at the registry ``place``."""
     kept = []
     for name, value in headers:
         if name.lower() == b"authorization" and value.lower().startswith(b"bearer dragonfly-"):
-            credentials = _behind(value[7:].strip())
+            credentials = _behind(value[7:].strip(), _mark(place))
             if credentials:
                 kept.append((name, credentials))
         else:
@@ -139,11 +141,15 @@ def with_credentials(headers: Headers) -> Headers:
     return tuple(kept)
 
 
-def _behind(token: bytes) -> bytes:
-    if not token.startswith(_BASIC):
+def _mark(place: str) -> bytes:
+    return _BASIC + hashlib.sha256(place.encode()).hexdigest()[:16].encode() + b"."
+
+
+def _behind(token: bytes, mark: bytes) -> bytes:
+    if not token.startswith(mark):
         return b""
     try:
-        return b"Basic " + base64.b64decode(token[len(_BASIC) :], b"-_", validate=True)
+        return b"Basic " + base64.b64decode(token[len(mark) :], b"-_", validate=True)
     except binascii.Error:
         return b""
 

@@ -11,7 +11,7 @@ from dragonfly.daemon.registry import Registry, parse_registry
 from dragonfly.errors import ConfigError
 from dragonfly.net.trust import Trust
 
-__all__ = ["Registries", "TrustedHosts"]
+__all__ = ["Registries", "TrustedHosts", "canonical"]
 
 DOCKER_HUB = "registry-1.docker.io"
 """Where the images are that are called docker.io: engines have that name built in."""
@@ -55,7 +55,7 @@ class Registries:
         :raises ConfigError: it is not of that form.
         """
         if "://" in text:
-            found = parse_registry(text)
+            found = canonical(parse_registry(text))
             return self.at(found.scheme, found.host, found.port, local=local)
         if text.lower() in _HUB_NAMES:
             return self._hub(local)
@@ -109,6 +109,13 @@ def _among(known: Mapping[str, Registry], text: str) -> Registry | None:
         if found is not None and (found.scheme == scheme or _has_port(text)):
             return found
     return None
+
+
+def canonical(registry: Registry) -> Registry:
+    """The registry itself, where only the name is given by which engines call Docker Hub."""
+    if registry.host == "docker.io" and registry.secure:
+        return attrs.evolve(registry, host=DOCKER_HUB)
+    return registry
 
 
 def _has_port(text: str) -> bool:

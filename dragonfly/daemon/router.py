@@ -66,7 +66,7 @@ class Router:
         local = _is_local(head)
         try:
             route = self._by_form(head, wishes, local)
-            return self._by_rule(route, local)
+            return self._by_rule(route)
         except ConfigError as error:
             raise Misrouted(400, str(error)) from None
 
@@ -82,6 +82,10 @@ class Router:
             raise Misrouted(400, str(error)) from None
         self._check_port(registry)
         return registry, there[4:-2].decode("latin-1") if name else ""
+
+    def describes(self, registry: Registry) -> bool:
+        """Whether it is the operator who named that one."""
+        return self._registries.describes(registry)
 
     def origin(self, url: str, head: RequestHead) -> Registry:
         """The origin of an absolute URL that a registry named for a client.
@@ -171,28 +175,28 @@ class Router:
 
     # -- the rule -------------------------------------------------------------------------
 
-    def _by_rule(self, route: Route, local: bool) -> Route:
+    def _by_rule(self, route: Route) -> Route:
         registry, target = route.registry, route.head.target
         self._check_port(registry)
         rule = self._rules.first(matched_text(registry.scheme, registry.netloc, target))
         shared = route.head.method in _SHARED
         if rule is not None:
-            registry = self._sent_to(registry, rule.redirect, rule.use_https, local)
+            registry = self._sent_to(registry, rule.redirect, rule.use_https)
         swarm = (rule is not None and not rule.direct) or route.wishes.use_p2p
-        return attrs.evolve(route, registry=registry, swarm=swarm and shared)
+        return attrs.evolve(route, registry=registry, named=route.registry, swarm=swarm and shared)
 
     def _check_port(self, registry: Registry) -> None:
         if registry.port in BLOCKED_PORTS and not self._registries.describes(registry):
             raise Misrouted(403, f"port {registry.port} of {registry.host} is not for HTTP")
 
-    def _sent_to(self, registry: Registry, redirect: str, use_https: bool, local: bool) -> Registry:
+    def _sent_to(self, registry: Registry, redirect: str, use_https: bool) -> Registry:
         if redirect:  # the operator's own words
             text = redirect if "://" in redirect else f"{registry.scheme}://{redirect}"
             there = parse_registry(text)
             registry = self._registries.at(there.scheme, there.host, there.port, local=True)
         if use_https and not registry.secure:
             port = 443 if registry.port == 80 else registry.port
-            registry = self._registries.at("https", registry.host, port, local=local)
+            registry = self._registries.at("https", registry.host, port, local=registry.local)
         return registry
 
 

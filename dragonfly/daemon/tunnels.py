@@ -211,7 +211,7 @@ class Tunnels:
 
 
 def _note(head: RequestHead) -> Note:
-    target = head.target.decode("latin-1")
+    target = head.target.decode("latin-1").rpartition("@")[2]  # there may be a password before it
     return Note(method="CONNECT", target=target, client=head.client, route=_TUNNEL)
 
 

@@ -55,7 +55,7 @@ class Walk:
         header unless there is one.
     :param headers: the caller's; those that are ours to decide are left out.
     :ivar home: where it begins.
-    :ivar first: the headers of the first answer, if that was a redirect.
+    :ivar passed: the headers of all redirects, oldest first.
     :raises ConfigError: the URL is malformed.
     """
 
@@ -66,7 +66,7 @@ class Walk:
         if self.target.authorization is not None and "authorization" not in names:
             self.headers += (("Authorization", self.target.authorization),)
         self._seen = {self.target.url}
-        self.first: Headers = ()
+        self.passed: Headers = ()
         self.home = self.target
 
     @property

@@ -16,6 +16,7 @@ from twisted.web.server import Request, Site
 
 from dragonfly.config import KnownRegistry
 from tests.doubles.daemons import Daemon
+from tests.doubles.responding import request
 
 AGENT = {"User-Agent": "skopeo/1.9.3"}
 BASIC = "Basic " + b64encode(b"alice:s3cret").decode()
@@ -154,3 +155,13 @@ async def test_what_cannot_be_asked(world: World) -> None:
         answer = await world.token()
         assert answer.status == status
         assert text in answer.body
+
+
+@ensureDeferred
+async def test_a_registry_that_nobody_named(world: World) -> None:
+    """A path may lead anywhere: no password goes there."""
+    registry = world.daemon.service._desk._router.repository("r.example:5000/x", request())[0]
+    head = world.daemon.service._desk._logins._known_to(
+        registry, request(b"GET", b"/", (b"Authorization", BASIC.encode()))
+    )
+    assert [name for name, _ in head.headers] == [b"Host"]

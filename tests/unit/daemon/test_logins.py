@@ -93,13 +93,16 @@ def test_what_a_realm_is_asked() -> None:
 
 
 def test_our_own_tokens() -> None:
-    """They stand for a password, or for nobody; other tokens are left alone."""
-    token = json.loads(local_token(Challenge(scheme="basic"), (PASSWORD,)))["token"].encode()
-    assert with_credentials(((b"authorization", b"Bearer " + token),)) == (
+    """They stand for a password, at one registry, or for nobody; others are left alone."""
+    token = json.loads(local_token(Challenge(scheme="basic"), (PASSWORD,), "r:443"))[
+        "token"
+    ].encode()
+    assert with_credentials(((b"authorization", b"Bearer " + token),), "r:443") == (
         (b"authorization", PASSWORD[1]),
     )
-    nobody = json.loads(local_token(Challenge(), (PASSWORD,)))["token"].encode()
-    assert with_credentials(((b"Authorization", b"Bearer " + nobody), SKOPEO)) == (SKOPEO,)
-    assert with_credentials(((b"Authorization", b"Bearer dragonfly-basic.%%%"),)) == ()
+    assert with_credentials(((b"authorization", b"Bearer " + token),), "other:443") == ()
+    nobody = json.loads(local_token(Challenge(), (PASSWORD,), "r:443"))["token"].encode()
+    assert with_credentials(((b"Authorization", b"Bearer " + nobody), SKOPEO), "r:443") == (SKOPEO,)
+    assert with_credentials(((b"Authorization", b"Bearer dragonfly-basic.%%%"),), "r:443") == ()
     for kept in (b"Bearer abc", b"Basic abc"):
-        assert with_credentials(((b"Authorization", kept),)) == ((b"Authorization", kept),)
+        assert with_credentials(((b"Authorization", kept),), "r:443") == ((b"Authorization", kept),)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
+from dragonfly.config import DaemonConfig, KnownRegistry, RegistryMirror
+from dragonfly.daemon.knownregistries import known_registries
 from dragonfly.daemon.registries import Registries, TrustedHosts
 from dragonfly.daemon.registry import parse_registry
 from dragonfly.errors import ConfigError
@@ -40,6 +43,7 @@ def registries() -> Registries:
         ("lab-7:5001", "https://lab-7:5001", HIJACKED),
         ("lab-7:5000", "https://lab-7:5000", Trust()),
         ("docker.io", "https://registry-1.docker.io", Trust()),
+        ("https://docker.io", "https://registry-1.docker.io", Trust()),
         ("[::1]:5000", "https://[::1]:5000", Trust()),
     ],
 )
@@ -102,3 +106,14 @@ def test_what_is_said_of_a_place(
 ) -> None:
     """For whoever is sent there by another; nothing is not the same as the ordinary."""
     assert registries.trust_at(host, port) == trust
+
+
+@pytest.mark.parametrize("host", ["r.example", "r.example:443", "mirror.example"])
+def test_described_twice(tmp_path: Path, host: str) -> None:
+    """It is said at the start."""
+    config = DaemonConfig(
+        registry=RegistryMirror(remote="https://mirror.example"),
+        registries=(KnownRegistry(host="r.example"), KnownRegistry(host=host)),
+    )
+    with pytest.raises(ConfigError, match=r"example:443 is described twice"):
+        known_registries(config, tmp_path)
