@@ -49,6 +49,7 @@ class DaemonConfig:
     :ivar local_repo: where contents are kept; ``None``: in :attr:`work_home`.
     :ivar work_home: may begin with ``~``.
     :ivar certpem: with :attr:`keypem`, the proxy is served over TLS.
+    :ivar drain_s: so long answers may go on when it ends; 0: they are cut at once.
     :ivar log_path: a file that the log goes to besides.
     :ivar notices: what was accepted and has no effect.
     """
@@ -69,6 +70,7 @@ class DaemonConfig:
     work_home: str = DEFAULT_WORK_HOME
     certpem: str | None = None
     keypem: str | None = None
+    drain_s: float = 25.0
     log_path: str | None = None
     verbose: bool = False
     notices: tuple[str, ...] = ()
@@ -86,6 +88,7 @@ _KEYS: dict[str, tuple[str, Parser]] = {
     "ratelimit": ("rate_limit", values.rate),
     "localrepo": ("local_repo", values.path),
     "workHome": ("work_home", values.path),
+    "drainTime": ("drain_s", values.duration),
     "certpem": ("certpem", values.path),
     "keypem": ("keypem", values.path),
     "verbose": ("verbose", values.truth),

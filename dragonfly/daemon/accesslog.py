@@ -20,6 +20,7 @@ _REASONS = (
     ("not shared", "not_shared"),
     ("conditional", "request"),
     ("path names no", "request"),
+    ("leaves the swarm", "stopping"),
     ("supernode", "supernode"),
     ("bytes wanted", "disk"),
     ("nothing came", "silence"),

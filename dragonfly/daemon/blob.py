@@ -104,10 +104,29 @@ class Blobs:
         self._limit = limit
         self._boundary = boundary
         self._dark_until = clock.seconds()
+        self._downloads: set[Transferring] = set()
+        self._deliveries: set[Delivery] = set()
+        self._alone = False
 
     def limit(self, rate: int | None) -> None:
         """Name ``rate`` as the limit of all downloads together with each blob from now on."""
         self._settings = attrs.evolve(self._settings, total_limit=rate)
+
+    def join_swarm(self) -> None:
+        """There is a peer again."""
+        self._alone = False
+
+    async def leave_swarm(self) -> None:
+        """Do without the peer from now on; answers under way go on from the origin, each in
+        its own response. Returns when none of them reads what the peer keeps.
+
+        Cancelling stops the waiting only.
+        """
+        self._alone = True
+        for download in list(self._downloads):
+            download.give_up(TaskError("dfdaemon leaves the swarm"))
+        for delivery in list(self._deliveries):
+            await delivery.parted.wait()
 
     async def answer(self, responder: Responder, route: Route, note: Note) -> None:
         """Answer one request: with the content, or else straight on, with the reason noted.
@@ -136,6 +155,7 @@ class Blobs:
             return await self._checked(asked)
         finally:
             if download is not None:
+                self._downloads.discard(download)
                 self._look_for_supernode(download.reason == Reason.NO_SUPERNODE)
                 download.cancel()
 
@@ -177,12 +197,16 @@ class Blobs:
         try:
             if not self._settings.nodes:
                 raise _Unfit("no supernode is configured")
+            if self._alone:
+                raise _Unfit("dfdaemon leaves the swarm")
             if self._clock.seconds() < self._dark_until and not self._holds(source.name):
                 raise _Unfit(f"no supernode answered in the last {DARK_S:g} s")
-            return self._fetch(self._request(source, route))
+            download = self._fetch(self._request(source, route))
         except (DragonflyError, _Unfit) as error:
             note.because(str(error))
             return None
+        self._downloads.add(download)
+        return download
 
     def _request(self, source: Source, route: Route) -> FetchRequest:
         trust = route.registry.trust
@@ -323,9 +347,11 @@ class Blobs:
             clock=self._clock,
             flows=(self._limit.flow(asked),) if self._limit is not None else (),
         )
+        self._deliveries.add(delivery)
         try:
             await delivery.run()
         finally:
+            self._deliveries.discard(delivery)
             self._look_for_supernode(delivery.unanswered)
 
 

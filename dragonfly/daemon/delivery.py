@@ -19,6 +19,7 @@ from dragonfly.daemon.source import Source
 from dragonfly.daemon.transferring import Transferring
 from dragonfly.daemon.vigil import Vigil
 from dragonfly.errors import DigestMismatch, DragonflyError, OriginChanged, OriginError, TaskError
+from dragonfly.net.fanout import OneShot
 from dragonfly.net.throttle import Flow
 from dragonfly.peer.prefix import Prefix
 from dragonfly.task.digest import Hasher, new_hasher
@@ -64,6 +65,7 @@ class Delivery:
 
     :param download: ``None``: everything comes from the registry.
     :ivar unanswered: no supernode said anything in time.
+    :ivar parted: fires when nothing is read any more of what the peer keeps.
     """
 
     _log = Logger()
@@ -92,6 +94,7 @@ class Delivery:
         self._begun: Deferred[None] | None = None
         self._prefix: Prefix | None = None
         self.unanswered = False
+        self.parted: OneShot[None] = OneShot()
         self._known = False
         self._moved_at = clock.seconds()
 
@@ -260,12 +263,14 @@ class Delivery:
 
     async def _from_registry(self) -> None:
         outlet = self._outlet
+        hasher = await self._hasher() if outlet.whole else None
+        self.parted.fire(None)
         rest = Continuation(
             self._source,
             outlet,
             self._vigil,
             self._clock,
-            hasher=await self._hasher() if outlet.whole else None,
+            hasher=hasher,
             flows=self._flows,
         )
         try:
@@ -313,6 +318,7 @@ class Delivery:
     def _let_go(self) -> None:
         self._begun = None
         self._unpin()
+        self.parted.fire(None)
         if self._download is not None:
             self._download.cancel()
 

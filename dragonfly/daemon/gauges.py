@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from dragonfly.daemon.front import FrontFactory
 from dragonfly.metrics import DaemonMetrics
 from dragonfly.peer.service import PeerService
@@ -10,9 +12,14 @@ __all__ = ["Gauges"]
 
 
 class Gauges:
-    """Brings what nobody counts along the way up to date."""
+    """Brings what nobody counts along the way up to date.
 
-    def __init__(self, metrics: DaemonMetrics, clients: FrontFactory, peer: PeerService) -> None:
+    :param peer: gives the peer, which may become another one.
+    """
+
+    def __init__(
+        self, metrics: DaemonMetrics, clients: FrontFactory, peer: Callable[[], PeerService]
+    ) -> None:
         self._metrics = metrics
         self._clients = clients
         self._peer = peer
@@ -20,9 +27,10 @@ class Gauges:
 
     def update(self) -> None:
         """Look everything up."""
-        metrics, peer = self._metrics, self._peer
+        metrics, peer = self._metrics, self._peer()
         metrics.connections.set(self._clients.open)
         metrics.tasks.set(len(peer.swarm.transfers))
         metrics.stored_tasks.set(len(peer.swarm.shelf))
-        metrics.uploaded_bytes.inc(peer.served_bytes - self._served)
+        before = min(self._served, peer.served_bytes)  # another peer counts anew
+        metrics.uploaded_bytes.inc(peer.served_bytes - before)
         self._served = peer.served_bytes
