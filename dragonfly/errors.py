@@ -34,6 +34,7 @@ __all__ = [
     "OriginChanged",
     "OriginError",
     "OriginRefused",
+    "OriginTimedOut",
     "OriginTruncated",
     "OriginUndecided",
     "OriginUnreachable",
@@ -287,8 +288,16 @@ class OriginUnreachable(OriginError):
     retryable = True
 
 
+class OriginTimedOut(OriginUnreachable):
+    """No connection in time."""
+
+
 class OriginUntrusted(OriginUnreachable):
     """The origin's certificate is not one that this caller believes."""
+
+
+class OriginTlsFailed(OriginUnreachable):
+    """The origin answered, and there is no speaking TLS with it."""
 
 
 class OriginUndecided(OriginError):

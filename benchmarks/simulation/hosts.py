@@ -86,6 +86,7 @@ class SimFile:
         self.fetch = fetch
         self.piece_size = len(content)
         self.recorded = Bitfield()
+        self.reserved = True
         self.length: int | None = None
         self.hot = HotPieces(0)
         self._view = memoryview(content)

@@ -82,6 +82,35 @@ class SimTransfer(Transfer):
         self.on_finished()
 
 
+class _Client:
+    """Wants everything, and asks for no more than that."""
+
+    whole = True
+    local_limit = None
+
+    def content_layout(self) -> None:
+        """It counts bytes only."""
+
+    def content_ranges(self, ranges: list[tuple[int, int]], kind: str) -> None:
+        """The transfer counts them."""
+
+    def content_finished(self) -> None:
+        """The transfer tells."""
+
+    def content_failed(self, error: Exception) -> None:
+        """Then it is missing in the report."""
+
+    def impatient(self, expected_s: float | None, rate: float, now: float) -> bool:
+        """It has no limits."""
+        return False
+
+    def fell_back(self, how: str) -> None:
+        """It cannot."""
+
+    def origin_source(self) -> None:
+        """There is no origin for peers."""
+
+
 class SwarmPeer:
     """One peer.
 
@@ -167,6 +196,7 @@ class SwarmPeer:
             self._equipment, file, line, answer, self._request, out=answer.down_limit
         )
         self.transfer.on_finished = self._finished
+        self.transfer.join(_Client())
         self.transfer.start()
 
     def _served(self, _peer: object, _file: object, length: int) -> None:

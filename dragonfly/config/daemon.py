@@ -46,9 +46,11 @@ class DaemonConfig:
     :ivar peer_ip: under which other peers reach this host; ``None``: as the supernode sees it.
     :ivar rate_limit: bytes for each second of all layers together, and of what is sent to other
         peers; ``None``: no limit.
+    :ivar prefetch: whether who asks for a part of a content has all of it fetched.
     :ivar local_repo: where contents are kept; ``None``: in :attr:`work_home`.
     :ivar work_home: may begin with ``~``.
-    :ivar certpem: with :attr:`keypem`, the proxy is served over TLS.
+    :ivar certpem: with :attr:`keypem`, the proxy speaks TLS as well.
+    :ivar https_port: speaks nothing but TLS; open with :attr:`certpem` only.
     :ivar drain_s: so long answers may go on when it ends; 0: they are cut at once.
     :ivar log_path: a file that the log goes to besides.
     :ivar notices: what was accepted and has no effect.
@@ -66,10 +68,12 @@ class DaemonConfig:
     status_port: int = 65003
     status_ip: str | None = None
     rate_limit: int | None = None
+    prefetch: bool = False
     local_repo: str | None = None
     work_home: str = DEFAULT_WORK_HOME
     certpem: str | None = None
     keypem: str | None = None
+    https_port: int = 65004
     drain_s: float = 25.0
     log_path: str | None = None
     verbose: bool = False
@@ -91,6 +95,8 @@ _KEYS: dict[str, tuple[str, Parser]] = {
     "drainTime": ("drain_s", values.duration),
     "certpem": ("certpem", values.path),
     "keypem": ("keypem", values.path),
+    "prefetch": ("prefetch", values.truth),
+    "httpsPort": ("https_port", values.port),
     "verbose": ("verbose", values.truth),
 }
 """Keys of the file that are flags, too, under the same name."""

@@ -44,9 +44,22 @@ supernodes: []
 # Where the container engine finds the mirror.
 port: 65001
 hostIp: 127.0.0.1
-# With both, the mirror is served over TLS.
+# With both, TLS is spoken there, too, and on httpsPort nothing else.
 # certpem: /etc/dragonfly/dfdaemon.crt
 # keypem: /etc/dragonfly/dfdaemon.key
+# httpsPort: 65004
+
+# Connections through the proxy (CONNECT) to these hosts are opened: layers come from the swarm.
+# Clients must trust the authority, which 'dfdaemon gen-ca' makes.
+# hijack_https:
+#   cert: /etc/dragonfly/ca.crt
+#   key: /etc/dragonfly/ca.key
+#   hosts:
+#     # Each is searched for in host:port.
+#     - regx: ^registry\\.example\\.com:443$
+#       # For the connection to the registry, as in registry_mirror.
+#       insecure: false
+#       certs: []
 
 # Where other peers find pieces; the address is the one that the supernode sees.
 peerPort: 65002
@@ -59,6 +72,9 @@ statusPort: 65003
 # All layers together, and what is sent to other peers, bytes for each second, as in 20M.
 # Unlimited without it; a change counts from SIGHUP on.
 # ratelimit: 20M
+
+# When a client asks for a part of a content: fetch the rest, too, in the background.
+prefetch: false
 
 # Key, lock and socket of this host's peer, shared with dfget.
 workHome: ~/.small-dragonfly

@@ -24,6 +24,7 @@ _REASONS = (
     ("supernode", "supernode"),
     ("bytes wanted", "disk"),
     ("nothing came", "silence"),
+    ("swarm has not come to", "cold"),
     ("digest", "digest"),
     ("sha256:", "digest"),
 )
@@ -67,6 +68,8 @@ def line_of(note: Note) -> str:
     request = f"{_plain(note.method)} {_plain(note.target.partition('?')[0])}"
     parts = [f"{request} {note.status} {note.sent} B in {note.seconds:.3f} s"]
     parts.append(" ".join(["from", *(f"{name}={n}" for name, n in note.sources.items())]))
+    if note.uploaded:
+        parts.append(f"uploaded={note.uploaded}")
     parts.append(f"route={note.route}")
     said = {"task": note.task, "client": note.client, "registry": note.registry, "mode": note.mode}
     for name, value in said.items():

@@ -9,7 +9,7 @@ from twisted.python.failure import Failure
 from dragonfly.daemon.framing import text_headers
 from dragonfly.daemon.http import Answer, Responder
 from dragonfly.daemon.remarks import error_type
-from dragonfly.errors import ClientGone, DragonflyError, Fault
+from dragonfly.errors import AddressRefused, ClientGone, DragonflyError, Fault
 
 __all__ = ["answer_in_text", "have_answered", "status_of"]
 
@@ -47,6 +47,8 @@ def status_of(error: DragonflyError) -> int:
     """The status of an answer that says that."""
     if isinstance(error, ClientGone):
         return 400
+    if isinstance(error, AddressRefused):
+        return 403
     return 502 if error.fault is Fault.ORIGIN else 500
 
 

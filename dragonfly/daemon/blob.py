@@ -10,9 +10,10 @@ import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from dragonfly.config import Node
 from dragonfly.daemon.answering import answer_in_text
+from dragonfly.daemon.checks import Checks
 from dragonfly.daemon.delivery import Delivery
+from dragonfly.daemon.detours import Detours
 from dragonfly.daemon.headers import (
     asked_headers,
     blob_answer,
@@ -21,13 +22,15 @@ from dragonfly.daemon.headers import (
     via_headers,
     wanted_ranges,
 )
-from dragonfly.daemon.http import Responder
+from dragonfly.daemon.http import Responder, find_all
+from dragonfly.daemon.models import needs_xet
 from dragonfly.daemon.namecheck import StraightOn
 from dragonfly.daemon.note import Note
 from dragonfly.daemon.parts import Parts, multipart, single, whole
 from dragonfly.daemon.remarks import remarks
 from dragonfly.daemon.route import Route
 from dragonfly.daemon.source import Source
+from dragonfly.daemon.swarmaccess import LEAVING, SwarmAccess
 from dragonfly.daemon.transferring import Transferring
 from dragonfly.daemon.vigil import HungUp, Vigil
 from dragonfly.errors import ConfigError, DragonflyError, NoSources, OriginError, TaskError
@@ -36,33 +39,15 @@ from dragonfly.net.ranges import TooManyRanges, Unsatisfiable
 from dragonfly.net.reply import OriginReply
 from dragonfly.net.throttle import Throttle
 from dragonfly.net.trust import Trust
-from dragonfly.peer.request import FetchRequest
-from dragonfly.peer.ways import Reason
-from dragonfly.task.identity import Name, name_of
+from dragonfly.task.identity import name_of
 from dragonfly.task.layout import Layout
 from dragonfly.task.signedurls import signing_parameters
 
-__all__ = ["DARK_S", "LENGTH_S", "BlobSettings", "Blobs"]
+__all__ = ["LENGTH_S", "Blobs"]
 
 LENGTH_S = 2.0
 """An origin that does not tell a length may be one of a few whose answer to HEAD lacks it; the
 swarm may know it. Longer than that no client should wait for the head of an answer."""
-
-DARK_S = 20.0
-"""When no supernode answered, the swarm is not asked for so long: finding out for each blob of an
-image that a dead host does not answer would cost seconds each time."""
-
-
-@attrs.frozen(kw_only=True)
-class BlobSettings:
-    """How contents are fetched. Rates are bytes per second.
-
-    :ivar nodes: the supernodes; without any everything comes from the origin.
-    """
-
-    nodes: tuple[Node, ...] = ()
-    local_limit: int | None = None
-    total_limit: int | None = None
 
 
 class Blobs:
@@ -71,10 +56,10 @@ class Blobs:
     Whether the swarm has a content or not, its answer is the same: the origin was asked
     whether this caller may have it, redirects were followed, ranges work.
 
-    :param fetch: begins a download in the peer.
-    :param client: gives the client that asks origins with that trust.
+    :param swarm: begins downloads there.
+    :param client: gives the client that asks origins with that trust, on this machine's own
+        loopback too or not.
     :param straight_on: answers what cannot be shared, as the origin does.
-    :param holds: whether the peer has that in work, so that no supernode is needed for it.
     :param limit: what is read from the origin behind the peer's back keeps to it.
     :param via: the name that this process goes by in ``Via``: a check that comes around is a
         loop. The swarm does not get it, since there all hosts must ask for the same.
@@ -83,38 +68,26 @@ class Blobs:
 
     def __init__(
         self,
-        settings: BlobSettings,
+        swarm: SwarmAccess,
         *,
-        fetch: Callable[[FetchRequest], Transferring],
-        client: Callable[[Trust], OriginClient],
+        client: Callable[[Trust, bool], OriginClient],
         straight_on: StraightOn,
         clock: IReactorTime,
-        holds: Callable[[Name], bool] = lambda _: False,
         limit: Throttle | None = None,
         via: bytes,
         boundary: Callable[[], bytes],
     ) -> None:
-        self._settings = settings
+        self._swarm = swarm
         self._via = via
-        self._fetch = fetch
         self._client = client
         self._straight_on = straight_on
         self._clock = clock
-        self._holds = holds
         self._limit = limit
         self._boundary = boundary
-        self._dark_until = clock.seconds()
-        self._downloads: set[Transferring] = set()
+        self._checks = Checks(clock)
+        self._detours = Detours(clock, heard=swarm.heard, silent=swarm.silent)
+        self._asked: set[_Asked] = set()
         self._deliveries: set[Delivery] = set()
-        self._alone = False
-
-    def limit(self, rate: int | None) -> None:
-        """Name ``rate`` as the limit of all downloads together with each blob from now on."""
-        self._settings = attrs.evolve(self._settings, total_limit=rate)
-
-    def join_swarm(self) -> None:
-        """There is a peer again."""
-        self._alone = False
 
     async def leave_swarm(self) -> None:
         """Do without the peer from now on; answers under way go on from the origin, each in
@@ -122,9 +95,10 @@ class Blobs:
 
         Cancelling stops the waiting only.
         """
-        self._alone = True
-        for download in list(self._downloads):
-            download.give_up(TaskError("dfdaemon leaves the swarm"))
+        self._swarm.leave()
+        for asked in list(self._asked):
+            if asked.download is not None:
+                asked.download.give_up(TaskError(LEAVING))
         for delivery in list(self._deliveries):
             await delivery.parted.wait()
 
@@ -149,20 +123,17 @@ class Blobs:
         except (DragonflyError, _Unfit) as error:
             note.because(str(error))
             return False
-        download = self._download(source, route, note)
+        download = self._swarm.begin(source, route, note)
         asked = _Asked(responder, route, source, download, Vigil(responder, self._clock), note)
+        self._asked.add(asked)
         try:
             return await self._checked(asked)
         finally:
-            if download is not None:
-                self._downloads.discard(download)
-                self._look_for_supernode(download.reason == Reason.NO_SUPERNODE)
-                download.cancel()
-
-    def _look_for_supernode(self, dark: bool) -> None:
-        """If none answered, look again a little later."""
-        if dark:
-            self._dark_until = self._clock.seconds() + DARK_S
+            self._asked.discard(asked)
+            if asked.download is not None:
+                self._swarm.heard(asked.download)
+                if not (asked.unheard and self._detours.search(source, asked.download)):
+                    asked.download.cancel()
 
     # -- what is asked for -----------------------------------------------------------------
 
@@ -182,51 +153,12 @@ class Blobs:
             raise _Unfit("the request is not text") from None
         filters = signing_parameters(url) if wishes.filters is None else wishes.filters
         return Source(
-            client=self._client(route.registry.trust),
+            client=self._client(route.registry.trust, route.registry.local),
             url=url,
             headers=headers,
             name=name_of(url, filters=filters, identifier=wishes.tag),
             filters=filters,
             identifier=wishes.tag,
-        )
-
-    def _download(self, source: Source, route: Route, note: Note) -> Transferring | None:
-        """Begin it in the swarm, if that is of use; else note why not."""
-        if route.head.method == b"HEAD":
-            return None
-        try:
-            if not self._settings.nodes:
-                raise _Unfit("no supernode is configured")
-            if self._alone:
-                raise _Unfit("dfdaemon leaves the swarm")
-            if self._clock.seconds() < self._dark_until and not self._holds(source.name):
-                raise _Unfit(f"no supernode answered in the last {DARK_S:g} s")
-            download = self._fetch(self._request(source, route))
-        except (DragonflyError, _Unfit) as error:
-            note.because(str(error))
-            return None
-        self._downloads.add(download)
-        return download
-
-    def _request(self, source: Source, route: Route) -> FetchRequest:
-        trust = route.registry.trust
-        return FetchRequest(
-            url=source.url,
-            headers=source.headers,
-            filters=source.filters,
-            identifier=source.identifier,
-            digest=source.digest,
-            nodes=self._settings.nodes,
-            local_limit=self._settings.local_limit,
-            total_limit=self._settings.total_limit,
-            cacerts=trust.cacerts,
-            insecure=trust.insecure,
-            client_cert=trust.client_cert,
-            client_key=trust.client_key,
-            callsystem="dfdaemon",
-            # Only a digest tells whether what the peer reads by itself is this version.
-            notbs=source.digest is None,
-            admitted=True,
         )
 
     # -- the check, and what follows from it --------------------------------------------------
@@ -244,9 +176,15 @@ class Blobs:
                 "not shared: nothing in the origin's answer tells one version from another"
             )
             return False
+        head_only = asked.route.head.method == b"HEAD"
+        if head_only and needs_xet(reply):
+            note.because("the hub's client fetches files of that size by Xet only")
+            return False
+        if asked.download is None:
+            asked.download = self._swarm.begin(source, asked.route, note)
         if not await self._fits(asked, reply):
             return False
-        if asked.route.head.method == b"HEAD":
+        if head_only:
             self._start(asked, reply, whole(source.length))
             asked.responder.finish()
             return True
@@ -264,10 +202,9 @@ class Blobs:
         return True
 
     async def _check(self, asked: _Asked) -> OriginReply:
-        source, client_headers = asked.source, asked.route.head.headers
-        headers = (*source.headers, *via_headers(client_headers, self._via))
-        # What is refused here is asked for once more, straight on: no need to ask twice.
-        asking = source.client.probe(source.url, headers, brief=True)
+        headers = asked.route.head.headers
+        part = asked.route.head.method == b"GET" and bool(find_all(headers, b"range"))
+        asking = self._checks.ask(asked.source, via_headers(headers, self._via), part=part)
         return await asked.vigil.wait(Deferred.fromCoroutine(asking))
 
     async def _fits(self, asked: _Asked, reply: OriginReply) -> bool:
@@ -336,6 +273,8 @@ class Blobs:
 
     async def _deliver(self, asked: _Asked, reply: OriginReply, parts: Parts) -> None:
         asked.note.route = "direct" if asked.download is None else "swarm"
+        if asked.download is not None and parts.ranged:
+            self._swarm.prefetch(asked.source, asked.route)
         self._start(asked, reply, parts)
         delivery = Delivery(
             asked.download,
@@ -345,6 +284,7 @@ class Blobs:
             responder=asked.responder,
             note=asked.note,
             clock=self._clock,
+            detour=self._detours.of(asked.source.name),
             flows=(self._limit.flow(asked),) if self._limit is not None else (),
         )
         self._deliveries.add(delivery)
@@ -352,7 +292,9 @@ class Blobs:
             await delivery.run()
         finally:
             self._deliveries.discard(delivery)
-            self._look_for_supernode(delivery.unanswered)
+            asked.unheard = delivery.unheard
+            if delivery.unanswered:
+                self._swarm.silent(asked.source)
 
 
 @attrs.define(eq=False)
@@ -365,6 +307,7 @@ class _Asked:
     download: Transferring | None
     vigil: Vigil
     note: Note
+    unheard: bool = False
 
     def forget(self) -> None:
         """The swarm is of no use for it."""

@@ -5,7 +5,9 @@ somebody has the request; its body is read as he takes it, and the socket is rea
 may be, because only that shows that the client is gone.  ``DRAINING``: the answer is out, the
 small rest of a body that nobody took is read and dropped.  ``LINGERING``: the last answer is
 out; what still comes is dropped, because closing a socket with unread bytes resets it, and a
-reset may take the answer from the client.  ``CLOSED``: nothing counts any more.
+reset may take the answer from the client.  ``OPENING``: the client wants to be connected to
+somewhere; what it sends already is kept.  ``PASSED_ON``: another protocol speaks on it, one of
+TLS or of a tunnel.  ``CLOSED``: nothing counts any more.
 
 A client that closes its sending side has hung up.
 """
@@ -15,23 +17,37 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import Enum
 from typing import Any
-from typing import Protocol as Shape
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IHalfCloseableProtocol,
+    IHandshakeListener,
+    INegotiated,
+    IProtocol,
+    IReactorTime,
+)
 from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.ssl import CertificateOptions
 from twisted.python.failure import Failure
+from zope.interface import alsoProvides, implementer
 
+from dragonfly.daemon.connectionowner import ConnectionOwner
 from dragonfly.daemon.framing import frame_text
 from dragonfly.daemon.http import Answer, RequestHead
 from dragonfly.daemon.limits import FrontLimits
+from dragonfly.daemon.opening import Opening
 from dragonfly.daemon.outflow import Outflow
-from dragonfly.daemon.refusals import SLOW_HEAD, Refusal
+from dragonfly.daemon.refusals import CONNECT, CONNECT_BODY, SLOW_HEAD, TLS, Refusal
+from dragonfly.daemon.remarks import error_type
+from dragonfly.daemon.requesthead import body_length
 from dragonfly.daemon.requestreader import END, RequestReader
+from dragonfly.daemon.tunnel import TunnelSide
 from dragonfly.daemon.turn import Turn
 from dragonfly.daemon.watch import Watch
 from dragonfly.net.addresses import plain_address
+from dragonfly.net.reasons import cause
 
-__all__ = ["Connection", "ConnectionOwner", "Phase"]
+__all__ = ["Connection", "Phase"]
 
 
 class Phase(Enum):
@@ -41,29 +57,29 @@ class Phase(Enum):
     ANSWERING = "answering"
     DRAINING = "draining"
     LINGERING = "lingering"
+    OPENING = "opening"
+    PASSED_ON = "passed on"
     CLOSED = "closed"
 
 
-class ConnectionOwner(Shape):
-    """Who counts the connections."""
-
-    def connection_made(self, connection: Connection) -> Refusal | None:
-        """One more; or why there may not be."""
-
-    def connection_lost(self, connection: Connection) -> None:
-        """It is gone."""
-
-
+@implementer(IHandshakeListener)
 class Connection(Protocol):
     """Speaks HTTP with one client.
 
     :param answer: answers each request.
     :param owner: told when the connection is made and when it is lost.
+    :param tunnel: the ``host:port`` that the client believes to speak to, if that is not us.
     :ivar leaving: whether it is closed after the current answer.
     """
 
     def __init__(
-        self, answer: Answer, *, clock: IReactorTime, limits: FrontLimits, owner: ConnectionOwner
+        self,
+        answer: Answer,
+        *,
+        clock: IReactorTime,
+        limits: FrontLimits,
+        owner: ConnectionOwner,
+        tunnel: str = "",
     ) -> None:
         self.phase = Phase.AWAITING
         self.leaving = False
@@ -71,6 +87,8 @@ class Connection(Protocol):
         self._clock = clock
         self._limits = limits
         self._owner = owner
+        self._tunnel = tunnel
+        self._asked = False
         self._reading = True
         self._in_head = False
         self._lingered = 0
@@ -78,6 +96,8 @@ class Connection(Protocol):
         self._late: Callable[[], None] = self._close
         self._watch = Watch(clock, self._too_late)
         self._turn: Turn | None = None
+        self._opening: Opening | None = None
+        self._heir: Any = None
 
     # -- Protocol -----------------------------------------------------------------
 
@@ -87,18 +107,35 @@ class Connection(Protocol):
         self._line = line
         line.setTcpNoDelay(True)
         line.setTcpKeepAlive(True)
-        client = plain_address(str(getattr(line.getPeer(), "host", "")))
+        self._client = plain_address(str(getattr(line.getPeer(), "host", "")))
+        self._shaking = self._over_tls = INegotiated.providedBy(line)
         self._out = Outflow(line, clock=self._clock, stall_s=self._limits.write_stall_s)
-        self._reader = RequestReader(client=client, limits=self._limits)
+        self._reader = RequestReader(
+            client=self._client,
+            limits=self._limits,
+            tunnel=self._tunnel,
+            secure=INegotiated.providedBy(line),
+        )
+        self.leaving = self._owner.draining
         refusal = self._owner.connection_made(self)
         if refusal is not None:
-            self._refuse(refusal)
+            self.refuse(refusal)
+        elif self._shaking:
+            self._wait(self._limits.head_s, self.abort)
         else:
+            self._wait(self._limits.idle_s, self._close)
+
+    def handshakeCompleted(self) -> None:
+        """TLS is spoken: now the first request may take its time."""
+        self._shaking = False
+        if self.phase is Phase.AWAITING and not self._reader.begun:
             self._wait(self._limits.idle_s, self._close)
 
     def dataReceived(self, data: bytes) -> None:
         """Read what can be read now; hold the rest."""
-        if self.phase is Phase.LINGERING:
+        if self._heir is not None:
+            self._heir.dataReceived(data)
+        elif self.phase is Phase.LINGERING:
             self._lingered += len(data)
             if self._lingered > self._limits.linger_bytes:
                 self._close()
@@ -107,7 +144,15 @@ class Connection(Protocol):
             self._advance()
             self.mind_reading()
 
-    def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: ARG002
+    def readConnectionLost(self) -> None:
+        """In a tunnel an end may be that of one way only."""
+        if self._heir is not None:
+            self._heir.readConnectionLost()
+
+    def writeConnectionLost(self) -> None:
+        """What we had to say is out."""
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Tell those who wait for this client."""
         self.phase = Phase.CLOSED
         self._watch.close()
@@ -115,6 +160,14 @@ class Connection(Protocol):
         producer = self._out.lost()
         if self._turn is not None:
             self._turn.gone(producer)
+        if self._opening is not None:
+            self._opening.lost()
+        heir, self._heir = self._heir, None
+        if heir is not None:
+            heir.connectionLost(reason)
+        if self._tunnel and not self._asked and self._owner.opener is not None:
+            why = cause(reason) if self._shaking else ""
+            self._owner.opener.unused(self._client, self._tunnel, why)
         self._owner.connection_lost(self)
 
     # -- for the factory ----------------------------------------------------------
@@ -124,6 +177,8 @@ class Connection(Protocol):
         self.leaving = True
         if self.phase is Phase.AWAITING and not self._reader.begun:
             self._close()
+        elif isinstance(self._heir, TunnelSide):
+            self._heir.leave()
 
     def abort(self) -> None:
         """Cut it: what was not sent is dropped, and the client sees a reset."""
@@ -140,12 +195,18 @@ class Connection(Protocol):
             self._turn.advance()
         elif self.phase is Phase.DRAINING:
             self._drain()
+        elif self.phase is Phase.OPENING and self._opening is not None:
+            self._opening.look_ahead()
 
     def _read_head(self) -> None:
         self._cancel_soon()
         event = self._reader.head()
-        if isinstance(event, Refusal):
-            self._refuse(event)
+        if event is TLS and self._owner.tls is not None and not self._over_tls:
+            self.secure(self._owner.tls, "")
+        elif isinstance(event, Refusal):
+            self.refuse(event)
+        elif event is not None and event.method == b"CONNECT":
+            self._open(event)
         elif event is not None:
             self._begin(event)
         elif self._reader.begun and not self._in_head:
@@ -154,6 +215,7 @@ class Connection(Protocol):
 
     def _begin(self, head: RequestHead) -> None:
         self.phase = Phase.ANSWERING
+        self._asked = True
         self._in_head = False
         self._watch.off()
         self._turn = Turn(
@@ -211,6 +273,44 @@ class Connection(Protocol):
         if soon is not None:
             soon.cancel()
 
+    # -- connections to others ----------------------------------------------------
+
+    def _open(self, head: RequestHead) -> None:
+        opener = None if self._tunnel else self._owner.opener
+        if opener is None or body_length(head) != 0:
+            self.refuse(CONNECT if opener is None else CONNECT_BODY)
+            return
+        self.phase = Phase.OPENING
+        self._in_head = False
+        self._watch.off()
+        self._opening = Opening(head, reader=self._reader, out=self._out, host=self)
+        self._opening.begin(opener)
+
+    def secure(self, options: CertificateOptions, tunnel: str) -> None:
+        """Speak TLS from now on, and HTTP inside."""
+        self._owner.connection_replaced(self)
+        self.hand_over(self._owner.secured(options, tunnel))
+
+    def hand_over(self, protocol: IProtocol) -> None:
+        """Let another protocol speak from now on; it gets what was not read."""
+        self.phase = Phase.PASSED_ON
+        self._opening = None
+        self._watch.close()
+        self._cancel_soon()
+        self._out.release()
+        if not self._reading:
+            self._reading = True
+            self._line.resumeProducing()
+        self._heir = protocol
+        if IHalfCloseableProtocol.providedBy(protocol):
+            alsoProvides(self, IHalfCloseableProtocol)
+        protocol.makeConnection(self._line)
+        rest = self._reader.rest()
+        if rest and self._heir is not None:
+            self._heir.dataReceived(rest)
+        if self.leaving:
+            self.leave()
+
     # -- reading ------------------------------------------------------------------
 
     @property
@@ -220,11 +320,14 @@ class Connection(Protocol):
     def mind_reading(self) -> None:
         """Read as long as there is room: a socket that is not read hides the client's end."""
         wanted = self._has_room()
-        if wanted is not self._reading and self.phase is not Phase.CLOSED:
+        done = self.phase in (Phase.CLOSED, Phase.PASSED_ON)
+        if wanted is not self._reading and not done:
             self._reading = wanted
             (self._line.resumeProducing if wanted else self._line.pauseProducing)()
 
     def _has_room(self) -> bool:
+        if self.phase is Phase.OPENING:
+            return self._reader.held <= self._limits.held_bytes
         if self._turn is None or self._turn.broken or self.phase is Phase.LINGERING:
             return True
         if self._turn.body.flowing or self._turn.body.paused:
@@ -241,11 +344,14 @@ class Connection(Protocol):
         self._late()
 
     def _refuse_slow(self) -> None:
-        self._refuse(SLOW_HEAD)
+        self.refuse(SLOW_HEAD)
 
-    def _refuse(self, refusal: Refusal) -> None:
-        now = self._clock.seconds()
-        self._out.write(frame_text(refusal.status, refusal.text, now=now))
+    def refuse(self, refusal: Refusal) -> None:
+        """Answer with that, and end the connection."""
+        if self.phase is Phase.CLOSED:
+            return
+        now, more = self._clock.seconds(), error_type(refusal.status)
+        self._out.write(frame_text(refusal.status, refusal.text, now=now, more=more))
         self._linger()
 
     def _part(self) -> None:

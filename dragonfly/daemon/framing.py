@@ -86,11 +86,15 @@ def text_headers(text: bytes) -> Headers:
     )
 
 
-def frame_text(status: int, text: str, *, now: float) -> bytes:
-    """Put a whole answer together that ends the connection of a request we cannot read."""
+def frame_text(status: int, text: str, *, now: float, more: Headers = ()) -> bytes:
+    """Put a whole answer together that ends the connection of a request we cannot read.
+
+    :param more: further header lines.
+    """
     body = text.encode("utf-8", "replace") + b"\n"
     unread = RequestHead(method=b"", target=b"", version=b"1.1", headers=())
-    return frame(unread, status, text_headers(body), stays=False, now=now).head + body
+    lines = (*text_headers(body), *more)
+    return frame(unread, status, lines, stays=False, now=now).head + body
 
 
 def _check(headers: Headers) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.internet.interfaces import IAddress, IProtocol, IReactorTime
 from twisted.internet.protocol import Factory
+from twisted.internet.ssl import CertificateOptions
+from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from dragonfly.daemon.connection import Connection
 from dragonfly.daemon.http import Answer
 from dragonfly.daemon.limits import FrontLimits
+from dragonfly.daemon.opening import Opener
 from dragonfly.daemon.refusals import FULL, Refusal
 from dragonfly.net.fanout import OneShot
 
@@ -21,18 +24,28 @@ class FrontFactory(Factory):
     :param answer: answers each request; see :class:`~dragonfly.daemon.http.Responder`.
         Requests of one connection are answered one after another.
     :param clock: for the limits in time, and for ``Date``.
+    :param opener: answers CONNECT; without one it is refused.
+    :param tls: what TLS is spoken with, if a client begins with that.
     """
 
     noisy = False
 
     def __init__(
-        self, answer: Answer, *, clock: IReactorTime, limits: FrontLimits | None = None
+        self,
+        answer: Answer,
+        *,
+        clock: IReactorTime,
+        limits: FrontLimits | None = None,
+        opener: Opener | None = None,
+        tls: CertificateOptions | None = None,
     ) -> None:
+        self.opener = opener
+        self.tls = tls
         self._answer = answer
         self._clock = clock
         self._limits = limits or FrontLimits()
         self._open: set[Connection] = set()
-        self._draining = False
+        self.draining = False
         self._empty: OneShot[None] = OneShot()
 
     @property
@@ -42,14 +55,14 @@ class FrontFactory(Factory):
 
     def startFactory(self) -> None:
         """Take connections, again if it was drained before."""
-        self._draining = False
+        self.draining = False
         self._empty = OneShot()
 
     def buildProtocol(self, addr: IAddress | None) -> Connection | None:  # noqa: ARG002
         """Take one connection; while draining there are no new ones."""
-        if self._draining:
+        if self.draining:
             return None
-        return Connection(self._answer, clock=self._clock, limits=self._limits, owner=self)
+        return self._connection("")
 
     def drain(self) -> Deferred[None]:
         """Close idle connections now, and busy ones after the answer that they are at.
@@ -58,7 +71,7 @@ class FrontFactory(Factory):
         none is left; there is no limit in time, see :meth:`abort`. Cancelling it stops the
         waiting only.
         """
-        self._draining = True
+        self.draining = True
         for connection in list(self._open):
             connection.leave()
         self._look()
@@ -81,6 +94,21 @@ class FrontFactory(Factory):
         self._open.discard(connection)
         self._look()
 
+    def connection_replaced(self, connection: Connection) -> None:
+        """Another one begins on the same transport, and counts for it."""
+        self._open.discard(connection)
+
+    def secured(self, options: CertificateOptions, tunnel: str) -> IProtocol:
+        """Make what speaks TLS on a connection, and HTTP inside."""
+        inner = Factory.forProtocol(lambda: self._connection(tunnel))
+        inner.noisy = False
+        return TLSMemoryBIOFactory(options, False, inner, self._clock).buildProtocol(None)
+
+    def _connection(self, tunnel: str) -> Connection:
+        return Connection(
+            self._answer, clock=self._clock, limits=self._limits, owner=self, tunnel=tunnel
+        )
+
     def _look(self) -> None:
-        if self._draining and not self._open:
+        if self.draining and not self._open:
             self._empty.fire(None)

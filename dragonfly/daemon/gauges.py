@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dragonfly.daemon.front import FrontFactory
+from dragonfly.daemon.tunnels import Tunnels
 from dragonfly.metrics import DaemonMetrics
 from dragonfly.peer.service import PeerService
 
@@ -18,9 +19,14 @@ class Gauges:
     """
 
     def __init__(
-        self, metrics: DaemonMetrics, clients: FrontFactory, peer: Callable[[], PeerService]
+        self,
+        metrics: DaemonMetrics,
+        clients: FrontFactory,
+        tunnels: Tunnels,
+        peer: Callable[[], PeerService],
     ) -> None:
         self._metrics = metrics
+        self._tunnels = tunnels
         self._clients = clients
         self._peer = peer
         self._served = 0
@@ -29,6 +35,7 @@ class Gauges:
         """Look everything up."""
         metrics, peer = self._metrics, self._peer()
         metrics.connections.set(self._clients.open)
+        metrics.tunnels.set(self._tunnels.count)
         metrics.tasks.set(len(peer.swarm.transfers))
         metrics.stored_tasks.set(len(peer.swarm.shelf))
         before = min(self._served, peer.served_bytes)  # another peer counts anew

@@ -33,6 +33,11 @@ class FrontLimits:
         client gets to read that answer instead of a reset.
     :ivar linger_s: the same in seconds.
     :ivar connections: at the same time; one engine opens a dozen.
+    :ivar first_byte_s: in which a client that was connected through us must begin to speak, if
+        its connection is to be opened; after that it is one where the server speaks first.
+    :ivar tunnel_idle_s: without a byte either way. Keepalive shows hosts that are gone; this is
+        for what is alive and forgotten, and longer than any server thinks or keeps a
+        connection idle.
     """
 
     head_bytes: int = attrs.field(default=64 * 1024, validator=_positive)
@@ -47,3 +52,5 @@ class FrontLimits:
     linger_bytes: int = attrs.field(default=1024 * 1024, validator=_positive)
     linger_s: float = attrs.field(default=5.0, validator=_positive)
     connections: int = attrs.field(default=4096, validator=_positive)
+    first_byte_s: float = attrs.field(default=5.0, validator=_positive)
+    tunnel_idle_s: float = attrs.field(default=3600.0, validator=_positive)

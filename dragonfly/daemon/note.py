@@ -16,10 +16,11 @@ class Note:
     """One request, filled in while it is answered. Nothing in it is secret.
 
     :ivar target: path without the query.
-    :ivar route: ``swarm`` or ``direct``.
+    :ivar route: ``swarm``, ``direct`` or ``tunnel``.
     :ivar mode: how the client spoke to us: as to a mirror, a proxy, ...
     :ivar status: that the client got; 0: none.
     :ivar sent: bytes of the body that went to the client.
+    :ivar uploaded: bytes that the client sent, where that is counted: in tunnels.
     :ivar sources: bytes by where they came from.
     :ivar task: the first 16 hexadecimal digits of the task's id, if there was one.
     :ivar why: why the swarm was not used, or not to the end; empty: it was.
@@ -34,6 +35,7 @@ class Note:
     mode: str = ""
     status: int = 0
     sent: int = 0
+    uploaded: int = 0
     sources: dict[str, int] = attrs.field(factory=_no_bytes)
     seconds: float = 0.0
     task: str = ""

@@ -108,6 +108,13 @@ class Outflow:
 
     # -- the ends -----------------------------------------------------------------
 
+    def release(self) -> None:
+        """Let the transport go: it has another producer from now on."""
+        if not self._ending:
+            self._ending = True
+            self._stall.close()
+            self._transport.unregisterProducer()
+
     def half_close(self) -> None:
         """Send what waits and then the end; what the client sends may still be read."""
         self._end()
@@ -154,5 +161,7 @@ class Outflow:
 
 def _below_tls(transport: Any) -> Any:
     """What has the socket."""
-    tls = INegotiated.providedBy(transport)
-    return getattr(transport, "transport", transport) if tls else transport
+    below: Any = transport
+    while INegotiated.providedBy(below):  # twice, if TLS is spoken inside of TLS
+        below = getattr(below, "transport", None)
+    return below

@@ -11,6 +11,7 @@ import h11
 
 __all__ = [
     "CONNECT",
+    "CONNECT_BODY",
     "FULL",
     "MALFORMED",
     "SLOW_HEAD",
@@ -35,7 +36,8 @@ MALFORMED = Refusal(400, "this is not an HTTP request")
 # To a TLS client this must look like plain HTTP from its first five bytes on: Go's then says
 # "server gave HTTP response to HTTPS client", and tries again without TLS where it may.
 TLS = Refusal(400, "this port speaks plain HTTP, and the client sent a TLS handshake")
-CONNECT = Refusal(501, "CONNECT is not supported: this is a registry mirror, not a tunnel")
+CONNECT = Refusal(501, "CONNECT is not supported inside a connection that was opened by CONNECT")
+CONNECT_BODY = Refusal(400, "a CONNECT request has no body")
 SLOW_HEAD = Refusal(408, "the request's headers did not arrive in time")
 FULL = Refusal(503, "too many connections")
 

@@ -11,11 +11,13 @@ from dragonfly.daemon.registry import Registry
 from dragonfly.net.addresses import FetchPolicy
 from dragonfly.net.endpoints import CheckedEndpoints
 from dragonfly.net.proxies import Proxies
+from dragonfly.net.trust import Trust
 
 __all__ = ["Endpoints", "RegistryEndpoints"]
 
 # Making one reads certificates (10 ms and more with the system's); far more than anyone has.
 _MOST = 64
+_NOBODY = Trust(insecure=True)
 
 
 class Endpoints(Protocol):
@@ -25,6 +27,12 @@ class Endpoints(Protocol):
         """Where to connect to.
 
         :raises ConfigError: a file that its trust names cannot be used.
+        :raises AddressRefused: its address is one that no proxy is asked for.
+        """
+
+    def plain(self, registry: Registry) -> IStreamClientEndpoint:
+        """Where to connect to for any bytes, without TLS of ours.
+
         :raises AddressRefused: its address is one that no proxy is asked for.
         """
 
@@ -59,15 +67,26 @@ class RegistryEndpoints:
             self._made[registry] = made
         return made
 
+    def plain(self, registry: Registry) -> IStreamClientEndpoint:
+        """Where to connect to for any bytes, without TLS of ours.
+
+        :raises AddressRefused: its address is one that no proxy is asked for.
+        """
+        # Whom to believe is the client's business; the system's authorities take 10 ms to read.
+        return self._checked(registry, _NOBODY).tunnel(registry.host, registry.port)
+
     def _make(self, registry: Registry) -> IStreamClientEndpoint:
-        checked = CheckedEndpoints(
-            self._reactor,
-            policy=FetchPolicy(allow_loopback=True),
-            trust=registry.trust.policy(),
-            timeout_s=self._connect_s,
-            proxies=self._proxies,
-        )
+        checked = self._checked(registry, registry.trust)
         netloc, host = registry.netloc.encode("ascii"), registry.host.encode("ascii")
         scheme = registry.scheme.encode("ascii")
         uri = URI(scheme, netloc, host, registry.port, b"/", b"", b"", b"")
         return checked.endpointForURI(uri)
+
+    def _checked(self, registry: Registry, trust: Trust) -> CheckedEndpoints:
+        return CheckedEndpoints(
+            self._reactor,
+            policy=FetchPolicy(allow_loopback=registry.local),
+            trust=trust.policy(),
+            timeout_s=self._connect_s,
+            proxies=self._proxies,
+        )

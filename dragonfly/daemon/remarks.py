@@ -9,6 +9,7 @@ from __future__ import annotations
 from dragonfly.daemon.http import Headers
 from dragonfly.daemon.source import Source
 from dragonfly.daemon.transferring import Transferring
+from dragonfly.errors import TaskError
 
 __all__ = ["BACKEND", "DFDAEMON", "FROM_ORIGIN", "PROXY", "error_type", "remarks"]
 
@@ -39,10 +40,19 @@ def remarks(source: Source, download: Transferring | None) -> Headers:
         said = ((b"X-Dragonfly-Task-ID", source.task.hex().encode()),)
     if download is None:
         return (*said, *FROM_ORIGIN)
-    if download.ended and download.error is None:
+    if _is_here(download):
         finished = (b"X-Dragonfly-Task-Download-Finished", b"true")
         return (*said, finished, (_SOURCE, b"cache"))
     return (*said, (_SOURCE, b"swarm"))
+
+
+def _is_here(download: Transferring) -> bool:
+    """Whether all of it was on this host before anybody asked for it now."""
+    try:
+        length = download.layout.length
+    except TaskError:
+        return False
+    return length is not None and download.sources["cache"] >= length
 
 
 def error_type(status: int) -> Headers:

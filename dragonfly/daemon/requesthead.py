@@ -6,7 +6,7 @@ import h11
 
 from dragonfly.daemon.http import Headers, RequestHead, find, find_all
 from dragonfly.daemon.limits import FrontLimits
-from dragonfly.daemon.refusals import CONNECT, Refusal, long_head, long_target, many_lines
+from dragonfly.daemon.refusals import Refusal, long_head, long_target, many_lines
 
 __all__ = ["body_length", "read_head", "wants_to_stay"]
 
@@ -41,8 +41,6 @@ def _refusal(request: h11.Request, headers: Headers, limits: FrontLimits) -> Ref
     size = _size(request, headers)
     if size > limits.head_bytes:
         return long_head(size, limits.head_bytes)
-    if request.method == b"CONNECT":
-        return CONNECT
     return _ambiguous(request, headers)
 
 

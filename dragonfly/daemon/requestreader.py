@@ -10,6 +10,7 @@ import re
 from enum import Enum
 from typing import Final
 
+import attrs
 import h11
 
 from dragonfly.daemon.http import RequestHead
@@ -48,8 +49,12 @@ class RequestReader:
     it gives :data:`END`, then :meth:`next_request`.  A :class:`Refusal` is the last event.
     """
 
-    def __init__(self, *, client: str, limits: FrontLimits) -> None:
+    def __init__(
+        self, *, client: str, limits: FrontLimits, tunnel: str = "", secure: bool = False
+    ) -> None:
         self._client = client
+        self._tunnel = tunnel
+        self._secure = secure
         self._limits = limits
         self._first = True
         self._restart()
@@ -65,9 +70,14 @@ class RequestReader:
         return self._begun
 
     @property
+    def ahead(self) -> bytes:
+        """What came and was not given out yet."""
+        return self._h11.trailing_data[0]
+
+    @property
     def held(self) -> int:
-        """Bytes that came and were not given out yet."""
-        return len(self._h11.trailing_data[0])
+        """How many bytes that is."""
+        return len(self.ahead)
 
     @property
     def awaits_go_ahead(self) -> bool:
@@ -91,7 +101,10 @@ class RequestReader:
         event = self._next()
         if isinstance(event, h11.Request):
             self._first = False
-            return read_head(event, client=self._client, limits=self._limits)
+            head = read_head(event, client=self._client, limits=self._limits)
+            if isinstance(head, Refusal):
+                return head
+            return attrs.evolve(head, tunnel=self._tunnel, secure=self._secure)
         if isinstance(event, Refusal):
             return self._blame_target(event)
         return self._check_line()
@@ -105,11 +118,15 @@ class RequestReader:
             return END
         return event if isinstance(event, Refusal) else None
 
-    def next_request(self) -> None:
-        """Go on with what follows the body."""
+    def rest(self) -> bytes:
+        """Give out what follows the body, for somebody else to read."""
         rest = self._h11.trailing_data[0]
         self._restart()
-        self.receive(rest)
+        return rest
+
+    def next_request(self) -> None:
+        """Go on with what follows the body."""
+        self.receive(self.rest())
 
     def _next(self) -> object:
         try:

@@ -14,7 +14,6 @@ import attrs
 from twisted.application.service import MultiService, Service
 from twisted.internet import defer
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.ssl import CertificateOptions
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
@@ -22,14 +21,17 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 import dragonfly
 from dragonfly.config import DaemonConfig, changed_keys, rate_text
 from dragonfly.daemon.accesslog import AccessLog
-from dragonfly.daemon.blob import Blobs, BlobSettings
+from dragonfly.daemon.authority import Authority
+from dragonfly.daemon.blob import Blobs
 from dragonfly.daemon.desk import Desk
 from dragonfly.daemon.front import FrontFactory
 from dragonfly.daemon.gauges import Gauges
 from dragonfly.daemon.handover import HandOver
+from dragonfly.daemon.hijacking import authority_of, interception_of
 from dragonfly.daemon.knownregistries import known_registries
 from dragonfly.daemon.leaving import Leaving
 from dragonfly.daemon.logfile import LogFile
+from dragonfly.daemon.logindesk import LoginDesk
 from dragonfly.daemon.namecheck import NameCheck
 from dragonfly.daemon.passthrough import Passthrough
 from dragonfly.daemon.pem import server_options
@@ -40,8 +42,10 @@ from dragonfly.daemon.registry import Registry, parse_registry
 from dragonfly.daemon.router import Router
 from dragonfly.daemon.rules import Rule, Rules
 from dragonfly.daemon.status import make_status_site
+from dragonfly.daemon.swarmaccess import SwarmAccess, SwarmSettings
 from dragonfly.daemon.takeover import DAEMON_ROLE, take_home
 from dragonfly.daemon.transferring import Transferring
+from dragonfly.daemon.tunnels import Tunnels
 from dragonfly.daemon.upstream import Upstream
 from dragonfly.errors import ConfigError, HomeBusy, StoreError
 from dragonfly.metrics import DaemonMetrics
@@ -72,7 +76,7 @@ supernode, or from a host that pulled it lately."""
 CLOSE_S = 2.0
 """So long connections to registries may take to be gone; the process ends then anyway."""
 
-SOCKETS = ("dfdaemon", "dfdaemon-status", "dfdaemon-peer")
+SOCKETS = ("dfdaemon", "dfdaemon-https", "dfdaemon-status", "dfdaemon-peer")
 """Names of the sockets that are listened on, as they are handed in from outside."""
 
 _log = Logger("dragonfly.daemon")
@@ -113,6 +117,7 @@ def make_daemon(
     proxies = attrs.evolve(proxies, via=b"dfdaemon-%016x" % rng.getrandbits(64))
     runtime = Runtime(reactor=reactor, rng=rng, log=Logger("dragonfly.peer"), proxies=proxies)
     settings = _peer_settings(config, place)
+    authority = authority_of(config.hijack, reactor)
     before = Predecessor.met(place.home) if takeover else None
     if before is not None:
         opened = {**before.sockets, **opened}
@@ -133,6 +138,7 @@ def make_daemon(
         peer=peer,
         make=make,
         tls=tls,
+        authority=authority,
         opened=opened,
         before=before,
     )
@@ -196,6 +202,7 @@ class DaemonService(MultiService):
     """All parts of a dfdaemon, wired; use :func:`make_daemon`.
 
     :ivar front: the port of the mirror.
+    :ivar https: the port where it speaks TLS only; ``None`` without a certificate.
     :ivar status: the port of ``/metrics`` and ``/healthy``.
     :ivar peer: the peer of the home; dfgets use it, too.
     :ivar finished: fires with the reason when another dfdaemon has taken over. Whoever runs
@@ -212,6 +219,7 @@ class DaemonService(MultiService):
         peer: PeerService,
         make: Callable[..., PeerService],
         tls: CertificateOptions | None = None,
+        authority: Authority | None = None,
         opened: Mapping[str, socket.socket] | None = None,
         before: Predecessor | None = None,
     ) -> None:
@@ -228,7 +236,9 @@ class DaemonService(MultiService):
         self._stopping = False
         self.finished: OneShot[str] = OneShot()
         self.metrics = DaemonMetrics(build_info())
+        self._log = AccessLog(self.metrics)
         self._make_desk()
+        self._make_tunnels(authority)
         self._make_ports(tls, opened or {})
 
     # -- composition ------------------------------------------------------------------------
@@ -239,23 +249,33 @@ class DaemonService(MultiService):
         self._upstream = Upstream(reactor, proxies=self._runtime.proxies)
         passthrough = Passthrough(self._upstream, via=via)
         layers = Passthrough(self._upstream, via=via, limit=peer.total)
-        self._blobs = Blobs(
-            BlobSettings(nodes=config.nodes, total_limit=config.rate_limit),
+        settings = SwarmSettings(
+            nodes=config.nodes, total_limit=config.rate_limit, prefetch=config.prefetch
+        )
+        self._swarm = SwarmAccess(
+            settings,
             fetch=self._fetch,
+            holds=self._holds,
+            clock=reactor,
+        )
+        self._blobs = blobs = Blobs(
+            self._swarm,
             client=self._client,
             straight_on=NameCheck(layers.answer).answer,
             clock=reactor,
-            holds=self._holds,
             limit=peer.total,
             via=via,
             boundary=lambda: b"%032x" % self._runtime.rng.getrandbits(128),
         )
+        router = self._router()
+        logins = LoginDesk(router, self._upstream, straight_on=passthrough.answer, clock=reactor)
         self._desk = Desk(
-            self._router(),
-            blobs=self._blobs,
+            router,
+            logins=logins,
+            blobs=blobs,
             passthrough=passthrough,
             via=via,
-            log=AccessLog(self.metrics),
+            log=self._log,
             clock=reactor,
         )
 
@@ -264,8 +284,8 @@ class DaemonService(MultiService):
     def _fetch(self, request: FetchRequest) -> Transferring:
         return self.peer.fetch(request)
 
-    def _client(self, trust: Trust) -> OriginClient:
-        return self.peer.origins.get(trust)
+    def _client(self, trust: Trust, loopback: bool) -> OriginClient:
+        return self.peer.origins.get(trust, loopback)
 
     def _holds(self, name: Name) -> bool:
         return self.peer.holds(name)
@@ -276,22 +296,33 @@ class DaemonService(MultiService):
         hub = self.registries.mirror.host.endswith(".docker.io")
         return Router(self.registries, rules, hosts_in_paths=hub)
 
+    def _make_tunnels(self, authority: Authority | None) -> None:
+        config, reactor = self.config, self._reactor
+        self._tunnels = Tunnels(
+            self.registries,
+            upstream=self._upstream,
+            interception=interception_of(config.hijack, authority, self._upstream, reactor),
+            via=self._runtime.proxies.via,
+            log=self._log,
+            ports=self._front_ports,
+            clock=reactor,
+        )
+
     def _make_ports(
         self, tls: CertificateOptions | None, opened: Mapping[str, socket.socket]
     ) -> None:
         config, reactor = self.config, self._reactor
-        self._clients = FrontFactory(self._desk.answer, clock=reactor)
-        self._leaving = Leaving(self._clients, self._part, clock=reactor)
+        clients = self._clients = FrontFactory(
+            self._desk.answer, clock=reactor, opener=self._tunnels, tls=tls
+        )
+        self._leaving = Leaving(clients, self._part, clock=reactor)
         self._hand_over = HandOver(self._sockets, self._make_room, self._come_back, self._replaced)
         self.peer.succession = self._hand_over
-        clients: IProtocolFactory = self._clients
-        if tls is not None:
-            clients = TLSMemoryBIOFactory(tls, False, self._clients, reactor)
         site = make_status_site(
             build=build_info(),
             metrics=self.metrics,
             health=self.health,
-            before_metrics=Gauges(self.metrics, self._clients, lambda: self.peer).update,
+            before_metrics=Gauges(self.metrics, clients, self._tunnels, lambda: self.peer).update,
             clock=reactor,
         )
         self.front = BoundService(
@@ -302,6 +333,7 @@ class DaemonService(MultiService):
             what="mirror's port",
             opened=opened.get("dfdaemon"),
         )
+        self.https = self._https(tls, opened.get("dfdaemon-https"))
         self.status = BoundService(
             reactor,
             config.status_port,
@@ -313,8 +345,29 @@ class DaemonService(MultiService):
         self._sampler = LatenessSampler(reactor, self._was_late)
         self._log_file = LogFile(config.log_path, verbose=config.verbose)
         # The ports first: one that is taken ends the process before threads run.
-        for part in (self._log_file, self.front, self.status, self._sampler, self.peer):
-            part.setServiceParent(self)  # type: ignore[no-untyped-call]
+        https = () if self.https is None else (self.https,)
+        for part in (self._log_file, self.front, *https, self.status, self._sampler, self.peer):
+            part.setServiceParent(self)
+
+    def _https(
+        self, tls: CertificateOptions | None, opened: socket.socket | None
+    ) -> BoundService | None:
+        if tls is None:
+            if opened is not None:
+                _log.warn("a socket for TLS is handed in, and there is no certificate")
+                opened.close()
+            return None
+        return BoundService(
+            self._reactor,
+            self.config.https_port,
+            TLSMemoryBIOFactory(tls, False, self._clients, self._reactor),
+            interface=self.config.host_ip,
+            what="mirror's TLS port",
+            opened=opened,
+        )
+
+    def _front_ports(self) -> set[int]:
+        return {self.front.port, *([] if self.https is None else [self.https.port])}
 
     # -- life -------------------------------------------------------------------------------
 
@@ -344,6 +397,8 @@ class DaemonService(MultiService):
         self._stopping = True
         Service.stopService(self)
         await self.front.stopService()
+        if self.https is not None:
+            await self.https.stopService()
         if self.finished.fired:  # another process answers there, and that it is well
             await self.status.stopService()
         await self._leaving.drain(self.config.drain_s)
@@ -370,7 +425,7 @@ class DaemonService(MultiService):
         """Take over what may change while this runs, which is the rate limit; the log says
         so, and also what else is different and waits for a restart."""
         self.peer.limit(config.rate_limit)
-        self._blobs.limit(config.rate_limit)
+        self._swarm.limit(config.rate_limit)
         _log.info("rate limit: {rate}", rate=rate_text(config.rate_limit))
         waiting = changed_keys(self.config, config, but=("rate_limit", "notices"))
         if waiting:
@@ -417,26 +472,30 @@ class DaemonService(MultiService):
         self.peer.succession = self._hand_over
         self.peer.setServiceParent(self)  # type: ignore[no-untyped-call]
         self._leaving.stay()
-        self._blobs.join_swarm()
+        self._swarm.join()
 
     def _replaced(self) -> None:
         if not self._stopping:
             self.finished.fire("another dfdaemon serves here")
 
     def _sockets(self) -> dict[str, int]:
-        ports = (self.front, self.status, self.peer.pieces)
-        return {
-            name: port.descriptor
-            for name, port in zip(SOCKETS, ports, strict=True)
-            if port.descriptor is not None
-        }
+        ports = (self.front, self.https, self.status, self.peer.pieces)
+        found = {}
+        for name, port in zip(SOCKETS, ports, strict=True):
+            if port is not None and port.descriptor is not None:
+                found[name] = port.descriptor
+        return found
 
     def _ports(self) -> dict[str, int]:
-        return {
+        ports = {
             "front": self.front.port,
             "pieces": self.peer.pieces.port,
             "status": self.status.port,
         }
+        return ports if self.https is None else {**ports, "https": self.https.port}
+
+    def _https_text(self) -> str:
+        return "" if self.https is None else f"https={self.https.port} "
 
     def _announce(self) -> None:
         for notice in self.config.notices:
@@ -447,8 +506,9 @@ class DaemonService(MultiService):
         if self._runtime.proxies.all:
             _log.info("registries are reached: {how}", how=str(self._runtime.proxies))
         _log.info(
-            "dfdaemon ready: proxy={front} pieces={pieces} status={status} registry={registry}",
-            **self._ports(),
+            "dfdaemon ready: proxy={front} {https}pieces={pieces} status={status}"
+            " registry={registry}",
+            **{**self._ports(), "https": self._https_text()},
             registry=str(self.registries.mirror),
         )
         try:

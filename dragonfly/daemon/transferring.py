@@ -42,11 +42,21 @@ class Transferring(Protocol):
     def reader(self, consumer: IConsumer, begin: int = 0, end: int | None = None) -> OrderedReader:
         """Push bytes in order."""
 
+    async def verdict(self) -> None:
+        """Wait until all that was read is known to be right.
+
+        :raises DigestMismatch: it is not.
+        """
+
     def prefix(self) -> Prefix:
         """What was read, for hashing it again."""
 
     def give_up(self, error: DragonflyError) -> None:
         """Have it fail, and its readers too."""
+
+    def due_s(self, begin: int, end: int) -> float | None:
+        """Seconds until the bytes can be had from here or from anybody: 0: now; infinite: not
+        while things stand still as they do; ``None``: it is too early to tell."""
 
     def cancel(self) -> None:
         """Want it no more."""

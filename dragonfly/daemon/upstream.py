@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn, TypeVar, cast
 
 import h11
+from OpenSSL import SSL
+from twisted.internet import defer, error
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 
@@ -21,6 +23,8 @@ from dragonfly.daemon.upstreamlink import UpstreamLink
 from dragonfly.errors import (
     AddressRefused,
     OriginError,
+    OriginTimedOut,
+    OriginTlsFailed,
     OriginUnreachable,
     OriginUntrusted,
 )
@@ -32,6 +36,9 @@ from dragonfly.net.reasons import cause, innermost, untrusted
 __all__ = ["Upstream"]
 
 _LOGIN_TO_PROXY = 407
+_P = TypeVar("_P")
+_TIMED_OUT = (defer.TimeoutError, error.TimeoutError, error.TCPTimedOutError)
+
 # RFC 9110, 9.2.2: what may be sent twice.
 _IDEMPOTENT = frozenset({b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"TRACE"})
 
@@ -112,6 +119,25 @@ class Upstream:
             raise OriginUnreachable(f"{registry}: proxy {proxy} answered {exchange.status}")
         return exchange
 
+    async def knock(self, registry: Registry) -> None:
+        """Connect, and keep the connection for a request.
+
+        :raises OriginUnreachable: no connection.
+        :raises OriginTlsFailed: it speaks no TLS, and should.
+        :raises OriginUntrusted: its certificate is not believed.
+        :raises ConfigError: the file with the registry's authorities cannot be used.
+        """
+        self._keep(await self._dial(registry), True)
+
+    async def connect(self, registry: Registry, factory: IProtocolFactory) -> None:
+        """Connect over TCP, and no more; the protocol belongs to the caller.
+
+        :raises OriginUnreachable: no connection.
+        :raises AddressRefused: it is at an address that is not connected to.
+        """
+        self._check_open(registry)
+        await self._limited(self._endpoints.plain(registry).connect(factory), registry)
+
     def close(self) -> Deferred[None]:
         """Close all connections, also those in use; fires when they are gone.
 
@@ -144,14 +170,20 @@ class Upstream:
         return self._proxies.proxy_for(registry.scheme, registry.host, registry.port)
 
     async def _dial(self, registry: Registry) -> UpstreamLink:
-        if self._closed:
-            raise OriginUnreachable(f"{registry}: it is not asked any more, we are stopping")
+        self._check_open(registry)
         endpoint = self._endpoints.endpoint(registry)
         factory = Factory.forProtocol(lambda: self._link(registry))
         factory.noisy = False
         dialling = Deferred.fromCoroutine(_connect(endpoint, factory))
+        return await self._limited(dialling, registry)
+
+    def _limited(self, dialling: Deferred[_P], registry: Registry) -> Deferred[_P]:
         limited = deadline(dialling, self._limits.dial_s, self._clock)
-        return await limited.addErrback(_unreachable, registry)
+        return limited.addErrback(_unreachable, registry)
+
+    def _check_open(self, registry: Registry) -> None:
+        if self._closed:
+            raise OriginUnreachable(f"{registry}: it is not asked any more, we are stopping")
 
     def _link(self, registry: Registry) -> UpstreamLink:
         link = UpstreamLink(registry, self._clock, self._lost)
@@ -199,5 +231,11 @@ def _unreachable(failure: Failure, registry: Registry) -> NoReturn:
         failure.raiseException()
     if isinstance(failed, AddressRefused):
         raise failed
-    kind = OriginUntrusted if untrusted(failure) else OriginUnreachable
+    kind: type[OriginUnreachable] = OriginUnreachable
+    if untrusted(failure):
+        kind = OriginUntrusted
+    elif isinstance(failed, SSL.Error):
+        kind = OriginTlsFailed
+    elif isinstance(failed, _TIMED_OUT):
+        kind = OriginTimedOut
     raise kind(f"{registry}: {cause(failure)}") from None

@@ -36,6 +36,7 @@ class DaemonMetrics(Series):
             "fallbacks_total", "Requests that the swarm did not answer to the end", "reason"
         )
         self.connections = self._gauge("connections", "Connections of clients")
+        self.tunnels = self._gauge("tunnels", "Connections that are passed through unopened")
         self.tasks = self._gauge("tasks", "Tasks that the peer takes part in")
         self.stored_tasks = self._gauge("stored_tasks", "Tasks in the peer's store")
         self.uploaded_bytes = self._counter(

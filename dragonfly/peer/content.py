@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -18,6 +18,8 @@ from twisted.logger import Logger
 from dragonfly.errors import BadRun, DragonflyError, OriginChanged, StoreError
 from dragonfly.net.disk import DiskPool
 from dragonfly.peer.pieces import PieceIntake, Verdict
+from dragonfly.peer.watcher import Observer, Watcher
+from dragonfly.sched.picker import ALL
 from dragonfly.signatures import KeyRing
 from dragonfly.store.piecestore import TaskFile
 from dragonfly.task.bitfield import Bitfield, pieces_of
@@ -31,8 +33,6 @@ __all__ = [
     "RECHECK_BYTES",
     "RUNS_AT_ONCE",
     "Content",
-    "Observer",
-    "Watcher",
     "kind_of",
 ]
 
@@ -57,38 +57,6 @@ def kind_of(source: Hashable) -> str:
     return "cdn" if source == INSIDE or getattr(source, "seed", False) else "peers"
 
 
-class Observer(Protocol):
-    """Who asks neighbours for pieces, and tells them what is here."""
-
-    def askable(self, pieces: list[int]) -> None:
-        """The digests of these are known, and they are not here."""
-
-    def have(self, pieces: list[int], source: Hashable) -> None:
-        """These are here, verified."""
-
-    def wrong(self, piece: int, source: Hashable) -> None:
-        """``source`` sent bytes that are not those of ``piece``."""
-
-    def again(self, piece: int, source: Hashable) -> None:
-        """``piece`` must be asked for once more, through nobody's fault."""
-
-
-class Watcher(Protocol):
-    """Who wants the bytes."""
-
-    def content_layout(self) -> None:
-        """The length became known."""
-
-    def content_ranges(self, ranges: list[tuple[int, int]], kind: str) -> None:
-        """More bytes may be used; ``kind`` of source: cache, cdn, peers, origin."""
-
-    def content_finished(self) -> None:
-        """All bytes are here."""
-
-    def content_failed(self, error: Exception) -> None:
-        """It will not be finished; what is here stays."""
-
-
 class Content:
     """The state of one content.
 
@@ -96,6 +64,7 @@ class Content:
     :ivar have: verified pieces, which may be given to others; the last of them perhaps only
         in memory yet.
     :ivar extra: pieces that only the origin vouches for: for the user, never for others.
+    :ivar wanted: pieces that somebody waits for or may soon, as bits; all of them at first.
     :ivar spoilt: all is here, and it is not what its name says: nobody is to have it.
     :ivar memory: all of it, verified, while :class:`~dragonfly.peer.memory.Memory` lets it.
     :ivar vouched: digests of the whole that were compared, and the file's stamp then.
@@ -116,6 +85,7 @@ class Content:
         self.keys = keys
         self.have = Bitfield()
         self.extra = Bitfield()
+        self.wanted = ALL
         self.error: Exception | None = None
         self.observer: Observer | None = None
         self.watchers: list[Watcher] = []
@@ -189,8 +159,11 @@ class Content:
 
     @property
     def remaining(self) -> int:
-        """Bytes that are known to be missing; 1 when the length is not known."""
+        """Bytes that are known to be missing, of those wanted; 1 when the length of all is not
+        known."""
         length = self._length
+        if self.wanted != ALL:
+            return self.lacking.bit_count() * self.file.piece_size
         if length is None:
             return 1
         here = (len(self.have) + len(self.extra)) * self.file.piece_size
@@ -200,10 +173,23 @@ class Content:
         """Whether ``piece`` is here, or will be as soon as the disk has it."""
         return piece in self.have or piece in self.extra
 
+    @property
+    def lacking(self) -> int:
+        """The pieces that are wanted and not here, as bits; a negative number, so without an
+        end, when all are wanted and the length is not known."""
+        count = self.layout.piece_count
+        lacking = self.wanted & ~(self.have.mask | self.extra.mask)
+        return lacking if count is None else lacking & ((1 << count) - 1)
+
     def first_missing(self) -> int:
         """The first piece that is not here."""
         mask = self.have.mask | self.extra.mask
         return (~mask & (mask + 1)).bit_length() - 1
+
+    def first_lacking(self) -> int:
+        """The first piece that is wanted and not here; the first that is not here if nothing is."""
+        lacking = self.lacking
+        return (lacking & -lacking).bit_length() - 1 if lacking else self.first_missing()
 
     def length_of(self, piece: int) -> int:
         """The length of ``piece``."""
@@ -285,6 +271,11 @@ class Content:
             self._write_the_last()
             self._look_if_finished()
 
+    def reserve(self) -> None:
+        """All of it is going to come: have space for it, or fail."""
+        if not self.file.reserved:
+            self._job(self.file.reserve)
+
     def fail(self, error: Exception) -> None:
         """End this content's download with ``error``; only the first one counts."""
         if self.error is None and not self.finished:
@@ -299,7 +290,7 @@ class Content:
         """Others may have it; who reads the file has to wait until it is written."""
         self._unwritten |= 1 << piece
         self._shared([piece], source)
-        return self.all_here
+        return self.all_here if self.wanted == ALL else not self.lacking
 
     def pieces_written(self, pieces: list[tuple[int, Hashable]]) -> None:
         """They may be read from the file."""

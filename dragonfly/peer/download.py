@@ -36,6 +36,7 @@ from dragonfly.peer.search import Search
 from dragonfly.peer.ways import DownloadListener, Joinable, Reason, Ways
 from dragonfly.peer.wholecheck import WholeCheck
 from dragonfly.store.piecestore import TaskFile
+from dragonfly.task.digest import Digest
 from dragonfly.task.identity import Name, name_of
 from dragonfly.task.layout import Layout
 
@@ -58,6 +59,9 @@ SLOW_AFTER_S = 5.0
 class Download:
     """One client's download.
 
+    It is done when everything is here and as it should be; one that is not for the whole, when
+    all of its readers have ended, of which it needs one at least. Then, too, there may be more.
+
     :ivar sources: bytes by source: cache, cdn, peers, origin.
     :ivar reason: why the origin was read, see :class:`Reason`.
     """
@@ -79,6 +83,8 @@ class Download:
         self._joined: Joinable | None = None
         self._finish: Deferred[None] | None = None
         self._check: WholeCheck | None = None
+        self._digest: Digest | None = None
+        self._named: Digest | None = None
         self._readers: list[OrderedReader] = []
         self._task: Task | None = None
         self._timeout: IDelayedCall | None = None
@@ -181,12 +187,38 @@ class Download:
         Needs a layout. See :class:`OrderedReader` for what its ``done`` promises. If the
         content changes under it, it fails: bytes of two versions are never mixed.
 
+        If all bytes are asked for, the download is compared with its digest, as one for the
+        whole always is.
+
         :raises TaskError: the download has not begun.
         """
+        length = self.layout.length
         reader = OrderedReader(self, self._equipment.disk, consumer, begin, end)
         self._readers.append(reader)
-        reader.advance(self.layout.length)
+        if begin == 0 and (end is None or (length is not None and end >= length)):
+            self._compare_whole()
+        reader.advance(length)
         return reader
+
+    async def verdict(self) -> None:
+        """Wait until the whole was compared with its digest, for who has read all of it.
+
+        At once where there is no digest, or parts were read only. Unlike :attr:`done` it is
+        also about readers that came when others had ended. Cancelling gives up waiting.
+
+        :raises DigestMismatch: it is not what was asked for.
+        :raises Exception: what the download failed with.
+        """
+        check, content = self._check, self.content
+        if self.whole:
+            await self.done.wait()
+        elif check is not None and content is not None:
+            await self._compared(check, content)
+
+    def due_s(self, begin: int, end: int) -> float | None:
+        """Seconds until the bytes can be had from here or from anybody: 0: now; infinite: not
+        while things stand still as they do; ``None``: it is too early to tell."""
+        return self._joined.due_s(begin, end) if self._joined is not None else None
 
     def prefix(self) -> Prefix:
         """The front of the file as it is now, to be released by the caller.
@@ -212,12 +244,20 @@ class Download:
             self._readers.remove(reader)
         if self._joined is None:
             return
-        if position is None or self.ended:
-            self._joined.want_in_order(reader, None, 0)
+        if position is None or (self.ended and self.whole):
+            self._joined.want_in_order(reader, None, 0, None)
         else:
-            self._joined.want_in_order(reader, position, self.ready_to(position) - position)
+            ahead = self.ready_to(position) - position
+            self._joined.want_in_order(reader, position, ahead, reader.end)
+        if position is None and not (self.whole or self.ended or self._readers):
+            self._settle(None)
 
     # -- Client of a transfer -----------------------------------------------------------------
+
+    @property
+    def whole(self) -> bool:
+        """Whether everything is to come."""
+        return self.request.whole
 
     @property
     def local_limit(self) -> int | None:
@@ -255,7 +295,7 @@ class Download:
             client_cert=request.client_cert,
             client_key=request.client_key,
         )
-        client = self._equipment.origins.get(trust)
+        client = self._equipment.origins.get(trust, self.request.loopback)
         return OriginSource(client, request.url, request.headers)
 
     def notice(self, text: str) -> None:
@@ -283,7 +323,8 @@ class Download:
 
     def content_finished(self) -> None:
         """All bytes are there."""
-        self._settle(None)
+        if self.whole:
+            self._settle(None)
 
     def content_failed(self, error: Exception) -> None:
         """It will not be finished this way, or what was finished is gone."""
@@ -343,24 +384,34 @@ class Download:
         content = self.content
         if content is None:
             raise NoSources("there is nothing to follow")
-        digest = self.request.digest or name.digest
-        if digest is not None:
-            self._check = WholeCheck(content, digest, self._equipment.disk)
+        self._digest, self._named = self.request.digest or name.digest, name.digest
+        if self.whole:
+            self._compare_whole()
         finish = self._finish = Deferred()
         self._introduce(content)
         if content.error is not None:
             self._settle(content.error)
         elif content.finished:
-            self._settle(None)
+            self.content_finished()
         await finish
-        if self._check is not None:
+        if self._check is not None and content.finished:
+            await self._compared(self._check, content)
+
+    async def _compared(self, check: WholeCheck, content: Content) -> None:
+        check.advance()
+        try:
+            await check.result()
+        except DigestMismatch:
+            # One that is not in the name may be this caller's mistake.
+            content.spoilt = content.spoilt or check.digest == self._named
+            raise
+
+    def _compare_whole(self) -> None:
+        """Have the whole compared with its digest, if there is one."""
+        content = self.content
+        if content is not None and self._digest is not None and self._check is None:
+            self._check = WholeCheck(content, self._digest, self._equipment.disk)
             self._check.advance()
-            try:
-                await self._check.result()
-            except DigestMismatch:
-                # One that is not in the name may be this caller's mistake.
-                content.spoilt = content.spoilt or digest == name.digest
-                raise
 
     def _introduce(self, content: Content) -> None:
         """Tell of the layout and of what is here already."""

@@ -49,21 +49,23 @@ class Origins:
     def __init__(self, reactor: Any, proxies: Proxies) -> None:
         self._reactor = reactor
         self._proxies = proxies
-        self._clients: dict[Trust, OriginClient] = {}
+        self._clients: dict[tuple[Trust, bool], OriginClient] = {}
 
-    def get(self, trust: Trust) -> OriginClient:
+    def get(self, trust: Trust, loopback: bool = True) -> OriginClient:
         """The client that believes what ``trust`` says.
 
-        The user fetches for himself here, so his own loopback is allowed.
+        :param loopback: whether this machine's own is allowed, as for users who fetch for
+            themselves.
 
         :raises ConfigError: a file that it names cannot be used.
         """
-        if trust not in self._clients:
-            policy = FetchPolicy(allow_loopback=True)
-            self._clients[trust] = OriginClient(
+        key = trust, loopback
+        if key not in self._clients:
+            policy = FetchPolicy(allow_loopback=loopback)
+            self._clients[key] = OriginClient(
                 self._reactor, policy=policy, trust=trust, proxies=self._proxies
             )
-        return self._clients[trust]
+        return self._clients[key]
 
     def close(self) -> Deferred[None]:
         """Close idle connections; fires when they are gone."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Hashable, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
@@ -23,6 +23,7 @@ from dragonfly.peer.links import Link
 from dragonfly.peer.protocol import PAUSE_LIMIT_S
 from dragonfly.peer.runs import DigestAsks
 from dragonfly.peer.uploader import Uploader
+from dragonfly.peer.watcher import Supervisor
 from dragonfly.sched.picker import Picker
 from dragonfly.task.bitfield import Bitfield, mask_of
 from dragonfly.task.layout import MAX_PIECES
@@ -40,7 +41,7 @@ from dragonfly.wire.messages import (
     SliceReceived,
 )
 
-__all__ = ["HAVE_MOST_S", "Exchange", "Supervisor"]
+__all__ = ["HAVE_MOST_S", "Exchange"]
 
 HAVE_PIECES = 10
 """HAVEs ride on requests and slices; a timer serves pairs that say nothing else, once in the time
@@ -53,19 +54,6 @@ HAVE_LEAST_S = 0.1
 HAVE_MOST_S = 0.6
 """A neighbour that was told and asked nothing for the time is told at once: when a swarm begins
 nothing is said that HAVEs could ride on, and the timer would cost its time at every hop."""
-
-
-class Supervisor(Protocol):
-    """Who looks after the whole download."""
-
-    def fed(self, length: int, now: float) -> None:
-        """Useful bytes came from a neighbour."""
-
-    def neighbours_changed(self) -> None:
-        """A link opened or closed."""
-
-    def complain(self, link: Link, piece: int, why: str) -> None:
-        """``link`` sent wrong bytes or a forged run: it is dropped, and the supernode told."""
 
 
 class Exchange:
@@ -123,14 +111,23 @@ class Exchange:
     # -- facts and orders ----------------------------------------------------------------
 
     def useful(self) -> bool:
-        """Whether some neighbour has shown a piece that is missing here."""
-        missing = ~self._content.have.mask
+        """Whether some neighbour has shown a piece that is wanted and missing here."""
+        missing = self._content.wanted & ~self._content.have.mask
         return any(link.seed or link.mask & missing for link in self.links)
 
     @property
     def limited(self) -> bool:
         """Whether the rate limits keep some neighbour from being read now."""
         return any(pacer.waiting for pacer in self._pacers.values())
+
+    def look_for(self, pieces: int) -> None:
+        """Ask for these from now on, and for no others; what was asked for by name may come."""
+        for late in self._picker.look_for(pieces):
+            link: Link = late.peer
+            if link.peer.is_open:
+                link.peer.session.cancel(ANY_PIECE, 0)
+                link.peer.flush()
+        self.ask_soon()
 
     def ask_soon(self) -> None:
         """Ask for pieces at the end of this reactor turn."""
@@ -451,11 +448,12 @@ class Exchange:
         new = mask & ~link.mask
         if not new:
             return
+        self._supervisor.shown(link, new, self._clock.seconds())
         link.mask |= new
         self._picker.peer_has(link, new)
         if new & ~self._content.manifest.known.mask:
             self._asks.shown(self.links, self._clock.seconds())
-        if new & ~self._content.have.mask:
+        if new & self._content.wanted & ~self._content.have.mask:
             self.ask_soon()
 
     def _digests(self, link: Link, event: DigestsReceived) -> None:

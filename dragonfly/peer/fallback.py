@@ -27,8 +27,18 @@ from dragonfly.net.tasks import Task, TaskSet
 from dragonfly.peer.content import Content
 from dragonfly.peer.hunger import Hunger
 from dragonfly.peer.originstream import OriginSource, OriginStream
+from dragonfly.sched.picker import ALL
 
-__all__ = ["ALONE_S", "LOST_S", "PATIENCE_S", "STUCK_S", "TRIES", "Fallback", "Situation"]
+__all__ = [
+    "ALONE_S",
+    "GOES_ON_S",
+    "LOST_S",
+    "PATIENCE_S",
+    "STUCK_S",
+    "TRIES",
+    "Fallback",
+    "Situation",
+]
 
 ALONE_S = 1.0
 """Nobody useful for this long: ask the supernode, or find out that it is gone."""
@@ -54,6 +64,10 @@ SILENCE_S = 5.0
 LOST_S = 60.0
 """... when no supernode answers,"""
 
+GOES_ON_S = 5.0
+"""Where parts are wanted only, reading stops at the end of what is: so long afterwards it goes
+on at once, as the readers do, and is not begun anew for its reasons."""
+
 STUCK_S = 300.0
 """... and in any case; a CDN that still tries reports its failure before that."""
 
@@ -62,7 +76,7 @@ class Situation(Protocol):
     """What the fallback must know of the rest of the download."""
 
     def useful(self) -> bool:
-        """Whether some neighbour has a piece that is missing here."""
+        """Whether some neighbour has a piece that is wanted and missing here."""
 
     def limited(self) -> bool:
         """Whether the user's rate limits hold it back now, and not its sources."""
@@ -115,6 +129,7 @@ class Fallback:
         self._validator = validator
         self._reading: Task | None = None
         self._ticket_until = 0.0
+        self._goes_on_until = 0.0
         self._not_before = 0.0
         self._spread_until: float | None = None
         self._ask_at = 0.0
@@ -159,10 +174,19 @@ class Fallback:
         content = self._content
         if self.reading or content.checking or content.all_here or now < self._not_before:
             return
+        if not content.lacking:
+            self.starving = False
+            self._hunger.rest(now)
+            return
+        goes_on = now < self._goes_on_until and self._readable
+        if goes_on and not self._over(not self._ungoverned):
+            self._begin()
+            return
         useful = self._situation.useful()
         alone = not useful and self._hunger.quiet_s(now) >= ALONE_S
         expected = self._hunger.expected_s(self._content.remaining, now)
-        starves = self._hunger.starves(self._content.remaining, now)
+        whole = content.wanted == ALL
+        starves = self._hunger.starves(content.remaining if whole else None, now)
         self.starving = starves and not self._situation.limited()
         impatient = self._situation.impatient(expected, now)
         if not (alone or self.starving or impatient or self._swarm_error is not None):
@@ -196,17 +220,21 @@ class Fallback:
         if now >= self._spread_until:
             self._begin("because no supernode helps")
 
-    def _begin(self, why: str) -> None:
+    def _begin(self, why: str = "") -> None:
+        """Read, and tell why unless that was told."""
         stream = self._stream()
-        if stream is None or self.reading:
+        if stream is None or self.reading or not self._readable:
             return
-        self._situation.reading_origin(why)
+        if why:
+            self._situation.reading_origin(why)
         self._reading = self._tasks.spawn(self._read(stream), "reading the origin")
 
     async def _read(self, stream: OriginStream) -> None:
         """Read until the ticket is over or nothing is left; failures wait for the next try."""
         try:
             await self._read_pieces(stream)
+            if self._content.wanted != ALL:
+                self._goes_on_until = self._clock.seconds() + GOES_ON_S
         except CancelledError:
             raise
         except OriginChanged as error:
@@ -219,12 +247,18 @@ class Fallback:
             self._not_before = self._clock.seconds() + RETRY_S
             self._failed(error)
 
+    @property
+    def _readable(self) -> bool:
+        """Whether digests tell what comes; or will not in time, as far as one can see."""
+        patient = self._hunger.quiet_s(self._clock.seconds()) < PATIENCE_S
+        return bool(self._known_missing) or self._ungoverned or not patient
+
     async def _read_pieces(self, stream: OriginStream) -> None:
         governed = not self._ungoverned
         first = self._first_known()
         if first is not None and not self._in_one_go:
-            await stream.known(first, self._validator, lambda: self._over(governed))
-        elif not governed or self._hunger.quiet_s(self._clock.seconds()) >= PATIENCE_S:
+            await stream.known(first, self._version, lambda: self._over(governed))
+        else:
             await self._read_rest(stream)
 
     @property
@@ -234,18 +268,31 @@ class Fallback:
         unfinished = not self._content.manifest.complete
         return self._ungoverned and unfinished and strong(self._validator.etag) is not None
 
+    @property
+    def _version(self) -> Validating | None:
+        """The version to ask for where digests tell what comes: for a part of one that has no
+        strong tag none, since all before the part would have to come as well."""
+        part = self._content.wanted != ALL
+        return None if part and strong(self._validator.etag) is None else self._validator
+
     async def _read_rest(self, stream: OriginStream) -> None:
         """Read on without digests, which is right only in the very version that is here."""
-        first = self._content.first_missing()
+        first = self._content.first_lacking()
         if first and strong(self._validator.etag) is None:
             kind = OriginChanged if self._swarm_error is None else VersionUnknown
             raise kind("nothing tells whether the origin still has this version")
         await stream.rest(first, self._validator)
 
+    @property
+    def _known_missing(self) -> int:
+        """What is wanted, not here, and has digests, as bits."""
+        content = self._content
+        return content.manifest.known.mask & content.wanted & ~content.have.mask
+
     def _first_known(self) -> int | None:
         """Where to begin: anywhere among what is missing, so that a few readers of one task
         bring different pieces; at the front for who reads in order."""
-        missing = self._content.manifest.known.mask & ~self._content.have.mask
+        missing = self._known_missing
         if not missing:
             return None
         if not self._content.in_order:

@@ -36,13 +36,12 @@ class Hunger:
     burden the origin, a swarm that dries up is.
     """
 
+    _weight: float
+    _promised: float
+    _promised_before: float
+
     def __init__(self, now: float) -> None:
-        self._began = now
-        self._fed_at = now
-        self._rated_at = now
-        self._weight = 0.0
-        self._promised = self._promised_before = math.inf
-        self._renew_at = now + PROMISE_S
+        self.rest(now)
 
     def fed(self, length: int, now: float) -> None:
         """``length`` useful bytes came."""
@@ -65,12 +64,25 @@ class Hunger:
         rate = self.rate(now)
         return remaining / rate if rate >= 1.0 else None
 
-    def starves(self, remaining: int, now: float) -> bool:
-        """Whether ``remaining`` bytes will not come in anything like the time promised."""
-        if remaining <= 0:
+    def rest(self, now: float) -> None:
+        """Nothing is wanted now: what comes later is judged from its own beginning."""
+        self._began = self._fed_at = self._rated_at = now
+        self._weight = 0.0
+        self._promised = self._promised_before = math.inf
+        self._renew_at = now + PROMISE_S
+
+    def starves(self, remaining: int | None, now: float) -> bool:
+        """Whether ``remaining`` bytes will not come in anything like the time promised.
+
+        :param remaining: ``None``: no end can be expected, since more is wanted when this has
+            come; then only silence is hunger.
+        """
+        if remaining is not None and remaining <= 0:
             return False
         if self.quiet_s(now) >= QUIET_S:
             return True
+        if remaining is None:
+            return False
         expected = self.expected_s(remaining, now)
         if now - self._began < WARM_UP_S or expected is None:
             return False

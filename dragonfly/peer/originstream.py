@@ -16,8 +16,13 @@ from dragonfly.net.reply import Validating
 from dragonfly.net.sink import BodySink
 from dragonfly.net.throttle import Flow, Pacer
 from dragonfly.peer.content import ORIGIN, Content
+from dragonfly.sched.picker import ALL
 
 __all__ = ["OriginSource", "OriginStream"]
+
+GAP_BYTES = 1024 * 1024
+"""So much between two parts is read with them, whether anybody wants it or not: another request
+costs a connection and a round trip or two."""
 
 STALL_S = 30.0
 """Silence of the origin after which a transfer has failed."""
@@ -60,7 +65,8 @@ class OriginStream:
         """Fetch missing pieces whose digests are known, from ``first`` on, until ``enough``.
 
         Stops at the first piece boundary at which ``enough`` says so or nothing is missing
-        further on. What comes is verified like a neighbour's bytes.
+        further on; where only parts are wanted, at the end of the part. What comes is verified
+        like a neighbour's bytes.
 
         :raises OriginChanged: the origin has other bytes than the manifest says.
         :raises OriginError: it does not give them.
@@ -72,7 +78,8 @@ class OriginStream:
 
         def stop(piece: int) -> bool:
             left = (content.manifest.known.mask & ~content.have.mask) >> piece
-            return enough() or content.wrong_from_origin or left == 0
+            over = enough() or content.wrong_from_origin or left == 0
+            return over or self._part_ends(piece)
 
         body = await self._get(first, validator)
         await self._run(_Feed(content, body.reply.start, wanted, stop), body)
@@ -80,7 +87,8 @@ class OriginStream:
             raise OriginChanged("the origin has other bytes than those being distributed")
 
     async def rest(self, first: int, validator: Validating | None) -> None:
-        """Fetch everything from ``first`` on that is missing, with digests or without.
+        """Fetch everything from ``first`` on that is missing, with digests or without, to the end
+        of the part where only parts are wanted.
 
         ``first`` > 0 only together with the ``validator`` of the version that is here.
         When the length was unknown, it is known afterwards.
@@ -94,13 +102,21 @@ class OriginStream:
         """Like :meth:`rest`, with a body that was asked for already."""
         content = self._content
         feed = _Feed(
-            content, body.reply.start, lambda piece: not content.holds(piece), lambda _: False
+            content, body.reply.start, lambda piece: not content.holds(piece), self._part_ends
         )
         await self._run(feed, body)
         if content.wrong_from_origin:
             raise OriginChanged("the origin has other bytes than those being distributed")
-        if content.layout.length is None and content.error is None:
+        if content.layout.length is None and content.error is None and not feed.stopped:
             content.set_length(feed.position)
+
+    def _part_ends(self, piece: int) -> bool:
+        """Whether only parts are wanted, and ``piece`` is behind one of them."""
+        content = self._content
+        if content.wanted == ALL:
+            return False
+        near = (1 << max(1, GAP_BYTES // content.file.piece_size)) - 1
+        return not content.lacking >> piece & near
 
     async def _get(self, first: int, validator: Validating | None) -> OriginBody:
         source = self.source
@@ -145,6 +161,8 @@ class _Feed:
     """Cuts a body into the pieces of a content, and passes on those that are wanted.
 
     A piece whose beginning was not seen is skipped; one that was begun is finished.
+
+    :ivar stopped: nothing further on was wanted.
     """
 
     def __init__(
@@ -155,6 +173,7 @@ class _Feed:
         stop: Callable[[int], bool],
     ) -> None:
         self.position = start
+        self.stopped = False
         self._content = content
         self._wanted = wanted
         self._stop = stop
@@ -183,6 +202,7 @@ class _Feed:
             if self._taking:
                 content.intake.add(ORIGIN, piece, inside, part)
             if len(part) == room and self._stop(piece + 1):
+                self.stopped = True
                 raise _Enough
 
 

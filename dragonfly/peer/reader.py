@@ -62,6 +62,11 @@ class OrderedReader:
         source.reader_at(self, begin)
         consumer.registerProducer(self, True)
 
+    @property
+    def end(self) -> int | None:
+        """Where it ends; ``None`` while that is not known."""
+        return self._end
+
     def advance(self, end: int | None = None) -> None:
         """More bytes are ready, or the ``end`` of the content became known."""
         if end is not None:

@@ -21,6 +21,12 @@ class FetchRequest:
     :ivar admitted: the caller asks the origin himself, and gives nothing out before it said
         yes: what is in work here under the name of its digest is joined without asking the
         supernode, which may be slow, or down.
+    :ivar loopback: whether the origin may be on this machine's loopback: not if who asks is
+        not on this machine.
+    :ivar whole: everything is to come, and be compared with ``digest``; what readers are at
+        comes first. If not, only what readers ask for comes, and some of what is before them
+        (:mod:`dragonfly.peer.demand`); where no swarm gives it the download fails, since its
+        caller can read a part from the origin himself.
     """
 
     url: str = attrs.field(repr=False)
@@ -40,8 +46,10 @@ class FetchRequest:
     insecure: bool = False
     client_cert: str | None = None
     client_key: str | None = None
+    loopback: bool = True
     callsystem: str = ""
     admitted: bool = False
+    whole: bool = True
 
     @property
     def terms(self) -> str:

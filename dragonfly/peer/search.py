@@ -44,6 +44,8 @@ class Search:
             download.reason = Reason.USER_ASKED
             return await self._ways.alone(download, name, private=False)
         if self._swarm_gave_up:
+            if not download.request.whole:
+                raise NoSources("the swarm has given it up")
             return await self._ways.alone(download, name, private=False)
         at_hand = await self._at_hand(name)
         if at_hand is not None:
@@ -68,6 +70,8 @@ class Search:
         download.notice(f"not shared: {why}")
         if download.request.notbs:
             raise NoSources(f"only the origin gives it ({why}), which --notbs forbids")
+        if not download.request.whole:
+            raise NoSources(f"not shared: {why}")
         return await self._ways.alone(download, name, private=True)
 
     async def _without_swarm(self, name: Name, error: DragonflyError) -> Joinable:
@@ -78,6 +82,8 @@ class Search:
         download.reason = _reason(error)
         if isinstance(error, TrustError):
             download.notice(f"WARNING: {error}")
+        if not download.request.whole:  # its caller reads the part, and not all before it
+            raise error
         download.notice(f"downloading from the origin: {error}")
         return await self._ways.alone(download, name, private=False)
 

@@ -144,10 +144,12 @@ class Shelf:
         meta: dict[str, Any],
         *,
         whole: Whole | None = None,
+        reserve: bool = True,
     ) -> TaskFile:
         """Open ``task`` with what is there of this very fetch, or make it anew.
 
         :param whole: all of it, verified, to be written by the same job.
+        :param reserve: what is made anew gets space for all of it.
         :raises DiskFull: there is no space for it.
         :raises StoreError: it cannot be read or written.
         """
@@ -155,7 +157,7 @@ class Shelf:
         if task not in self._shelved:
             self._put(shelved)
         self._shelved[task].last_used = self._wall()
-        file = await self._disk.run(task, _take, self._store, shelved, whole)
+        file = await self._disk.run(task, _take, self._store, shelved, whole, reserve)
         self._opened(file)
         return file
 
@@ -323,8 +325,8 @@ def _size(file: TaskFile) -> int:
         return -1
 
 
-def _take(store: PieceStore, wanted: Shelved, whole: Whole | None) -> TaskFile:
-    file = _open_or_make(store, wanted)
+def _take(store: PieceStore, wanted: Shelved, whole: Whole | None, reserve: bool) -> TaskFile:
+    file = _open_or_make(store, wanted, reserve)
     if whole is not None:
         file.write(0, [whole.data])
         if not file.runs():
@@ -335,7 +337,7 @@ def _take(store: PieceStore, wanted: Shelved, whole: Whole | None) -> TaskFile:
     return file
 
 
-def _open_or_make(store: PieceStore, wanted: Shelved) -> TaskFile:
+def _open_or_make(store: PieceStore, wanted: Shelved, reserve: bool) -> TaskFile:
     file = _load(store, wanted.task)
     if file is not None and (file.fetch, file.piece_size) == (wanted.fetch, wanted.piece_size):
         if file.length is None and wanted.length is not None:
@@ -343,7 +345,12 @@ def _open_or_make(store: PieceStore, wanted: Shelved) -> TaskFile:
         if file.length == wanted.length or wanted.length is None:
             return file
     return store.create(
-        wanted.task, wanted.fetch, wanted.piece_size, wanted.length, meta=wanted.meta
+        wanted.task,
+        wanted.fetch,
+        wanted.piece_size,
+        wanted.length,
+        meta=wanted.meta,
+        reserve=reserve,
     )
 
 

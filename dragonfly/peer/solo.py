@@ -98,8 +98,14 @@ class Solo:
             self.stop()
             self._unused(self)
 
-    def want_in_order(self, reader: Hashable, position: int | None, ahead: int) -> None:
+    def want_in_order(
+        self, reader: Hashable, position: int | None, ahead: int, end: int | None
+    ) -> None:
         """The origin is read in order anyway."""
+
+    def due_s(self, begin: int, end: int) -> float | None:  # noqa: ARG002
+        """It is on its way from the origin already."""
+        return 0.0
 
     def stop(self) -> None:
         """Read no more; what is on disk stays."""

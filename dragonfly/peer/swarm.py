@@ -36,13 +36,18 @@ from dragonfly.peer.transfer import Transfer
 from dragonfly.store.piecestore import TaskFile
 from dragonfly.task.identity import Name
 
-__all__ = ["GOODBYE_S", "LINGER_S", "Swarm"]
+__all__ = ["GOODBYE_S", "LINGER_S", "PART_LINGER_S", "Swarm"]
 
 FRESH_S = 30.0
 """Credentials count as valid for so long: tokens of registries live for 60 s at least."""
 
 LINGER_S = 5.0
 """An unfinished transfer without clients lives so long: dfget may be back in a moment."""
+
+PART_LINGER_S = 60.0
+"""One of which parts were read: a container that starts reads the next part of its layer within
+seconds, and each new registration would cost a check at the registry and new connections. An
+idle member costs some messages a minute."""
 
 GOODBYE_S = 2.0
 """So long supernodes may take to hear that we leave; then they find out by themselves."""
@@ -98,14 +103,27 @@ class Swarm:
 
         For names that hold a digest, and callers who need not be admitted. What still lacks
         bytes is registered for now and then all the same, so that the supernode has
-        credentials which are valid.
+        credentials which are valid; behind the back of who wants a part, which may be in the
+        swarm already.
         """
         await self._ready()
         transfer = self.running(name)
-        if transfer is None or self._needs_registering(transfer):
+        if transfer is None:
             return None
+        if self._needs_registering(transfer):
+            if download.whole:
+                return None
+            self._equipment.tasks.spawn(self._register_anew(download, name), "registering anew")
         transfer.join(download)
         return transfer
+
+    async def _register_anew(self, download: Download, name: Name) -> None:
+        """Register for what is in work; a version that was replaced is ended."""
+        with suppress(DragonflyError):
+            _, answer = await self._register(download, name)
+            if isinstance(answer, RegisterAnswer):
+                async with self._turn(answer.task):
+                    self._current(answer, self._request(download, name))
 
     def _needs_registering(self, transfer: Transfer) -> bool:
         age_s = self._clock.seconds() - transfer.membership.registered_at
@@ -120,14 +138,7 @@ class Swarm:
         :raises StoreError: there is no room for the content.
         """
         await self._ready()
-        asked = download.request
-        key = (asked.nodes, *_what(download), asked.callsystem, asked.pattern)
-
-        async def register() -> _Registered:
-            request = self._request(download, name)
-            return await self._equipment.supernodes.register(asked.nodes, name.id, request)
-
-        supernode, answer = await self._registrations.ask(key, register)
+        supernode, answer = await self._register(download, name)
         if isinstance(answer, DirectAnswer):
             return answer.reason
         request = self._request(download, name)
@@ -137,6 +148,16 @@ class Swarm:
                 transfer = await self._open(supernode, answer, request, name, download)
             transfer.join(download)
             return transfer
+
+    async def _register(self, download: Download, name: Name) -> _Registered:
+        asked = download.request
+        key = (asked.nodes, *_what(download), asked.callsystem, asked.pattern)
+
+        async def register() -> _Registered:
+            request = self._request(download, name)
+            return await self._equipment.supernodes.register(asked.nodes, name.id, request)
+
+        return await self._registrations.ask(key, register)
 
     async def alone(self, download: Download, name: Name, *, private: bool) -> Solo:
         """Have ``download`` join a content that is read from the origin for this home only.
@@ -214,6 +235,7 @@ class Swarm:
             answer.length,
             {"name": name.id.hex()},
             whole=whole,
+            reserve=download.whole,
         )
         out = download.request.client_queue or max(1, answer.down_limit)
         transfer = Transfer(self._equipment, file, supernode, answer, request, out=out)
@@ -247,7 +269,7 @@ class Swarm:
                 continue
             idle = now - transfer.last_used
             if not transfer.content.finished or transfer.content.error is not None:
-                if idle >= LINGER_S:
+                if idle >= (PART_LINGER_S if transfer.in_parts else LINGER_S):
                     self._leave(transfer, keep=True)
             elif not _fresh(transfer) or idle >= min(idle_s, share_s):
                 self._leave(transfer, keep=_fresh(transfer) and share_s < idle_s)
@@ -256,7 +278,7 @@ class Swarm:
     def make_room(self, wanted: int, *, idle_s: float) -> int:
         """Delete what nobody uses until ``wanted`` bytes are gone; give how many are.
 
-        What is shared comes last, the longest unused first.
+        What is shared comes last, the longest unused first; so does what was read in parts.
 
         :param idle_s: what is shared leaves only if it has served nobody for so long.
         """
@@ -266,7 +288,7 @@ class Swarm:
             if freed >= wanted:
                 break
             idle = not transfer.clients and now - transfer.last_used >= idle_s
-            if idle and transfer.content.finished:
+            if idle and (transfer.content.finished or transfer.in_parts):
                 freed += transfer.content.layout.length or 0
                 self._leave(transfer, keep=False)
         return freed

@@ -15,7 +15,8 @@ from dragonfly.control.messages import Complaint, LeaveRequest, RegisterAnswer, 
 from dragonfly.errors import ErrorCode
 from dragonfly.net.tasks import Task
 from dragonfly.peer.announcer import Announcer
-from dragonfly.peer.content import Content, Watcher
+from dragonfly.peer.content import Content
+from dragonfly.peer.demand import Demand
 from dragonfly.peer.equipment import Equipment
 from dragonfly.peer.exchange import Exchange
 from dragonfly.peer.fallback import Fallback
@@ -27,6 +28,8 @@ from dragonfly.peer.pace import Pace
 from dragonfly.peer.protocol import PeerProtocol
 from dragonfly.peer.reports import Reports, Tally
 from dragonfly.peer.supernodes import Supernode
+from dragonfly.peer.watcher import Watcher
+from dragonfly.sched.outlook import Outlook
 from dragonfly.sched.picker import OUT, Picker
 from dragonfly.store.piecestore import TaskFile
 from dragonfly.task.manifest import Manifest
@@ -41,6 +44,10 @@ TICK_S = 0.5
 
 class Client(Watcher, Protocol):
     """One download that wants this content."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether it wants everything, and not only what it reads."""
 
     @property
     def local_limit(self) -> int | None:
@@ -59,7 +66,10 @@ class Client(Watcher, Protocol):
 class Transfer:
     """A task: content, neighbours, announces, fallback, wired together.
 
-    It downloads while it has clients, and serves what it has until :meth:`stop`.
+    It downloads what its clients want: everything if one of them does, else what is before
+    their readers, and nothing when nobody wants more. It serves what it has until :meth:`stop`.
+
+    :ivar in_parts: somebody wanted parts of it only, and may be back for others.
     """
 
     _log = Logger()
@@ -80,12 +90,14 @@ class Transfer:
         self.last_used = clock.seconds()
         self.stopped = False
         self.outdated = False
+        self.in_parts = False
         self.supernode = supernode
         self._equipment = equipment
         self._clock = clock
         self._answer = answer
         self._pace = Pace(equipment.total, clock)
         self._hunger = Hunger(clock.seconds())
+        self._outlook = Outlook(clock.seconds())
         self.membership = Membership(answer, clock.seconds())
         manifest = Manifest(answer.task, answer.fetch, answer.piece_size, answer.length)
         self.content = Content(file, manifest, self.membership.keys, equipment.disk, clock)
@@ -99,11 +111,12 @@ class Transfer:
         self._announcer = Announcer(
             supernode, self.reports, clock, equipment.rng, first_s=answer.announce_after
         )
-        self._readers: dict[Hashable, tuple[int, int]] = {}
+        self._demand = Demand(answer.piece_size)
         self._refused: set[OriginSource] = set()
         self._announcing: Task | None = None
         self._ticking = LoopingCall(self._tick)
         self._ticking.clock = clock
+        self._wants_changed()
 
     def _make_exchange(self) -> Exchange:
         equipment = self._equipment
@@ -181,14 +194,17 @@ class Transfer:
         self.clients.append(client)
         self._equipment.memory.used(self.content)
         self.content.watchers.append(client)
-        self._limits_changed()
+        if client.whole:
+            self.content.reserve()
+        self.in_parts = self.in_parts or not client.whole
+        self._clients_changed()
 
     def leave(self, client: Client) -> None:
         """A client has what it wanted, or is gone."""
         if client in self.clients:
             self.clients.remove(client)
             self.content.watchers.remove(client)
-            self._limits_changed()
+            self._clients_changed()
         self.last_used = self._clock.seconds()
 
     def served(self, length: int) -> None:
@@ -222,21 +238,35 @@ class Transfer:
 
     # -- for downloads -----------------------------------------------------------------------
 
-    def want_in_order(self, reader: Hashable, position: int | None, ahead: int) -> None:
-        """``reader`` is at byte ``position`` and has ``ahead`` bytes before it waits.
-
-        Of several the one that will wait first is looked after.
-        """
+    def want_in_order(
+        self, reader: Hashable, position: int | None, ahead: int, end: int | None
+    ) -> None:
+        """``reader`` is at byte ``position``, has ``ahead`` bytes before it waits, and reads to
+        ``end``. Those that will wait first are looked after."""
         if position is None:
-            self._readers.pop(reader, None)
+            self._demand.leave(reader)
         else:
-            self._readers[reader] = ahead, position
-        self.content.in_order = bool(self._readers)
-        if not self._readers:
-            self._picker.want_in_order(None, 0)
-            return
-        ahead, position = min(self._readers.values())
-        self._picker.want_in_order(position // self.content.file.piece_size, ahead)
+            self._demand.read(reader, position, ahead, end)
+        self.content.in_order = self._demand.in_order
+        self._picker.want_in_order(self._demand.places())
+        self._wants_changed()
+
+    def due_s(self, begin: int, end: int) -> float | None:
+        """Seconds until the bytes can be had from here or from a neighbour, by what neighbours
+        have shown so far; see :class:`~dragonfly.sched.outlook.Outlook`."""
+        size, content = self.content.file.piece_size, self.content
+        held = content.have.mask | content.extra.mask
+        for link in self.links:
+            held |= link.mask
+        wanted = (1 << -(-end // size)) - (1 << begin // size)
+        return self._outlook.due_s(wanted, held, self._clock.seconds())
+
+    def _wants_changed(self) -> None:
+        """Have what is wanted now asked for, and nothing else."""
+        wanted = self._demand.pieces
+        if wanted != self.content.wanted:
+            self.content.wanted = wanted
+            self._exchange.look_for(wanted)
 
     # -- Watcher: a transfer counts its own bytes -------------------------------------------
 
@@ -295,9 +325,16 @@ class Transfer:
         """Useful bytes came."""
         self._hunger.fed(length, now)
 
+    def shown(self, link: Link, pieces: int, now: float) -> None:
+        """Some piece is to be had by now, or a neighbour came that has it."""
+        if link.mask:
+            self._outlook.shown(pieces, now)
+        else:
+            self._outlook.met(pieces)
+
     def neighbours_changed(self) -> None:
         """Nobody is left: the supernode may know others, or be gone itself."""
-        if not self.stopped and not self.content.finished and not self.useful():
+        if not self.stopped and self.content.lacking and not self.useful():
             self._announcer.kick()
 
     def complain(self, link: Link, piece: int, why: str) -> None:
@@ -325,7 +362,9 @@ class Transfer:
     def _outdated(self) -> None:
         self.outdated = True
 
-    def _limits_changed(self) -> None:
+    def _clients_changed(self) -> None:
+        self._demand.want_whole(any(client.whole for client in self.clients))
+        self._wants_changed()
         self._pace.limit(client.local_limit for client in self.clients)
 
     def another_source(self, refused: OriginSource) -> bool:

@@ -57,8 +57,15 @@ class Joinable(Protocol):
     def leave(self, client: Client) -> None:
         """This client wants it no more."""
 
-    def want_in_order(self, reader: Hashable, position: int | None, ahead: int) -> None:
-        """Where ``reader`` is, and how much it has ahead; ``None``: it has ended."""
+    def want_in_order(
+        self, reader: Hashable, position: int | None, ahead: int, end: int | None
+    ) -> None:
+        """Where ``reader`` is, how much it has ahead, and where it ends, if that is known;
+        ``None`` as position: it has ended."""
+
+    def due_s(self, begin: int, end: int) -> float | None:
+        """Seconds until the bytes can be had from here or from anybody: 0: now; infinite: not
+        while things stand still as they do; ``None``: it is too early to tell."""
 
 
 class Ways(Protocol):

@@ -9,7 +9,10 @@ import attrs
 from dragonfly.sched.neighbours import Flight
 from dragonfly.task.bitfield import mask_of
 
-__all__ = ["Flights"]
+__all__ = ["ALL", "Flights"]
+
+ALL = -1
+"""The set of all pieces, however many there are."""
 
 
 @attrs.define(eq=False)
@@ -21,12 +24,16 @@ class Flights:
     it wanted again. Pieces are bits of integers, see :mod:`dragonfly.task.bitfield`.
 
     :ivar known: pieces whose digests are known.
-    :ivar missing: those that are not here.
+    :ivar scope: pieces that anybody here has a use for.
+    :ivar absent: those that are known, and not here.
+    :ivar missing: those of the absent that are in the scope.
     :ivar wanted: those of the missing that nobody is sending.
     :ivar out: requests by name under way; answers that a seed chose do not count.
     """
 
     known: int = 0
+    scope: int = ALL
+    absent: int = 0
     missing: int = 0
     wanted: int = 0
     out: int = 0
@@ -34,12 +41,20 @@ class Flights:
     _landed: dict[int, set[Hashable]] = attrs.field(factory=dict)
 
     def learn(self, pieces: list[int]) -> None:
-        """These can be verified, and are missing."""
+        """These can be verified, and are not here."""
         mask = mask_of(pieces)
         self.known |= mask
-        self.missing |= mask
-        busy = mask_of([*self._flying, *self._landed])
-        self.wanted |= mask & ~busy
+        self.absent |= mask
+        self.look_for(self.scope)
+
+    def look_for(self, scope: int) -> None:
+        """Have only these asked for from now on; what is on its way stays so.
+
+        The cost does not depend on how many pieces there are.
+        """
+        self.scope = scope
+        self.missing = self.absent & scope
+        self.wanted = self.missing & ~mask_of([*self._flying, *self._landed])
 
     def start(self, flight: Flight) -> None:
         """A neighbour was asked for a piece, or began to send it unasked."""
@@ -61,7 +76,7 @@ class Flights:
     def land(self, flight: Flight) -> None:
         """All its bytes are here, to be verified."""
         self._drop(flight)
-        if self.missing >> flight.piece & 1:
+        if self.absent >> flight.piece & 1:
             self._landed.setdefault(flight.piece, set()).add(flight.neighbour.peer)
 
     def spoilt(self, piece: int, peer: Hashable) -> None:
@@ -77,6 +92,7 @@ class Flights:
         """It is here: give the flights that are still bringing it, ended."""
         bit = 1 << piece
         self.known |= bit
+        self.absent &= ~bit
         self.missing &= ~bit
         self.wanted &= ~bit
         self._landed.pop(piece, None)

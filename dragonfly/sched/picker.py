@@ -9,19 +9,27 @@ piece is either wanted, or on its way from somebody with a deadline, or being ve
 from __future__ import annotations
 
 import random
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import attrs
 
 from dragonfly.errors import ErrorCode
-from dragonfly.sched.asking import Ask, InOrder, Round, second_at, starved_at
+from dragonfly.sched.asking import (
+    IN_ORDER_PATIENCE_S,
+    PART_PATIENCE_S,
+    Ask,
+    InOrder,
+    Round,
+    second_at,
+    starved_at,
+)
 from dragonfly.sched.availability import Availability
-from dragonfly.sched.flights import Flights
+from dragonfly.sched.flights import ALL, Flights
 from dragonfly.sched.neighbours import Flight, Neighbour
 from dragonfly.sched.timing import FLOOR_S, NEVER, SEED_FLOOR_S, TICK_S, Pace, Timing
 
-__all__ = ["OUT", "Ask", "Cancel", "Late", "Picker"]
+__all__ = ["ALL", "OUT", "Ask", "Cancel", "Late", "Picker"]
 
 OUT = 12
 """Requests by name under way at once: more than there are neighbours, so one at each. On their
@@ -41,7 +49,8 @@ class Cancel:
 @attrs.frozen
 class Late:
     """``peer`` did not send ``piece`` in time, or what it sends is of no use: take the question
-    back. ``None`` stands for a REQUEST_ANY; these are never late, since a seed may have nothing.
+    back. ``None`` stands for a REQUEST_ANY; these are never late, since a seed may have nothing,
+    but what a seed would choose may be of no use.
     """
 
     peer: Any
@@ -79,7 +88,7 @@ class Picker:
 
     @property
     def missing(self) -> int:
-        """The pieces that may be asked for and are not here, as bits."""
+        """The pieces that are to be asked for and are not here, as bits."""
         return self._flights.missing
 
     @property
@@ -147,10 +156,28 @@ class Picker:
             neighbour.distrusted = True
             self._take_back(neighbour)
 
-    def want_in_order(self, piece: int | None, ahead_bytes: int) -> None:
-        """A reader is at ``piece`` and has ``ahead_bytes`` before it waits; ``None``: nobody."""
-        self._reader.piece = piece
-        self._reader.ahead_bytes = ahead_bytes
+    def look_for(self, scope: int) -> list[Late]:
+        """Only the pieces of ``scope`` are of use from now on; :data:`ALL`: all, as at first.
+
+        What was asked for by name may come all the same. While the scope is less than all seeds
+        are asked by name, for they do not know it: pieces of it by chance, so that neighbours
+        get different ones, and what a reader needs next when nobody got that.
+
+        :return: the standing questions that are of no use any more; they count as taken back.
+        """
+        self._flights.look_for(scope)
+        self._reader.patience_s = IN_ORDER_PATIENCE_S if scope == ALL else PART_PATIENCE_S
+        useless: list[Late] = []
+        if scope != ALL:
+            for neighbour in self._neighbours.values():
+                useless += [Late(neighbour.peer, None)] * neighbour.standing
+                neighbour.standing = 0
+                neighbour.starved_since = None
+        return useless
+
+    def want_in_order(self, readers: Sequence[tuple[int, int]]) -> None:
+        """Each reader is at a piece, and has so many bytes before it waits; the hungriest first."""
+        self._reader.set(readers)
 
     # -- asking ------------------------------------------------------------------------------
 
@@ -299,9 +326,8 @@ class Picker:
                 chances += neighbour.lifts.values()
             if neighbour.starved_since is not None:
                 chances.append(starved_at(neighbour))
-        hopes = self._reader.hopes_until()
-        if hopes is not None:
-            chances.append(hopes)
+        if self._reader.readers:
+            chances += self._reader.hopes()
         if not self._flights.wanted:
             chances += map(second_at, self._flights.alone())
         return chances

@@ -24,6 +24,7 @@ __all__ = [
     "pwrite_all",
     "read_or_create_secret",
     "reflink",
+    "reserve",
 ]
 
 _FICLONE = 0x40049409
@@ -78,12 +79,21 @@ def preallocate(descriptor: int, length: int, path: str | os.PathLike[str]) -> N
     """
     with naming(path, length):
         if length > os.fstat(descriptor).st_size:
-            try:
-                os.posix_fallocate(descriptor, 0, length)
-            except OSError as error:
-                if error.errno not in _NO_FALLOCATE:
-                    raise
+            reserve(descriptor, length, path)
         os.ftruncate(descriptor, length)
+
+
+def reserve(descriptor: int, length: int, path: str | os.PathLike[str]) -> None:
+    """Have space for ``length`` bytes where the file system can; a shorter file gets that long.
+
+    :raises DiskFull: there is not that much space.
+    """
+    with naming(path, length):
+        try:
+            os.posix_fallocate(descriptor, 0, length)
+        except OSError as error:
+            if error.errno not in _NO_FALLOCATE:
+                raise
 
 
 def pwrite_all(descriptor: int, chunks: Sequence[bytes | memoryview], offset: int) -> int:

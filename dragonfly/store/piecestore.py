@@ -102,9 +102,12 @@ class PieceStore:
         piece_size: int,
         length: int | None = None,
         meta: dict[str, Any] | None = None,
+        *,
+        reserve: bool = True,
     ) -> TaskFile:
         """Make room for a task; an earlier fetch of it is removed.
 
+        :param reserve: space for all of it; ``False`` where parts of it are wanted.
         :raises DiskFull: there is no space for ``length`` bytes; nothing is left behind.
         :raises StoreError: it cannot be written.
         """
@@ -119,6 +122,7 @@ class PieceStore:
             meta=meta or {},
             hot=self._hot,
         )
+        file.reserved = reserve
         self._remember(file)
         try:
             file.create()

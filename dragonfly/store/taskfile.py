@@ -25,6 +25,7 @@ from dragonfly.store.files import (
     pread_exact,
     preallocate,
     pwrite_all,
+    reserve,
 )
 from dragonfly.store.hot import HOT_PIECE_BYTES, HotPieces
 from dragonfly.store.journal import encode_header, encode_records, recover
@@ -63,6 +64,8 @@ class TaskFile:
         self.meta = meta
         self.recorded = Bitfield()
         """Pieces that the journal claimed when the task was loaded."""
+        self.reserved = True
+        """Whether space for all of it was asked for; not where parts are wanted."""
         self.path = directory / "data"
         self._directory = directory
         self._descriptors = descriptors
@@ -225,6 +228,16 @@ class TaskFile:
         self.length = length
         self.save_meta(self.meta)
 
+    def reserve(self) -> None:
+        """Have space for all of it, if that was not asked for before.
+
+        :raises DiskFull: there is not that much space.
+        """
+        if not self.reserved and self.length:
+            with self._use_data(self.length) as descriptor:
+                reserve(descriptor, self.length, self.path)
+        self.reserved = True
+
     def piece_length(self, piece: int) -> int:
         """Give the bytes of a piece; the last may be shorter."""
         if self.length is None:
@@ -233,7 +246,10 @@ class TaskFile:
 
     def _resize(self, length: int) -> None:
         with self._use_data(length) as descriptor:
-            preallocate(descriptor, length, self.path)
+            if self.reserved:
+                preallocate(descriptor, length, self.path)
+            else:
+                os.ftruncate(descriptor, length)
 
     @contextmanager
     def _use_data(self, wanted: int = 0) -> Iterator[int]:

@@ -42,8 +42,9 @@ class Options(usage.Options):
         ["registry", None, None, "whose images are pulled [default: https://index.docker.io]"],
         ["port", None, None, "port of the mirror [default: 65001]"],
         ["hostIp", None, None, "address to listen on [default: 127.0.0.1]"],
-        ["certpem", None, None, "certificate of the mirror, which is then served over TLS"],
+        ["certpem", None, None, "certificate of the mirror, which then speaks TLS as well"],
         ["keypem", None, None, "its key"],
+        ["httpsPort", None, None, "port that speaks TLS only, with --certpem [default: 65004]"],
         ["peerPort", None, None, "port of the piece protocol [default: 65002]"],
         ["peerIp", None, None, "address under which other peers reach this host"],
         ["statusPort", None, None, "port of /metrics and /healthy [default: 65003]"],
@@ -60,6 +61,7 @@ class Options(usage.Options):
         ["urlfilter", None, None, "has no effect here"],
     ]
     optFlags = [  # noqa: N815
+        ["prefetch", None, "fetch all of a content of which a part is asked for"],
         ["verbose", None, "log more"],
         ["takeover", None, "replace the dfdaemon that runs in this home, and drop no pull"],
         ["streamMode", None, "has no effect here"],

@@ -27,6 +27,7 @@ _OTHERS = f"""
   dfdaemon config default     prints a configuration file with all defaults
   dfdaemon setup ENGINE       points containerd, docker, crio or podman at it
   dfdaemon doctor             checks it, and whether engines come to it
+  dfdaemon gen-ca             makes the authority for hijack_https
 """
 
 
@@ -42,7 +43,17 @@ def _doctor(arguments: Sequence[str]) -> int:
     return doctor(arguments, DEFAULT_FILE)
 
 
-_COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"setup": _setup, "doctor": _doctor}
+def _gen_ca(arguments: Sequence[str]) -> int:
+    from dragonfly.taps.genca import main as gen_ca  # noqa: PLC0415 - as above
+
+    return gen_ca(arguments)
+
+
+_COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "setup": _setup,
+    "doctor": _doctor,
+    "gen-ca": _gen_ca,
+}
 """Commands that do not run the daemon; each takes the arguments behind its name."""
 
 

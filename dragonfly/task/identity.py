@@ -35,8 +35,9 @@ __all__ = [
 ]
 
 _PORTS = {"http": 80, "https": 443}
-_BLOB = re.compile(r"/v2/.+/blobs/(sha256:[0-9a-f]{64})$")
-"""The path of a registry's API: elsewhere anybody may have put a file of such a name."""
+_BLOB = re.compile(r"(.*?)/v2/.+/blobs/sha256(?::|%3[Aa])([0-9a-f]{64})")
+"""The path of a registry's API: elsewhere anybody may have put a file of such a name. What stands
+before it is another registry, or no registry: it is part of the name."""
 _NOT_IN_HOSTS = frozenset(' "%<>\\^`{|}')  # IDNA can make a space of an accent
 _BLANK = re.compile(r"[\x00-\x20\x7f]")
 _HALF = re.compile("[\ud800-\udfff]")
@@ -107,14 +108,14 @@ def name_of(
     """
     parts = _split(url)
     origin = _origin(parts)
-    blob = _BLOB.search(unquote(parts.path))
+    blob = _BLOB.fullmatch(parts.path)
     path, query = parts.path or "/", _filtered(parts.query, frozenset(filters))
     local = path + (f"?{query}" if query else "")
     if blob is not None:
-        known = Digest.parse(blob[1])
+        known = Digest.parse(f"sha256:{blob[2]}")
         if digest is not None and digest.algorithm == known.algorithm and digest != known:
             raise ConfigError(f"the URL is for {known}, the digest asked for is {digest}")
-        text = f"blob {known} at {origin}"
+        text = f"blob {known} at {origin}{_uniform(blob[1])}"
         digest = known
     else:
         text = f"url {origin}{_uniform(local)}"

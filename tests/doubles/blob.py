@@ -24,11 +24,12 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from dragonfly.config import Node
-from dragonfly.daemon.blob import Blobs, BlobSettings
+from dragonfly.daemon.blob import Blobs
 from dragonfly.daemon.http import Responder
 from dragonfly.daemon.note import Note
 from dragonfly.daemon.registry import Registry, parse_registry
 from dragonfly.daemon.route import Route
+from dragonfly.daemon.swarmaccess import SwarmAccess, SwarmSettings
 from dragonfly.errors import OriginChanged, TaskError
 from dragonfly.net.fanout import OneShot
 from dragonfly.net.reply import OriginReply
@@ -139,6 +140,7 @@ class FakeDownload:
         self.done: OneShot[None] = OneShot()
         self.ended = False
         self.cancelled = False
+        self.due: float | None = 0.0
         self.readers: list[FakeReader] = []
         self.prefixes: list[FakePrefix] = []
         self.listeners: list[Any] = []
@@ -173,6 +175,17 @@ class FakeDownload:
         reader.advance()
         return reader
 
+    async def verdict(self) -> None:
+        """When a test says so."""
+        await self.done.wait()
+
+    def due_s(self, begin: int, end: int) -> float | None:
+        """As set by a test: at once, unless it says otherwise."""
+        assert begin < end
+        if self._layout is None:
+            return None
+        return 0.0 if end <= self.ready else self.due
+
     def prefix(self) -> Any:
         """Noted."""
         self.prefixes.append(FakePrefix(self.body))
@@ -182,6 +195,8 @@ class FakeDownload:
         """Nobody wants it any more."""
         self.cancelled = True
         self.listeners.clear()
+        if not self.done.fired:
+            self.done.fail(CancelledError())
         for reader in list(self.readers):
             reader.fail(CancelledError())
 
@@ -304,12 +319,15 @@ class BlobScene:
         self.refuses: Exception | None = None
         client: Any = self.registry
         self.blobs = Blobs(
-            BlobSettings(nodes=(Node(host="node"),) if nodes is None else nodes),
-            fetch=self._fetch,
-            client=lambda _: client,
+            SwarmAccess(
+                SwarmSettings(nodes=(Node(host="node"),) if nodes is None else nodes),
+                fetch=self._fetch,
+                holds=lambda _: self.held,
+                clock=self.clock,
+            ),
+            client=lambda _trust, _loopback: client,
             straight_on=self._straight_on,
             clock=self.clock,
-            holds=lambda _: self.held,
             via=b"here",
             boundary=lambda: b"cut",
         )

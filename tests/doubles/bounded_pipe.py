@@ -18,7 +18,12 @@ from typing import Any
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import IProtocol, IPushProducer, ITCPTransport
+from twisted.internet.interfaces import (
+    IHalfCloseableProtocol,
+    IProtocol,
+    IPushProducer,
+    ITCPTransport,
+)
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -48,6 +53,8 @@ class BoundedPipe:
         self.reading = True
         self.connected = True
         self.disconnecting = False
+        self.ending = False
+        self.ended = False
         self.producer: Any = None
         self.producer_paused = False
         self.pauses = 0
@@ -77,7 +84,7 @@ class BoundedPipe:
         """Queue *data*; like the real ones, take nothing but ``bytes``."""
         if not isinstance(data, bytes):
             raise TypeError(f"Data must be bytes, not {type(data).__name__}")
-        if not self.connected or self.disconnecting:
+        if not self.connected or self.disconnecting or self.ending:
             return
         self.queued += data
         self.written += len(data)
@@ -102,8 +109,9 @@ class BoundedPipe:
             self.other._lost(ConnectionLost())
 
     def loseWriteConnection(self) -> None:
-        """Not needed by anybody here."""
-        raise NotImplementedError
+        """The other end hears of the end once everything is written."""
+        self.ending = True
+        self._maybe_end()
 
     def getPeer(self) -> IPv4Address:
         """Return a made-up address."""
@@ -211,7 +219,18 @@ class BoundedPipe:
         if self.other.protocol is not None and not self.other.disconnecting:
             self.other.protocol.dataReceived(data)
         self._maybe_resume()
+        self._maybe_end()
         self._maybe_close()
+
+    def _maybe_end(self) -> None:
+        if not self.ending or self.ended or self.queued or not self.other.connected:
+            return
+        self.ended = True
+        reader: Any = self.other.protocol
+        if IHalfCloseableProtocol.providedBy(reader):
+            reader.readConnectionLost()
+        else:
+            self.other._lost(ConnectionDone())
 
     def _maybe_close(self) -> None:
         if self.disconnecting and self.connected and not self.queued and self.producer is None:

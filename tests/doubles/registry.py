@@ -98,6 +98,10 @@ class MemoryRegistry:
         """There is one way to it."""
         return _Endpoint(self)
 
+    def plain(self, registry: Registry) -> IStreamClientEndpoint:
+        """The same."""
+        return _Endpoint(self)
+
     def visit(self, count: int | None = None) -> Visit:
         """The last connection; there must be so many."""
         if count is not None:

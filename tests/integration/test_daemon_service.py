@@ -19,6 +19,7 @@ import pytest
 import pytest_twisted
 from pytest_twisted import ensureDeferred
 from twisted.internet import reactor
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol, wrapClientTLS
 from twisted.internet.protocol import Protocol
@@ -294,9 +295,9 @@ class Client(Protocol):
         self.lost.callback(None)
 
 
-async def connected(daemon: Daemon, tls: Any = None) -> Client:
+async def connected(daemon: Daemon, tls: Any = None, *, port: int = 0) -> Client:
     """A client of the mirror."""
-    endpoint: Any = TCP4ClientEndpoint(reactor, "127.0.0.1", daemon.port)
+    endpoint: Any = TCP4ClientEndpoint(reactor, "127.0.0.1", port or daemon.port)
     if tls is not None:
         endpoint = wrapClientTLS(tls, endpoint)
     client: Client = await connectProtocol(endpoint, Client())
@@ -352,17 +353,30 @@ async def test_an_answer_outlives_the_peer(
 
 @ensureDeferred
 async def test_over_tls(origin: FakeOrigin, start: Start, tmp_path: Path) -> None:
-    """With a certificate the mirror's port speaks TLS, also to clients that offer h2."""
+    """With a certificate the mirror's port speaks TLS as well, also to clients that offer h2;
+    a second port speaks nothing else."""
     path = str(load_or_make_certificate(tmp_path).path)
     origin.put("/v2/", b"{}")
-    daemon = await start(certpem=path, keypem=path)
-    client = await connected(daemon, offering_h2(path))
-    client.transport.write(  # type: ignore[union-attr]
-        b"GET /v2/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-    )
-    await client.lost
+    daemon = await start(certpem=path, keypem=path, https_port=0)
+    told = json.loads((tmp_path / "home" / "dfdaemon-ports.json").read_text())
+    https = daemon.service.https
+    assert https is not None
+    assert told["https"] == https.port
+    tls = offering_h2(path)
+    for port, how in ((daemon.port, tls), (daemon.port, None), (https.port, tls)):
+        client = await connected(daemon, how, port=port)
+        client.transport.write(  # type: ignore[union-attr]
+            b"GET /v2/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+        )
+        await client.lost
+        assert client.received.endswith(b"\r\n\r\n{}")
+    without = await connected(daemon, port=https.port)
+    without.transport.write(b"GET /v2/ HTTP/1.1\r\n\r\n")  # type: ignore[union-attr]
+    await without.lost
+    assert b"HTTP/" not in without.received
+    silent = await connected(daemon, port=https.port)
     await daemon.stop()
-    assert client.received.endswith(b"\r\n\r\n{}")
+    await silent.lost
 
 
 @ensureDeferred
@@ -381,7 +395,36 @@ async def test_another_rate_while_it_runs(origin: FakeOrigin, tmp_path: Path) ->
     service.reconfigure(attrs.evolve(config, rate_limit=2000, verbose=True))
     assert service.peer.total.rate == 2000
     assert service.peer._uploader._limit.rate == 2000
-    assert service._blobs._settings.total_limit == 2000
+    assert service._swarm._settings.total_limit == 2000
     service.reconfigure(attrs.evolve(config, rate_limit=None))
     assert service.peer.total.rate is None
     await service.stopService()
+
+
+@ensureDeferred
+async def test_who_is_elsewhere_cannot_reach_what_is_only_here(
+    origin: FakeOrigin, start: Start, node: Supernode
+) -> None:
+    """A client of another host, to which this host's loopback is closed; the mirror is open."""
+    origin.put(PATH, BLOB)
+    daemon = await start(node)
+    elsewhere = "10.1.2.3"
+    build = daemon.service._clients.buildProtocol
+
+    def from_elsewhere(addr: Any) -> Any:
+        made: Any = build(addr)
+        made_connection = made.makeConnection
+
+        def connect(transport: Any) -> None:
+            transport.getPeer = lambda: IPv4Address("TCP", elsewhere, 1)
+            made_connection(transport)
+
+        made.makeConnection = connect
+        return made
+
+    daemon.service._clients.buildProtocol = from_elsewhere
+    for path in (PATH, "/v2/"):
+        refused = await daemon.get(f"/x/http://localhost:{origin.port}{path}")
+        assert refused.status == 403
+        assert b"loopback" in refused.body
+    assert (await daemon.get(PATH)).body == BLOB

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from dragonfly.errors import ErrorCode
+from dragonfly.sched.picker import ALL as EVERYTHING
 from dragonfly.sched.picker import Picker
 from dragonfly.task.bitfield import pieces_of
 
@@ -67,6 +68,7 @@ class World(RuleBasedStateMachine):
         self.born = 0
         self.learnt = 0
         self.have = 0
+        self.scope = EVERYTHING
         self.landed: list[tuple[str, int]] = []
         self.learns(list(pieces_of(known)))
         for is_seed, mask in first:
@@ -119,7 +121,19 @@ class World(RuleBasedStateMachine):
     @rule(piece=st.one_of(st.none(), pieces), ahead=st.sampled_from([0, 1 << 30]))
     def somebody_reads(self, piece: int | None, ahead: int) -> None:
         """A client streams, from anywhere, or stops."""
-        self.picker.want_in_order(piece, ahead)
+        self.picker.want_in_order([] if piece is None else [(piece, ahead)])
+
+    @rule(scope=st.one_of(st.just(EVERYTHING), st.just(0), masks))
+    def looks_for(self, scope: int) -> None:
+        """Clients come that want everything, or parts, or nothing; what a seed would choose is
+        of no use any more then."""
+        self.scope = scope
+        useless = self.picker.look_for(scope)
+        assert all(late.piece is None for late in useless)
+        standing = sum(len(r.anys) for r in self.remotes.values())
+        assert len(useless) == (0 if scope == EVERYTHING else standing)
+        for late in useless:
+            self.remotes[late.peer].anys.pop()
 
     @rule()
     def asks(self) -> None:
@@ -128,6 +142,7 @@ class World(RuleBasedStateMachine):
         for ask in self.picker.next_asks(self.now):
             remote = self.remotes[ask.peer]
             if ask.piece is None:
+                assert self.scope == EVERYTHING
                 assert remote.seed
                 assert remote.chooses
                 assert not remote.mask & ~(self.learnt | self.have)
@@ -143,8 +158,8 @@ class World(RuleBasedStateMachine):
         assert after <= max(before, OUT)
 
     def _check_request(self, remote: Remote, piece: int) -> None:
-        missing = self.learnt & ~self.have
-        assert missing >> piece & 1, "asked for what is not missing"
+        missing = self.learnt & ~self.have & self.scope
+        assert missing >> piece & 1, "asked for what is not missing, or of no use"
         assert remote.mask >> piece & 1, "asked for what was not shown"
         assert not remote.barred >> piece & 1, "asked for what is never given"
         assert piece not in remote.sending, "asked twice at once"
@@ -249,7 +264,7 @@ class World(RuleBasedStateMachine):
     def nothing_is_lost(self) -> None:
         """What is under way in the world is under way in the books, and nothing else."""
         missing = self.learnt & ~self.have
-        assert self.picker.missing == missing
+        assert self.picker.missing == missing & self.scope
         flying = {p for r in self.remotes.values() for p in r.sending}
         landed = {p for _, p in self.landed if missing >> p & 1}
         named = self.picker.in_flight
@@ -265,9 +280,15 @@ class World(RuleBasedStateMachine):
         assert deadline is None or deadline > self.now
 
     def teardown(self) -> None:
-        """From now on everybody answers: all that anybody holds and may give is got."""
+        """From now on everybody answers: all of the scope that anybody holds and may give is
+        got, and then, as soon as somebody wants it, the rest."""
         if not hasattr(self, "picker"):
             return
+        self._gets_all()
+        self.looks_for(EVERYTHING)
+        self._gets_all()
+
+    def _gets_all(self) -> None:
         while self.landed:
             self._got(self.landed.pop()[1])
         for _ in range(400):
@@ -293,7 +314,7 @@ class World(RuleBasedStateMachine):
         mask = 0
         for remote in self.remotes.values():
             mask |= remote.mask & ~remote.barred
-        return mask & self.learnt & ~self.have
+        return mask & self.learnt & ~self.have & self.scope
 
     def _over(self, remote: Remote, piece: int) -> None:
         (remote.asked if piece in remote.asked else remote.chosen).remove(piece)

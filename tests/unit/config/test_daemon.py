@@ -93,7 +93,8 @@ def test_the_sample_says_the_defaults() -> None:
 
 def test_what_the_sample_leaves_out_can_be_switched_on() -> None:
     """A commented key is one that exists."""
-    text = re.sub(r"^# ([a-z]|  path)", r"\1", DAEMON_SAMPLE, flags=re.MULTILINE)
+    nested = "  (?:path|cert|key|hosts)|    - regx|      (?:insecure|certs)"
+    text = re.sub(rf"^# ([a-z]|(?:{nested}):)", r"\1", DAEMON_SAMPLE, flags=re.MULTILINE)
     config = parse_daemon_config(text)
     assert (config.rate_limit, config.peer_ip, config.status_ip) == (
         20 << 20,
@@ -102,6 +103,8 @@ def test_what_the_sample_leaves_out_can_be_switched_on() -> None:
     )
     assert config.certpem is not None
     assert config.log_path is not None
+    assert config.hijack is not None
+    assert [each.regx for each in config.hijack.hosts] == [r"^registry\.example\.com:443$"]
     assert config.local_repo == "/var/lib/dragonfly"
 
 

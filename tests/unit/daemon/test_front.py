@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
 from dragonfly.daemon.front import FrontFactory
 from dragonfly.daemon.limits import FrontLimits
+from dragonfly.net.tls import load_or_make_certificate
 from tests.doubles.front import Answers, bodies, join
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -146,3 +149,33 @@ def test_again_after_draining(front: FrontFactory) -> None:
     end = join(front)
     assert front.open == 1
     assert not front.drain().called or end.gone
+
+
+@pytest.mark.parametrize("sent", [b"\x16", b"\x16\x03\x01\x02\x00\x01"])
+def test_tls_that_does_not_go_on(tmp_path: Path, sent: bytes) -> None:
+    """A handshake has as long as a head has; it counts as one connection."""
+    clock, limits = Clock(), FrontLimits(head_s=5, connections=1)
+    tls = load_or_make_certificate(tmp_path).options()
+    front = FrontFactory(Answers(), clock=clock, limits=limits, tls=tls)
+    end = join(front)
+    end.send(sent)
+    assert front.open == 1
+    assert end.got == b""
+    clock.advance(4.9)
+    assert not end.gone
+    clock.advance(0.1)
+    assert end.gone
+    assert front.open == 0
+    assert clock.getDelayedCalls() == []
+
+
+def test_plain_http_beside_tls(tmp_path: Path) -> None:
+    """The first byte tells."""
+    answers = Answers()
+    tls = load_or_make_certificate(tmp_path).options()
+    front = FrontFactory(answers, clock=Clock(), tls=tls)
+    end = join(front)
+    end.send(GET)
+    answers.give(b"x")
+    assert bodies(end.got) == [(200, b"x")]
+    end.hang_up()

@@ -12,7 +12,13 @@ from dragonfly.daemon.exchange import Exchange
 from dragonfly.daemon.registry import Registry
 from dragonfly.daemon.upstreamlimits import UpstreamLimits
 from dragonfly.daemon.upstreamlink import CLOSE_S
-from dragonfly.errors import AddressRefused, OriginError, OriginTruncated, OriginUnreachable
+from dragonfly.errors import (
+    AddressRefused,
+    OriginError,
+    OriginTimedOut,
+    OriginTruncated,
+    OriginUnreachable,
+)
 from dragonfly.net.proxies import Proxies
 from dragonfly.net.trust import Trust
 from tests.doubles.responding import FedBody
@@ -40,7 +46,7 @@ class ConnectTests(UpstreamTestCase):
         self.registry.silent = True
         asking = self.ask()
         self.clock.advance(LIMITS.dial_s)
-        assert self.failed(asking, OriginUnreachable).endswith("no answer in 20 s")
+        assert self.failed(asking, OriginTimedOut).endswith("no answer in 20 s")
         assert self.registry.cancelled == 1
 
     def test_cancelled(self) -> None:
@@ -62,7 +68,7 @@ class ConnectTests(UpstreamTestCase):
         asking = self.ask(registry=secure)
         assert self.visit(1).heard == b""
         self.clock.advance(LIMITS.dial_s)
-        assert self.failed(asking, OriginUnreachable).endswith("no answer in 20 s")
+        assert self.failed(asking, OriginTimedOut).endswith("no answer in 20 s")
         assert self.visit(1).lost
         asking = self.ask(registry=secure)
         link: Any = self.visit(2).theirs.protocol

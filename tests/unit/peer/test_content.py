@@ -715,3 +715,38 @@ def test_a_late_copy_of_what_came_inside_an_answer_changes_nothing(lab: TaskLab)
     lab.threads.run()
     assert content.finished
     content.intake.close()
+
+
+def test_what_is_lacking_is_wanted_and_not_here(lab: TaskLab) -> None:
+    """And all of it as long as everything is wanted."""
+    content = lab.content()
+    assert content.lacking == 0b111
+    content.wanted = 0b110
+    content.intake.add("n", 2, 0, lab.piece(2))
+    lab.threads.run()
+    assert (content.lacking, content.remaining, content.first_lacking()) == (0b010, PIECE, 1)
+    content.wanted = 0b100
+    assert (content.lacking, content.remaining, content.first_lacking()) == (0, 0, 0)
+
+
+def test_without_a_length_everything_is_lacking_without_an_end(lab: TaskLab) -> None:
+    """Of a part not."""
+    content = lab.content(length_known=False, runs=False)
+    assert content.lacking < 0
+    assert (content.remaining, content.first_lacking()) == (1, 0)
+    content.wanted = 0b1100
+    assert (content.lacking, content.first_lacking()) == (0b1100, 2)
+
+
+def test_the_last_piece_of_a_part_waits_for_no_others_to_be_written(tmp_path: Path) -> None:
+    """Its reader waits for it."""
+    lab = TaskLab(tmp_path)
+    lab.clock = Clock()
+    content = lab.content()
+    content.wanted = 0b011
+    lab.clock.advance(10.0)
+    for piece in (0, 1):
+        content.intake.add("n", piece, 0, lab.piece(piece))
+    lab.threads.run()
+    assert content.on_disk.mask == 0b011
+    content.intake.close()

@@ -90,7 +90,7 @@ class FakeJoin:
 
     content: Content
     left: int = 0
-    reader_at: list[tuple[int | None, int]] = attrs.field(factory=list)
+    reader_at: list[tuple[int | None, int, int | None]] = attrs.field(factory=list)
 
     def join(self, client: Download) -> None:
         """As a transfer does."""
@@ -101,9 +101,15 @@ class FakeJoin:
         self.content.watchers.remove(client)
         self.left += 1
 
-    def want_in_order(self, reader: object, position: int | None, ahead: int) -> None:
+    def want_in_order(
+        self, reader: object, position: int | None, ahead: int, end: int | None
+    ) -> None:
         """Keep."""
-        self.reader_at.append((position, ahead))
+        self.reader_at.append((position, ahead, end))
+
+    def due_s(self, begin: int, end: int) -> float | None:
+        """A number that is recognized."""
+        return float(end - begin)
 
 
 class Scene:
@@ -139,8 +145,9 @@ class Scene:
         self.result: list[Any] = []
         self.download.done.wait().addBoth(self.result.append)
 
-    def get(self, trust: Any) -> Any:
+    def get(self, trust: Any, loopback: bool) -> Any:
         """Origins: the client is told by the trust it was made for."""
+        assert loopback is self.download.request.loopback
         return trust
 
     # -- Ways -----------------------------------------------------------------------------
@@ -270,6 +277,7 @@ def test_before_it_has_begun_there_is_nothing(scene: Scene) -> None:
     assert scene.download.task == b""
     assert scene.download.content is None
     assert scene.download.ready_to(5) == 5
+    assert scene.download.due_s(5, 8) is None
     for what in ("layout", "file", "path"):
         with pytest.raises(TaskError):
             getattr(scene.download, what)
@@ -544,7 +552,7 @@ def test_a_reader_gets_the_bytes_in_order(scene: Scene) -> None:
     consumer, ended = _reader(scene)
     scene.come(join, 2, 0)
     assert consumer.taken == scene.lab.body[:PIECE]
-    assert join.reader_at[-1] == (PIECE, 0)
+    assert join.reader_at[-1] == (PIECE, 0, len(scene.lab.body))
     scene.come(join, 1)
     assert consumer.taken == scene.lab.body
     assert ended == [len(scene.lab.body)]
@@ -557,6 +565,12 @@ def test_a_reader_of_a_range_behind_the_end_ends_there(scene: Scene) -> None:
     scene.come(join)
     assert consumer.taken == scene.lab.body[2 * PIECE :]
     assert ended == [len(scene.lab.body) - 2 * PIECE]
+
+
+def test_when_bytes_are_due_the_content_knows(scene: Scene) -> None:
+    """It sees the neighbours."""
+    scene.start()
+    assert scene.download.due_s(5, 8) == 3.0
 
 
 def test_a_reader_learns_the_length_with_the_content(scene: Scene) -> None:
@@ -588,7 +602,7 @@ def test_readers_end_when_the_download_does_not_go_on(scene: Scene, how: str) ->
     scene.lab.threads.run()
     assert isinstance(ended[0], Failure)
     assert consumer.taken == taken
-    assert join.reader_at[-1] == (None, 0)
+    assert join.reader_at[-1] == (None, 0, None)
 
 
 # -- time and the end ------------------------------------------
@@ -663,3 +677,143 @@ def test_a_download_that_ends_stays_with_its_content(scene: Scene) -> None:
     scene.download.cancel()
     with pytest.raises(TaskError):
         scene.download.file  # noqa: B018
+
+
+# -- parts ------------------------------------------
+
+
+@pytest.fixture
+def part(tmp_path: Path) -> Iterator[Scene]:
+    """A download that wants only what its readers ask for, of a content with a right digest."""
+    size = 3 * PIECE - 1000
+    body = random.Random(size).randbytes(size)
+    digest = Digest.parse("sha256:" + hashlib.sha256(body).hexdigest())
+    scene = Scene(tmp_path, whole=False, digest=digest)
+    assert scene.lab.body == body
+    yield scene
+    scene.end()
+
+
+def test_a_part_is_done_when_its_readers_are(part: Scene) -> None:
+    """The content need not be finished; the digest of the whole is nobody's business."""
+    join = part.start()
+    one, ended = _reader(part, 0, 100)
+    two, also = _reader(part, PIECE, PIECE + 5)
+    assert join.reader_at[:2] == [(0, 0, 100), (0, 0, 100)]
+    part.come(join, 0)
+    assert (ended, also, part.result) == ([100], [], [])
+    part.come(join, 1)
+    assert (also, part.result) == ([5], [None])
+    assert part.heard.words[-1] == "done"
+    assert (one.taken, two.taken) == (part.lab.body[:100], part.lab.body[PIECE : PIECE + 5])
+    three, again = _reader(part, 2 * PIECE, 2 * PIECE + 7)
+    assert join.reader_at[-1] == (2 * PIECE, 0, 2 * PIECE + 7)
+    part.come(join, 2)
+    assert again == [7]
+    assert three.taken == part.lab.body[2 * PIECE : 2 * PIECE + 7]
+
+
+def test_a_content_that_is_here_does_not_end_a_part(part: Scene) -> None:
+    """Its reader is still to come, and need not wait for anything."""
+    join = part.content()
+    part.come(join)
+    part.start(join)
+    assert part.result == []
+    _, ended = _reader(part, 5, 10)
+    part.lab.threads.run()
+    assert (ended, part.result) == ([5], [None])
+
+
+def test_a_reader_that_goes_away_is_an_end_like_others(part: Scene) -> None:
+    """Whoever hangs up has had what he wanted."""
+    part.start()
+    consumer, ended = _reader(part, 0)
+    consumer.producer.stopProducing()
+    assert isinstance(ended[0], Failure)
+    assert part.result == [None]
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_who_reads_all_in_parts_has_it_compared(tmp_path: Path, *, right: bool) -> None:
+    """Before the download is done, as one for the whole."""
+    size = 3 * PIECE - 1000
+    body = random.Random(size).randbytes(size) if right else b"other"
+    digest = Digest.parse("sha256:" + hashlib.sha256(body).hexdigest())
+    part = Scene(tmp_path, whole=False, digest=digest)
+    join = part.start()
+    _, ended = _reader(part, 0, size)
+    part.come(join)
+    assert ended == [size]
+    if right:
+        assert part.result == [None]
+    else:
+        assert isinstance(part.error, DigestMismatch)
+    part.end()
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_a_verdict_is_about_later_readers_too(tmp_path: Path, *, right: bool) -> None:
+    """One who asks for several ranges reads them one after another; all may be among them."""
+    size = 3 * PIECE - 1000
+    body = random.Random(size).randbytes(size) if right else b"other"
+    digest = Digest.parse("sha256:" + hashlib.sha256(body).hexdigest())
+    part = Scene(tmp_path, whole=False, digest=digest)
+    join = part.start()
+    verdicts: list[Any] = []
+    part.come(join)
+    _reader(part, 0, 5)
+    part.lab.threads.run()
+    assert part.result == [None]
+    Deferred.fromCoroutine(part.download.verdict()).addBoth(verdicts.append)
+    assert verdicts == [None]
+    _reader(part, 0, size)
+    Deferred.fromCoroutine(part.download.verdict()).addBoth(verdicts.append)
+    assert len(verdicts) == 1
+    part.lab.threads.run()
+    if right:
+        assert verdicts == [None, None]
+    else:
+        assert isinstance(verdicts[1].value, DigestMismatch)
+    assert join.content.spoilt is not right
+    part.end()
+
+
+def test_the_verdict_on_a_whole_is_its_end(scene: Scene) -> None:
+    """For whom it does not matter how it was asked for."""
+    join = scene.start()
+    verdicts: list[Any] = []
+    Deferred.fromCoroutine(scene.download.verdict()).addBoth(verdicts.append)
+    assert verdicts == []
+    scene.come(join)
+    assert verdicts == [None]
+
+
+def test_a_part_whose_time_is_over_has_failed(tmp_path: Path) -> None:
+    """Though its readers end then."""
+    part = Scene(tmp_path, whole=False, timeout_s=10.0)
+    part.start()
+    _, ended = _reader(part, 0, 5)
+    part.clock.advance(10.0)
+    assert isinstance(part.error, NoSources)
+    assert isinstance(ended[0], Failure)
+    part.end()
+
+
+@pytest.mark.parametrize("why", [TrackerUnreachable("no"), "private", OriginUnreachable("gone")])
+def test_a_part_is_not_read_alone(tmp_path: Path, why: Any) -> None:
+    """All before it would have to come first; its caller can read it himself."""
+    part = Scene(tmp_path, whole=False)
+    part.start(why)
+    assert part.error is why if why != "private" else isinstance(part.error, NoSources)
+    assert part.private == []
+    if isinstance(why, TrackerUnreachable):
+        assert part.download.reason == Reason.NO_SUPERNODE
+    part.end()
+
+
+def test_a_part_that_the_swarm_gave_up_has_failed(part: Scene) -> None:
+    """It is not begun again at the origin."""
+    join = part.start()
+    join.content.fail(VersionUnknown("who knows"))
+    part.lab.threads.run()
+    assert isinstance(part.error, NoSources)

@@ -663,3 +663,25 @@ def test_a_stopped_exchange_asks_nobody(scene: ExchangeLab) -> None:
     scene.wait(1.0)
     assert neighbour.asked == []
     assert neighbour.heard(HaveReceived) == []
+
+
+def test_parts_are_asked_of_a_seed_by_name(tmp_path: Path) -> None:
+    """Its standing questions are taken back; who has nothing of use is not useful."""
+    scene, seed = _asked_any(tmp_path)
+    standing = len(seed.heard(RequestAnyReceived))
+    scene.content.wanted = 0b100
+    scene.exchange.look_for(0b100)
+    scene.run()
+    taken_back = [each.piece for each in seed.heard(CancelReceived)]
+    assert taken_back == [ANY_PIECE] * standing
+    assert seed.asked == [2]
+    other = Neighbour(scene)
+    other.show(0)
+    seed.pair.abort()
+    scene.run()
+    assert not scene.exchange.useful()
+    assert other.asked == []
+    other.show(2)
+    assert scene.exchange.useful()
+    assert other.asked == [2]
+    scene.end()

@@ -23,6 +23,7 @@ from dragonfly.errors import (
 from dragonfly.net.tasks import TaskSet
 from dragonfly.peer.fallback import (
     ALONE_S,
+    GOES_ON_S,
     LOST_S,
     PATIENCE_S,
     RETRY_S,
@@ -31,7 +32,8 @@ from dragonfly.peer.fallback import (
     TRIES,
     Fallback,
 )
-from dragonfly.peer.hunger import Hunger
+from dragonfly.peer.hunger import QUIET_S, Hunger
+from dragonfly.sched.picker import ALL
 from dragonfly.task.bitfield import Bitfield
 from tests.doubles.tasklab import TaskLab
 
@@ -45,6 +47,7 @@ class FakeContent:
         self.checking = False
         self.in_order = True
         self.remaining = 10_000_000
+        self.wanted = ALL
         self.have = Bitfield()
         self.error: Exception | None = None
         self.manifest = self
@@ -53,9 +56,16 @@ class FakeContent:
         self.missing = 0
         self.all_here = False
 
+    @property
+    def lacking(self) -> int:
+        """What is wanted and not here."""
+        return self.wanted & ~self.have.mask
+
     def first_missing(self) -> int:
         """The first piece that is not here."""
         return self.missing
+
+    first_lacking = first_missing
 
     def fail(self, error: Exception) -> None:
         """Keep it."""
@@ -67,6 +77,7 @@ class FakeStream:
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, int]] = []
+        self.versions: list[Any] = []
         self.enough: Any = None
         self.reading: Deferred[None] = Deferred()
         self.source = object()
@@ -74,6 +85,7 @@ class FakeStream:
     async def known(self, first: int, validator: Any, enough: Any) -> None:
         """Read pieces with digests."""
         self.calls.append(("known", first))
+        self.versions.append(validator)
         self.enough = enough
         await self._end()
 
@@ -418,3 +430,77 @@ def test_all_comes_in_one_transfer_where_it_can(etag: str | None, lost: bool, ho
     scene.lost, scene.content.complete = lost, False
     scene.pass_time(ALONE_S + SPREAD_S + TICK if lost else PATIENCE_S)
     assert scene.stream.calls[0] == (how, 0)
+
+
+# -- parts ------------------------------------------
+
+
+def test_who_wants_nothing_does_not_starve() -> None:
+    """Nor does he when he wants something again, before it had its time to come."""
+    scene = Scene()
+    scene.is_useful, scene.content.wanted = True, 0
+    scene.pass_time(10 * PATIENCE_S)
+    scene.content.wanted = 0b1
+    scene.pass_time(QUIET_S - TICK)
+    assert not scene.fallback.starving
+    scene.pass_time(2 * TICK)
+    assert scene.fallback.starving
+    assert scene.asked
+    scene.content.wanted = 0
+    scene.pass_time(TICK)
+    assert not scene.fallback.starving
+
+
+def test_a_reader_that_goes_on_and_on_does_not_starve() -> None:
+    """Its end moves away at its own pace."""
+    scene = Scene()
+    scene.is_useful, scene.content.wanted = True, 0b1111
+    for _ in range(60):
+        scene.pass_time(1.0, fed=True)
+        scene.content.remaining = 10_000_000
+        assert not scene.fallback.starving
+    assert scene.asked == 0
+
+
+@pytest.mark.parametrize("etag", ['"v1"', None])
+def test_of_a_part_only_its_pieces_are_read(etag: str | None) -> None:
+    """From the first that is wanted; the origin may begin there without a strong tag, too,
+    since digests tell what comes."""
+    scene = Scene(etag=etag)
+    scene.content.wanted = 0b1100
+    scene.pass_time(PATIENCE_S)
+    assert scene.stream.calls == [("known", 2)]
+    assert scene.stream.versions == [Validator(etag=etag) if etag else None]
+
+
+def test_reading_goes_on_where_it_stopped() -> None:
+    """For a while, as the reader does, without a word to the user; not without leave."""
+    scene = Scene()
+    scene.content.wanted = 0b0001
+    scene.fallback.ticket(100.0)
+    scene.pass_time(PATIENCE_S)
+    scene.content.have.add(0)
+    scene.stream.reading.callback(None)
+    scene.pass_time(TICK)
+    scene.is_useful, scene.content.wanted = True, 0b0010
+    scene.pass_time(TICK)
+    assert scene.stream.calls == [("known", 0), ("known", 1)]
+    assert len(scene.told) == 1
+    scene.content.have.add(1)
+    scene.stream.reading.callback(None)
+    scene.pass_time(GOES_ON_S + TICK)
+    scene.content.wanted = 0b0100
+    scene.pass_time(TICK)
+    assert len(scene.stream.calls) == 2
+
+
+def test_digests_that_are_still_to_come_are_waited_for() -> None:
+    """With a ticket, too; nobody is told of reading until there is something to read."""
+    scene = Scene()
+    scene.content.wanted, scene.content.known = 0b10000, Bitfield()
+    scene.fallback.ticket(100.0)
+    scene.pass_time(PATIENCE_S - TICK)
+    assert scene.fallback.starving
+    assert (scene.told, scene.stream.calls) == ([], [])
+    scene.pass_time(TICK)
+    assert (len(scene.told), len(scene.stream.calls)) == (1, 1)

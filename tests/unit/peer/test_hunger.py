@@ -98,3 +98,23 @@ def test_the_rate_of_the_first_moments_is_not_too_low() -> None:
 def test_nobody_can_tell_without_a_rate() -> None:
     """Then there is no expectation."""
     assert Hunger(0.0).expected_s(MIB, 1.0) is None
+
+
+def test_without_an_end_only_silence_is_hunger() -> None:
+    """A reader whose window moves on never comes nearer to an end, however fast it is."""
+    hunger = Hunger(0.0)
+    for second in range(60):
+        fed(hunger, MIB, second, second + 1)
+        assert not hunger.starves(None, second + 1.0)
+    assert hunger.starves(None, 60.0 + QUIET_S)
+
+
+def test_a_rest_is_no_hunger() -> None:
+    """Who wanted nothing for a while begins anew."""
+    hunger = Hunger(0.0)
+    fed(hunger, 100 * MIB, 0.0, 5.0)
+    hunger.rest(100.0)
+    assert not hunger.starves(MIB, 100.0 + QUIET_S - 0.01)
+    fed(hunger, MIB, 100.0, 110.0)
+    assert not hunger.starves(600 * MIB, 110.0)
+    assert hunger.rate(110.0) < 2 * MIB

@@ -15,7 +15,7 @@ from dragonfly.control.messages import Validator
 from dragonfly.errors import OriginChanged, OriginRefused, OriginTruncated, StoreError
 from dragonfly.net.throttle import AHEAD_BYTES, Throttle
 from dragonfly.peer.content import Content
-from dragonfly.peer.originstream import STALL_S, OriginSource, OriginStream
+from dragonfly.peer.originstream import GAP_BYTES, STALL_S, OriginSource, OriginStream
 from tests.doubles.reader import ScriptedReader
 from tests.doubles.tasklab import PIECE, TaskLab
 
@@ -317,3 +317,39 @@ def test_cancelling_stops_the_transfer(scene: Scene) -> None:
     running.cancel()
     assert isinstance(scene.ended[0].value, CancelledError)
     assert scene.origin.bodies[0].stopped
+
+
+# -- parts ------------------------------------------
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_of_a_part_no_more_is_read(tmp_path: Path, *, runs: bool) -> None:
+    """With digests or without; what it does not hold is not asked for once more."""
+    scene = Scene(tmp_path, size=100 * PIECE, runs=runs)
+    scene.content.wanted = 0b111000
+    scene.have(4) if runs else None
+    way = scene.stream.known(3, V1, lambda: False) if runs else scene.stream.rest(3, V1)
+    scene.read(way)
+    assert scene.content.have.mask | scene.content.extra.mask == 0b111000
+    assert [each.start for each in scene.origin.asked] == [3 * PIECE]
+    scene.end()
+
+
+def test_a_part_says_nothing_of_the_length(tmp_path: Path) -> None:
+    """Reading stopped before the end."""
+    scene = Scene(tmp_path, size=10 * PIECE, runs=False, length_known=False)
+    scene.content.wanted = 0b11
+    scene.read(scene.stream.rest(0, V1))
+    assert scene.content.extra.mask == 0b11
+    assert scene.content.layout.length is None
+    scene.end()
+
+
+def test_what_is_far_behind_is_another_request(tmp_path: Path) -> None:
+    """A little that nobody wants is read, and kept; much is not."""
+    near, far = 2, 3 + GAP_BYTES // PIECE
+    scene = Scene(tmp_path, size=(far + 2) * PIECE)
+    scene.content.wanted = 1 | 1 << near | 1 << far
+    scene.read(scene.stream.known(0, V1, lambda: False))
+    assert scene.content.have.mask == 0b111
+    scene.end()

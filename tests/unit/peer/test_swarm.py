@@ -28,7 +28,7 @@ from dragonfly.net.throttle import Throttle
 from dragonfly.peer.equipment import Equipment
 from dragonfly.peer.request import FetchRequest
 from dragonfly.peer.shelf import Shelf
-from dragonfly.peer.swarm import FRESH_S, LINGER_S, Swarm
+from dragonfly.peer.swarm import FRESH_S, LINGER_S, PART_LINGER_S, Swarm
 from dragonfly.peer.uploader import Uploader
 from dragonfly.peer.writebatch import BATCH_S
 from dragonfly.sched.slots import UploadSlots
@@ -132,6 +132,7 @@ class FakeDownload:
     request: FetchRequest = attrs.field(factory=lambda: FetchRequest(url=URL))
     errors: list[Exception] = attrs.field(factory=list)
     local_limit: int | None = None
+    whole: bool = True
 
     def content_layout(self) -> None:
         """Of no interest."""
@@ -272,6 +273,36 @@ def test_what_lacks_bytes_is_registered_for_now_and_then(scene: Scene) -> None:
     scene.fill(transfer)
     membership.registered_at -= FRESH_S
     assert result_of(scene.swarm.at_hand(asked, NAME)) is transfer
+
+
+def test_parts_take_the_space_of_parts(scene: Scene) -> None:
+    """On the disk, until somebody wants the whole."""
+    file = scene.join(answer(), FakeDownload(whole=False)).content.file
+    transfer = scene.join(answer(), FakeDownload(whole=False))
+    assert transfer.content.file is file
+    assert file.path.stat().st_size == 3 * SIZE
+    assert file.path.stat().st_blocks * 512 < SIZE
+    scene.join(answer(), FakeDownload())
+    assert file.path.stat().st_blocks * 512 >= 3 * SIZE
+    assert file.reserved
+
+
+def test_who_reads_a_part_does_not_wait_for_a_registration(scene: Scene) -> None:
+    """It is made all the same; an error of it is nothing to him."""
+    transfer = scene.join(answer())
+    asked: Any = FakeDownload(whole=False)
+    membership = transfer.membership
+    for each in (TrackerUnreachable("no"), answer()):
+        membership.registered_at = scene.reactor.seconds() - FRESH_S
+        scene.supernodes.answers.append(each)
+        assert result_of(scene.swarm.at_hand(asked, NAME)) is transfer
+    assert len(scene.supernodes.requests) == 3
+    assert membership.registered_at == scene.reactor.seconds()
+    membership.registered_at -= FRESH_S
+    scene.supernodes.answers.append(answer(fetch=2))
+    result_of(scene.swarm.at_hand(asked, NAME))
+    assert isinstance(transfer.content.error, OriginChanged)
+    assert scene.swarm.transfers == []
 
 
 def test_what_failed_is_not_at_hand(scene: Scene) -> None:
@@ -490,6 +521,16 @@ def test_what_is_shared_makes_room_when_it_is_idle(scene: Scene) -> None:
     assert not transfer.content.file.path.exists()
 
 
+def test_what_is_read_in_parts_makes_room_when_it_is_idle(scene: Scene) -> None:
+    """Its file has the size of the whole."""
+    client = FakeDownload(whole=False)
+    transfer = scene.join(answer(), client)
+    transfer.leave(client)
+    scene.reactor.advance(10)
+    assert scene.swarm.make_room(1, idle_s=10) == transfer.content.layout.length
+    assert scene.swarm.transfers == []
+
+
 def test_one_that_the_supernode_replaced_goes_with_its_last_client(scene: Scene) -> None:
     """Nobody else would want that version."""
     client = FakeDownload()
@@ -531,3 +572,16 @@ def test_what_is_given_back_is_what_is_on_disk(scene: Scene) -> None:
     assert not content.file.in_use
     found = result_of(scene.shelf.load(TASK))
     assert list(found.recorded) == [0, 1]
+
+
+def test_what_is_read_in_parts_is_kept_longer(scene: Scene) -> None:
+    """The next part will be asked for soon, and needs no new registration then."""
+    client = FakeDownload(whole=False)
+    transfer = scene.join(answer(), client)
+    transfer.leave(client)
+    scene.reactor.advance(PART_LINGER_S - 0.1)
+    scene.swarm.expire(1000)
+    assert scene.swarm.transfers == [transfer]
+    scene.reactor.advance(0.1)
+    scene.swarm.expire(1000)
+    assert scene.swarm.transfers == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,6 +37,7 @@ from dragonfly.peer.originstream import OriginSource
 from dragonfly.peer.protocol import PeerProtocol
 from dragonfly.peer.transfer import TICK_S, Transfer
 from dragonfly.peer.uploader import Uploader
+from dragonfly.sched.picker import ALL
 from dragonfly.sched.slots import UploadSlots
 from dragonfly.signatures import SigningKey
 from dragonfly.task.grant import Grant, sign_grant
@@ -44,6 +46,9 @@ from tests.doubles.reader import ScriptedReader
 from tests.doubles.tasklab import FETCH, PIECE, TASK, TaskLab
 
 SIZE = 6 * PIECE + 100
+
+PIECE_WAIT_S = 0.5
+"""More than the pipes and the disk of a test need for a few pieces."""
 
 
 @attrs.define(eq=False)
@@ -74,6 +79,7 @@ class FakeSupernode:
 class Client:
     """A download as a transfer sees it."""
 
+    whole: bool = True
     local_limit: int | None = None
     source: OriginSource | None = None
     hasty: bool = False
@@ -259,6 +265,7 @@ def test_a_file_goes_from_one_peer_to_the_next(world: World) -> None:
     second = world.peer(neighbours=[first.neighbour])
     third = world.peer(neighbours=[second.neighbour])
     client = Client()
+    second.transfer.join(Client())
     third.transfer.join(client)
     for peer in world.peers:
         peer.transfer.start()
@@ -286,6 +293,7 @@ def test_what_is_on_disk_is_not_fetched(world: World) -> None:
 def test_neighbours_that_announces_bring_are_dialled(world: World) -> None:
     """A swarm grows while it works; who cannot be reached is told of."""
     second = world.peer()
+    second.transfer.join(Client())
     second.transfer.start()
     first = world.peer(full=True)
     first.transfer.start()
@@ -306,6 +314,7 @@ def test_wrong_bytes_bar_the_neighbour_and_are_complained_of(world: World) -> No
     world.run()
     liar.file.write(0, [bytes(SIZE)])
     victim = world.peer(neighbours=[liar.neighbour])
+    victim.transfer.join(Client())
     victim.transfer.start()
     world.wait(1.0)
     (complaint, *_) = victim.supernode.announces[-1].complaints
@@ -314,6 +323,29 @@ def test_wrong_bytes_bar_the_neighbour_and_are_complained_of(world: World) -> No
     world.run()
     assert len(victim.transfer.links) == 0
     assert not victim.transfer.content.have
+
+
+# -- what is to be expected ------------------------------------------
+
+
+def test_when_bytes_are_due(world: World) -> None:
+    """What is here or at a neighbour: now. Else by how fast neighbours get others."""
+    seed = world.peer()
+    reader = world.peer(neighbours=[seed.neighbour])
+    for peer in world.peers:
+        peer.transfer.start()
+    assert reader.transfer.due_s(0, SIZE) is None
+    world.wait(1.0)
+    assert reader.transfer.due_s(0, 1) == math.inf
+    for piece in (0, 1):
+        seed.transfer.content.intake.add("elsewhere", piece, 0, world.lab.piece(piece))
+        world.wait(1.0)
+    assert reader.transfer.due_s(0, 2 * PIECE) == 0.0
+    due_s = reader.transfer.due_s(PIECE, 5 * PIECE)
+    assert due_s is not None
+    assert 2 < due_s < 30
+    reader.transfer.content.adopt([4])
+    assert reader.transfer.due_s(4 * PIECE, 5 * PIECE) == 0.0
 
 
 # -- the supernode ------------------------------------------
@@ -331,6 +363,7 @@ def test_who_has_no_neighbour_left_asks_for_others(world: World) -> None:
     """Not so who has everything."""
     first = world.peer(full=True)
     second = world.peer(neighbours=[first.neighbour])
+    second.transfer.join(Client())
     first.transfer.start()
     world.run()
     second.transfer.start()
@@ -413,23 +446,110 @@ def test_a_failure_reaches_the_clients_and_ends_the_watching(world: World) -> No
 def test_in_order_reading_reaches_picker_and_fallback(world: World) -> None:
     """The piece that the position is in; nobody any more when it ends."""
     transfer = world.peer().transfer
-    transfer.want_in_order("one", 2 * PIECE + 5, 100)
+    transfer.want_in_order("one", 2 * PIECE + 5, 100, None)
     assert transfer.content.in_order
-    assert (transfer._picker._reader.piece, transfer._picker._reader.ahead_bytes) == (2, 100)
-    transfer.want_in_order("one", None, 0)
+    assert transfer._picker._reader.readers == [(2, 100)]
+    transfer.want_in_order("one", None, 0, None)
     assert not transfer.content.in_order
-    assert transfer._picker._reader.piece is None
+    assert transfer._picker._reader.readers == []
 
 
-def test_of_several_readers_the_hungriest_is_looked_after(world: World) -> None:
+def test_of_several_readers_the_hungriest_is_looked_after_first(world: World) -> None:
     """Whoever reports last does not take the place of one that waits."""
     transfer = world.peer().transfer
-    transfer.want_in_order("waiting", 3 * PIECE, 0)
-    transfer.want_in_order("fed", 0, 2 * PIECE)
-    assert transfer._picker._reader.piece == 3
-    transfer.want_in_order("waiting", None, 0)
-    assert (transfer._picker._reader.piece, transfer._picker._reader.ahead_bytes) == (0, 2 * PIECE)
+    transfer.want_in_order("waiting", 3 * PIECE, 0, None)
+    transfer.want_in_order("fed", 0, 2 * PIECE, None)
+    assert transfer._picker._reader.readers == [(3, 0), (0, 2 * PIECE)]
+    transfer.want_in_order("waiting", None, 0, None)
+    assert transfer._picker._reader.readers == [(0, 2 * PIECE)]
     assert transfer.content.in_order
+
+
+# -- parts ------------------------------------------
+
+
+@pytest.fixture
+def fed(world: World) -> Peer:
+    """A peer whose neighbour has everything."""
+    first = world.peer(full=True)
+    second = world.peer(neighbours=[first.neighbour])
+    for peer in world.peers:
+        peer.transfer.start()
+    world.run()
+    return second
+
+
+def test_who_wants_a_part_fetches_its_pieces(world: World, fed: Peer) -> None:
+    """And no other, however long one waits; then the next part, then all."""
+    transfer = fed.transfer
+    client = Client(whole=False)
+    transfer.join(client)
+    world.wait(1.0)
+    assert not transfer.content.have
+    transfer.want_in_order("one", 2 * PIECE + 5, 0, 3 * PIECE + 5)
+    world.wait(4 * PIECE_WAIT_S)
+    assert transfer.content.have.mask == 0b1100
+    transfer.want_in_order("one", None, 0, None)
+    transfer.want_in_order("two", 5 * PIECE, 0, 5 * PIECE + 1)
+    world.wait(PIECE_WAIT_S)
+    assert transfer.content.have.mask == 0b101100
+    transfer.join(Client())
+    world.wait(PIECE_WAIT_S)
+    assert fed.complete
+    assert fed.file.read(0, SIZE) == world.lab.body
+
+
+def test_nobody_is_asked_for_anything_when_nobody_wants_it(world: World, fed: Peer) -> None:
+    """A transfer whose last client left stays in the swarm and serves; it wants no origin, and
+    does not starve however long that is."""
+    transfer = fed.transfer
+    client = Client(whole=False, source=_source(world)[1])
+    transfer.join(client)
+    transfer.want_in_order("one", 0, 0, 1)
+    world.wait(PIECE_WAIT_S)
+    world.wait(25.0)
+    transfer.want_in_order("one", None, 0, None)
+    transfer.leave(client)
+    whole = Client()
+    transfer.join(whole)
+    transfer.leave(whole)
+    world.wait(25.0)
+    assert transfer.content.have.mask == 1
+    assert transfer.tally.origin == 0
+    assert len(transfer.links) == 1
+    assert not any(request.starving for request in fed.supernode.announces)
+
+
+def test_the_part_of_one_and_the_whole_of_another(world: World, fed: Peer) -> None:
+    """Everything, as long as one client wants that; and the pieces that nobody wants any more
+    are asked for no more."""
+    transfer = fed.transfer
+    part, whole = Client(whole=False), Client()
+    transfer.join(part)
+    transfer.join(whole)
+    assert transfer.content.wanted == ALL
+    transfer.want_in_order("one", 0, 0, 1)
+    transfer.leave(whole)
+    assert transfer.content.wanted == 1
+
+
+def test_a_part_that_nobody_brings_is_read_from_the_origin(world: World) -> None:
+    """From the piece at which the reader is to its end, and no further, in one request for
+    each part; a reader that goes on is followed at once."""
+    peer = world.peer()
+    origin, source = _source(world)
+    peer.transfer.join(Client(whole=False, source=source))
+    peer.transfer.start()
+    peer.supernode.answer = TrackerUnreachable("no")
+    peer.transfer.ask()
+    world.wait(1.0)
+    peer.transfer.want_in_order("one", 3 * PIECE + 5, 0, 4 * PIECE + 1)
+    world.wait(4.0)
+    assert peer.transfer.content.have.mask == 0b11000
+    peer.transfer.want_in_order("two", PIECE, 0, PIECE + 1)
+    world.wait(2 * TICK_S)
+    assert peer.transfer.content.have.mask == 0b11010
+    assert [each.start for each in origin.asked] == [3 * PIECE, PIECE]
 
 
 # -- the origin ------------------------------------------

@@ -13,9 +13,12 @@ from dragonfly.sched.asking import (
     IN_ORDER_AHEAD_BYTES,
     IN_ORDER_PATIENCE_S,
     IN_ORDER_PIECES,
+    IN_ORDER_READERS,
+    PART_DEPTH,
+    PART_PATIENCE_S,
 )
 from dragonfly.sched.neighbours import GONE_FIRST_S
-from dragonfly.sched.picker import Ask, Cancel, Late, Picker
+from dragonfly.sched.picker import ALL, Ask, Cancel, Late, Picker
 from dragonfly.sched.timing import BUSY_MAX_S, FLOOR_S, SEED_FLOOR_S, TIMES, UNMEASURED_S
 from dragonfly.task.bitfield import mask_of
 
@@ -600,7 +603,7 @@ def test_what_a_reader_needs_goes_first() -> None:
     """Two of the requests, though the pieces are not the rarest."""
     rows = {f"peer{n}": "#" * 64 for n in range(8)}
     picker = table(rows)
-    picker.want_in_order(10, 0)
+    picker.want_in_order([(10, 0)])
     asked = {ask.piece for ask in picker.next_asks(0.0)}
     assert {10, 11} <= asked
     assert len(asked & set(range(10, 18))) < 8
@@ -610,22 +613,22 @@ def test_what_a_reader_needs_goes_first() -> None:
 def test_a_reader_with_enough_ahead_waits_for_the_rarest() -> None:
     """Else all that stream want the same pieces."""
     picker = table(out=1, a="#" * 64, b="#" * 63 + ".")
-    picker.want_in_order(0, IN_ORDER_AHEAD_BYTES)
+    picker.want_in_order([(0, IN_ORDER_AHEAD_BYTES)])
     assert picker.next_asks(0.0) == [Ask("a", 63)]
 
 
 def test_a_reader_that_ended_is_forgotten() -> None:
     """``None``: nobody reads in order."""
     picker = table(out=1, a="#" * 64, b="#" * 63 + ".")
-    picker.want_in_order(0, 0)
-    picker.want_in_order(None, 0)
+    picker.want_in_order([(0, 0)])
+    picker.want_in_order([])
     assert picker.next_asks(0.0) == [Ask("a", 63)]
 
 
 def test_a_lone_seed_is_asked_by_name_for_a_reader() -> None:
     """There is no swarm to harm: two in order, the rest as it likes."""
     picker = table(seed="#" * 64)
-    picker.want_in_order(5, 0)
+    picker.want_in_order([(5, 0)])
     asks = picker.next_asks(0.0)
     assert [ask.piece for ask in asks if ask.piece is not None] == [5, 6]
     assert anys(asks) == {"seed": 8}
@@ -634,7 +637,7 @@ def test_a_lone_seed_is_asked_by_name_for_a_reader() -> None:
 def test_in_a_swarm_the_seed_is_named_the_next_piece_only_when_it_does_not_come() -> None:
     """At the start all want piece 0: one copy of it must do for all."""
     picker = table(seed="#" * 64, a="." * 64, b="." * 64)
-    picker.want_in_order(0, 0)
+    picker.want_in_order([(0, 0)])
     assert named(picker.next_asks(0.0)) == {}
     assert picker.next_deadline() == pytest.approx(IN_ORDER_PATIENCE_S)
     assert picker.next_asks(IN_ORDER_PATIENCE_S) == [Ask("seed", 0)]
@@ -671,3 +674,102 @@ def test_a_piece_that_ends_after_its_question_was_taken_back() -> None:
     picker.arrived("a", 0, FIRST_LIMIT_S)
     assert picker.in_flight == []
     assert picker.missing == 1
+
+
+def test_of_several_readers_each_has_its_next_piece_asked_for() -> None:
+    """None waits for the others; more than there are requests for are looked after in turn."""
+    picker = table({f"peer{n}": "#" * 64 for n in range(8)}, out=4)
+    picker.want_in_order([(60, 0), (10, 0), (20, 5), (20, 6)])
+    asked = [ask.piece for ask in picker.next_asks(0.0)]
+    assert asked[:3] == [60, 10, 20]
+    picker = table({f"peer{n}": "#" * 64 for n in range(8)}, out=2)
+    picker.want_in_order([(60, 0), (10, 0), (20, 5)])
+    assert [ask.piece for ask in picker.next_asks(0.0)] == [60, 10]
+    picker = table({f"peer{n}": "#" * 64 for n in range(20)}, out=20)
+    picker.want_in_order([(3 * n, n) for n in range(20)])
+    places = [3 * n for n in range(IN_ORDER_READERS)]
+    assert [ask.piece for ask in picker.next_asks(0.0)][:IN_ORDER_READERS] == places
+
+
+# -- parts ------------------------------------------------------------------------------------
+
+
+def test_only_what_is_of_use_is_asked_for() -> None:
+    """Until more is; what is on its way comes all the same."""
+    picker = table(a="#" * 20, b="#" * 20)
+    assert picker.look_for(mask("..##")) == []
+    assert {ask.piece for ask in picker.next_asks(0.0)} == {2, 3}
+    picker.look_for(0)
+    assert set(picker.in_flight) == {2, 3}
+    assert (picker.missing, picker.next_asks(0.0)) == (0, [])
+    picker.look_for(mask(".####"))
+    assert {ask.piece for ask in picker.next_asks(0.0)} == {1, 4}
+
+
+def test_what_came_after_all_is_not_asked_for_again() -> None:
+    """Neither while it is being verified nor afterwards, when it is of use once more."""
+    picker = table(a="#" * 3, b="...")
+    picker.look_for(mask("#"))
+    picker.next_asks(0.0)
+    picker.look_for(0)
+    picker.arrived("a", 0, 0.1)
+    picker.look_for(mask("#"))
+    assert picker.next_asks(0.1) == []
+    picker.got(0, 0.2)
+    assert picker.next_asks(0.2) == []
+
+
+def test_a_seed_is_asked_by_name_for_parts() -> None:
+    """At once: it does not know what is of use here, and others may never have it."""
+    rows = {"seed": "#" * 20, "a": "#" + "." * 19, "b": "." * 20, "c": "." * 20}
+    picker = table(rows)
+    picker.look_for(mask("##########"))
+    asks = picker.next_asks(0.0)
+    assert anys(asks) == {}
+    assert named(asks) == {"a": 1, "seed": PART_DEPTH}
+    assert Ask("a", 0) in asks
+
+
+def test_a_short_part_is_asked_of_a_seed_at_once() -> None:
+    """It is read in less than the time in which a neighbour might get it."""
+    picker = table(seed="#" * 64, a="." * 64, b="." * 64)
+    picker.look_for(mask("....##"))
+    picker.want_in_order([(4, 0)])
+    assert {ask.piece for ask in picker.next_asks(0.0)} == {4, 5}
+
+
+def test_of_a_long_part_a_seed_is_asked_for_anything_at_first() -> None:
+    """All that read the same would ask for the same; what none of them got is named soon."""
+    picker = table(seed="#" * 64, a="." * 64, b="." * 64)
+    picker.look_for(mask("#" * 60))
+    picker.want_in_order([(0, 0)])
+    asked = {ask.piece for ask in picker.next_asks(0.0)}
+    assert len(asked) == PART_DEPTH
+    assert not asked & {0, 1}
+    assert picker.next_deadline() == pytest.approx(PART_PATIENCE_S)
+    for piece in asked:
+        deliver(picker, "seed", piece or 0, 0.1)
+    assert Ask("seed", 0) in picker.next_asks(PART_PATIENCE_S)
+    picker.look_for(ALL)
+    assert picker._reader.patience_s == IN_ORDER_PATIENCE_S
+
+
+def test_standing_questions_are_taken_back_when_only_parts_are_of_use() -> None:
+    """And asked again when everything is."""
+    picker = table(seed="#" * 20)
+    assert anys(picker.next_asks(0.0)) == {"seed": 8}
+    assert picker.look_for(mask("#")) == [Late("seed", None)] * 8
+    assert picker.look_for(0) == []
+    assert picker.next_asks(0.0) == []
+    picker.look_for(ALL)
+    assert anys(picker.next_asks(0.0)) == {"seed": 8}
+
+
+def test_a_late_piece_of_no_use_has_no_second_neighbour() -> None:
+    """The end game is for what somebody waits for."""
+    picker = table(out=2, a="##", b="..")
+    picker.look_for(mask("##"))
+    picker.next_asks(0.0)
+    picker.look_for(mask(".#"))
+    picker.peer_has("b", mask("##"))
+    assert picker.next_asks(FIRST_LIMIT_S - 0.1) == [Ask("b", 1)]

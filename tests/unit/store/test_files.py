@@ -22,6 +22,7 @@ from dragonfly.store.files import (
     pwrite_all,
     read_or_create_secret,
     reflink,
+    reserve,
 )
 
 
@@ -85,6 +86,19 @@ def test_preallocating(descriptor: int, tmp_path: Path) -> None:
     assert (tmp_path / "f").read_bytes() == b"ab"
     preallocate(descriptor, 0, tmp_path / "f")
     assert (tmp_path / "f").read_bytes() == b""
+
+
+def test_reserving(descriptor: int, tmp_path: Path) -> None:
+    """A file that is long already gets its space, and keeps what it has."""
+    os.ftruncate(descriptor, 100_000)
+    os.pwrite(descriptor, b"abc", 50_000)
+    assert os.fstat(descriptor).st_blocks * 512 < 100_000
+    reserve(descriptor, 100_000, tmp_path / "f")
+    assert os.fstat(descriptor).st_size == 100_000
+    assert os.fstat(descriptor).st_blocks * 512 >= 100_000
+    assert os.pread(descriptor, 3, 50_000) == b"abc"
+    with pytest.raises(StoreError, match=str(tmp_path)):
+        reserve(descriptor, 1 << 62, tmp_path / "f")
 
 
 def test_preallocating_too_much(descriptor: int, tmp_path: Path) -> None:

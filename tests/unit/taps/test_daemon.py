@@ -164,7 +164,7 @@ def test_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "registry-mirrors" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("flags", [["--port", "x"], ["gen-ca"], ["--nonsense"]])
+@pytest.mark.parametrize("flags", [["--port", "x"], ["gen-keys"], ["--nonsense"]])
 def test_wrong_usage(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """One line that names it, and where to read more."""
     assert main(flags) == 2

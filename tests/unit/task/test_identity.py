@@ -79,6 +79,9 @@ def test_equal_urls(one: str, other: str) -> None:
         (f"http://host/v2/x/blobs/sha256:{HEX}", f"http://host/v2/x/blobs/sha256:{OTHER_HEX}"),
         (f"http://host/v2/x/blobs/sha256:{HEX}", f"http://host/v2/x/blobs/sha256:{HEX}/x"),
         # Not a registry's API: anybody may have put it there.
+        (f"http://host/v2/x/blobs/sha256:{HEX}", f"http://host/raw/v2/x/blobs/sha256:{HEX}"),
+        (f"http://host/a/v2/x/blobs/sha256:{HEX}", f"http://host/b/v2/x/blobs/sha256:{HEX}"),
+        (f"http://host/a/v2/x/blobs/sha256:{HEX}", f"http://host/a%2Fv2/x/blobs/sha256:{HEX}"),
         (f"http://host/v2/x/blobs/sha256:{HEX}", f"http://host/y/blobs/sha256:{HEX}"),
         (f"http://host/x/blobs/sha256:{HEX}", f"http://host/y/blobs/sha256:{HEX}"),
     ],

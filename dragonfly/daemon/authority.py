@@ -1,0 +1,233 @@
+"""The authority that vouches for hosts whose connections are opened: certificates, and no reactor.
+
+Keys are EC P-256: an RSA key takes a second to find, and these are made while a client waits.
+"""
+
+from __future__ import annotations
+
+import datetime
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import attrs
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from dragonfly.errors import ConfigError
+
+__all__ = [
+    "BACKDATED",
+    "LEAF_LIFETIME",
+    "SIGNS_CERTIFICATES",
+    "Authority",
+    "Leaf",
+    "common_name",
+    "load_authority",
+]
+
+BACKDATED = datetime.timedelta(hours=1)
+"""For clients whose clock is behind."""
+
+LEAF_LIFETIME = datetime.timedelta(days=90)
+"""Some clients refuse certificates that are valid for more than 398 days; nobody keeps these."""
+
+_NAME_CHARS = 64
+"""Of a common name (RFC 5280, appendix A.1)."""
+
+
+@attrs.frozen(kw_only=True)
+class Leaf:
+    """What a server needs that speaks for one host.
+
+    :ivar chain: its certificate, and those between it and the root.
+    :ivar until: seconds since 1970 when it ends.
+    """
+
+    key: ec.EllipticCurvePrivateKey = attrs.field(repr=False)
+    chain: tuple[x509.Certificate, ...]
+    until: float
+
+
+@attrs.frozen(kw_only=True)
+class Authority:
+    """Certificate and key of a CA; see :func:`load_authority`.
+
+    :ivar above: certificates that its file has besides: what signed it.
+    """
+
+    certificate: x509.Certificate
+    key: Any = attrs.field(repr=False)
+    above: tuple[x509.Certificate, ...] = ()
+
+    @property
+    def until(self) -> float:
+        """Seconds since 1970 when it ends."""
+        return self.certificate.not_valid_after_utc.timestamp()
+
+    def mint(self, host: str, now: float) -> Leaf:
+        """Make key and certificate for a host, a name or an address; takes about a millisecond.
+
+        :param now: seconds since 1970.
+        """
+        key = ec.generate_private_key(ec.SECP256R1())
+        began = datetime.datetime.fromtimestamp(now, datetime.timezone.utc)
+        end = min(began + LEAF_LIFETIME, self.certificate.not_valid_after_utc)
+        certificate = self._build(host, key, began - BACKDATED, end).sign(self.key, self._hash)
+        chain = (certificate, *self._between())
+        return Leaf(key=key, chain=chain, until=end.timestamp())
+
+    def _build(
+        self,
+        host: str,
+        key: ec.EllipticCurvePrivateKey,
+        begin: datetime.datetime,
+        end: datetime.datetime,
+    ) -> x509.CertificateBuilder:
+        usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
+        own = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+        return (
+            x509.CertificateBuilder()
+            .subject_name(common_name(host[:_NAME_CHARS]))
+            .issuer_name(self.certificate.subject)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(begin)
+            .not_valid_after(end)
+            .add_extension(x509.SubjectAlternativeName([_alternative(host)]), critical=False)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_SIGNS_HANDSHAKES, critical=True)
+            .add_extension(usage, critical=False)
+            .add_extension(own, critical=False)
+            .add_extension(self._identifier(), critical=False)
+        )
+
+    @property
+    def _hash(self) -> hashes.SHA256 | None:
+        signs_itself = isinstance(self.key, ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey)
+        return None if signs_itself else hashes.SHA256()
+
+    def _identifier(self) -> x509.AuthorityKeyIdentifier:
+        extensions = self.certificate.extensions
+        try:
+            own = extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+        except x509.ExtensionNotFound:
+            public: Any = self.certificate.public_key()
+            return x509.AuthorityKeyIdentifier.from_issuer_public_key(public)
+        return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own)
+
+    def _between(self) -> tuple[x509.Certificate, ...]:
+        # Clients have the root, or do not believe it anyway.
+        mine = (self.certificate, *self.above)
+        return tuple(each for each in mine if each.subject != each.issuer)
+
+
+def _usage(*, handshakes: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=handshakes,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=not handshakes,
+        crl_sign=not handshakes,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+_SIGNS_HANDSHAKES = _usage(handshakes=True)
+SIGNS_CERTIFICATES = _usage(handshakes=False)
+
+
+def common_name(text: str) -> x509.Name:
+    """Make a name of nothing but that."""
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+
+def _alternative(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
+
+
+# -- reading -------------------------------------------------------------------------------
+
+
+def load_authority(cert: str, key: str, *, now: float) -> Authority:
+    """Read the PEM files of a CA.
+
+    :param now: seconds since 1970.
+    :raises ConfigError: one cannot be read, it is no CA's certificate, it has ended or not
+        begun, or the key is another's; the text names the file.
+    """
+    certificates = _certificates(cert)
+    authority = Authority(
+        certificate=certificates[0], key=_private_key(key), above=tuple(certificates[1:])
+    )
+    _check_authority(authority.certificate, cert)
+    _check_dates(authority.certificate, cert, now)
+    if authority.key.public_key() != authority.certificate.public_key():
+        raise ConfigError(f"hijack_https: key {key} is not that of the certificate in {cert}")
+    return authority
+
+
+def _read(what: str, path: str) -> bytes:
+    try:
+        return Path(path).expanduser().read_bytes()
+    except (OSError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(f"hijack_https: {what} {path}: {reason}") from None
+
+
+def _certificates(path: str) -> list[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(_read("cert", path))
+    except ValueError:
+        raise ConfigError(f"hijack_https: cert {path}: no certificate in PEM form") from None
+
+
+def _private_key(path: str) -> Any:
+    try:
+        return load_pem_private_key(_read("key", path), password=None)
+    except TypeError:
+        raise ConfigError(f"hijack_https: key {path} has a passphrase; it must not") from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise ConfigError(f"hijack_https: key {path}: no private key in PEM form") from None
+
+
+def _check_authority(certificate: x509.Certificate, path: str) -> None:
+    if not _may_sign(certificate):
+        raise ConfigError(
+            f"hijack_https: cert {path} is no authority's: it must not sign others;"
+            " 'dfdaemon gen-ca' makes one"
+        )
+
+
+def _may_sign(certificate: x509.Certificate) -> bool:
+    extensions = certificate.extensions
+    try:
+        if not extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
+            return False
+    except x509.ExtensionNotFound:
+        return False
+    try:
+        return extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
+    except x509.ExtensionNotFound:
+        return True
+
+
+def _check_dates(certificate: x509.Certificate, path: str, now: float) -> None:
+    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    today = datetime.datetime.fromtimestamp(now, datetime.timezone.utc)
+    if not begin <= today < end:
+        word = "has ended" if today >= end else "has not begun"
+        raise ConfigError(
+            f"hijack_https: cert {path} {word}: it is valid from {begin:%Y-%m-%d %H:%M} to"
+            f" {end:%Y-%m-%d %H:%M} UTC, now it is {today:%Y-%m-%d %H:%M}"
+        )
