@@ -13,6 +13,7 @@ from dragonfly.daemon.hops import client_headers
 from dragonfly.daemon.http import Headers, Responder
 from dragonfly.daemon.note import Note
 from dragonfly.daemon.remarks import BACKEND, FROM_ORIGIN
+from dragonfly.daemon.wishes import without_wishes
 from dragonfly.net.throttle import Flow, Pacer
 
 __all__ = ["Relay"]
@@ -60,7 +61,8 @@ class Relay:
         """
         exchange, responder = self._exchange, self._responder
         try:
-            headers = (*self._rewrite(client_headers(exchange.headers)), *FROM_ORIGIN)
+            said = without_wishes(client_headers(exchange.headers))  # those are ours to say
+            headers = (*self._rewrite(said), *FROM_ORIGIN)
             if exchange.status >= _ERROR:
                 headers += BACKEND
             responder.start(exchange.status, headers, reason=exchange.reason)

@@ -208,7 +208,7 @@ class DaemonService(MultiService):
         self._desk = Desk(
             self._router(),
             blobs=blobs,
-            passthrough=passthrough,
+            passthrough=NameCheck(passthrough.answer),
             via=via,
             log=self._log,
             clock=reactor,

@@ -12,7 +12,6 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
 from dragonfly.daemon.answering import status_of
-from dragonfly.daemon.blockedports import BLOCKED_PORTS
 from dragonfly.daemon.connecttarget import connect_target
 from dragonfly.daemon.hops import came_through
 from dragonfly.daemon.http import RequestHead
@@ -27,8 +26,10 @@ from dragonfly.daemon.router import Misrouted
 from dragonfly.daemon.tunnel import Tunnel
 from dragonfly.errors import AddressRefused, DragonflyError, OriginTimedOut
 from dragonfly.net.addresses import is_loopback
+from dragonfly.net.blockedports import BLOCKED_PORTS
 from dragonfly.net.deadline import deadline
 from dragonfly.net.tasks import TaskSet
+from dragonfly.net.urls import redact
 
 __all__ = ["Dialler", "Tunnels"]
 
@@ -211,7 +212,7 @@ class Tunnels:
 
 
 def _note(head: RequestHead) -> Note:
-    target = head.target.decode("latin-1")
+    target = redact(head.target.decode("latin-1"))  # malformed ones may have a password in them
     return Note(method="CONNECT", target=target, client=head.client, route=_TUNNEL)
 
 

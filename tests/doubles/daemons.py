@@ -23,7 +23,7 @@ from twisted.python.failure import Failure
 from twisted.web.client import Agent, HTTPConnectionPool, ResponseDone
 from twisted.web.http_headers import Headers
 
-from dragonfly.config import DaemonConfig, RegistryMirror
+from dragonfly.config import DaemonConfig, ProxyRule, RegistryMirror
 from dragonfly.daemon.service import DaemonService, make_daemon
 from dragonfly.net.proxies import Proxies
 from tests.doubles.peers import Supernode
@@ -80,12 +80,14 @@ class Daemon:
         /,
         *nodes: Supernode,
         proxies: Proxies | None = None,
+        rules: tuple[ProxyRule, ...] = (),
         **config: Any,
     ) -> Daemon:
-        """Make one that mirrors ``registry``, and start it."""
+        """Make one that mirrors ``registry``, and start it; *rules* are its ``proxies:``."""
         given = DaemonConfig(
             **{
                 "registry": RegistryMirror(remote=registry),
+                "proxies": rules,
                 "nodes": tuple(node.node for node in nodes),
                 "work_home": str(home),
                 "port": 0,
