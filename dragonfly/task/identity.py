@@ -21,6 +21,7 @@ from blake3 import blake3
 
 from dragonfly.errors import ConfigError
 from dragonfly.task.digest import Digest
+from dragonfly.task.signedurls import SIGNING_PARAMETERS
 
 __all__ = [
     "Name",
@@ -43,6 +44,7 @@ _HALF = re.compile("[\ud800-\udfff]")
 """Half of a character, as a byte that is not UTF-8 becomes one."""
 _ESCAPE = re.compile("%([0-9A-Fa-f]{2})?")
 _UNRESERVED = frozenset(f"{ascii_letters}{digits}-._~")
+_SIGNING = frozenset(SIGNING_PARAMETERS)
 _AS_WRITTEN = "!#$%&'()*+,/:;=?@[]~"
 _NAME_CONTEXT = b"dragonfly name 1\0"
 _TASK_CONTEXT = b"dragonfly task 1\0"
@@ -100,7 +102,9 @@ def name_of(
 ) -> Name:
     """Compute the name of a URL.
 
-    :param filters: names of query parameters that do not change the content.
+    :param filters: names of query parameters that do not change the content. Whoever leaves out
+        others than those that sign URLs shares the name with those who leave out the same, and
+        not with who asks for the URL that remains: entity tags may be the same for both.
     :param identifier: makes different names of one URL.
     :param digest: what the caller knows the content to be.
     :raises ConfigError: not an absolute http or https URL.
@@ -108,7 +112,8 @@ def name_of(
     parts = _split(url)
     origin = _origin(parts)
     blob = _BLOB.search(unquote(parts.path))
-    path, query = parts.path or "/", _filtered(parts.query, frozenset(filters))
+    left_out = frozenset(filters)
+    path, query = parts.path or "/", _filtered(parts.query, left_out)
     local = path + (f"?{query}" if query else "")
     if blob is not None:
         known = Digest.parse(blob[1])
@@ -117,7 +122,7 @@ def name_of(
         text = f"blob {known} at {origin}"
         digest = known
     else:
-        text = f"url {origin}{_uniform(local)}"
+        text = f"url {origin}{_uniform(local)}{_without(parts.query, left_out)}"
         if digest is not None:
             text += f" as {digest}"
     if identifier:
@@ -254,6 +259,15 @@ def _filtered(query: str, filters: frozenset[str]) -> str:
         return query
     kept = (part for part in query.split("&") if unquote(part.partition("=")[0]) not in filters)
     return "&".join(kept)
+
+
+def _without(query: str, filters: frozenset[str]) -> str:
+    """Which parameters were left out, apart from signatures, as part of a name."""
+    if not filters:
+        return ""
+    names = {unquote(part.partition("=")[0]) for part in query.split("&")} if query else set()
+    taken = (names & filters) - _SIGNING
+    return " without " + ",".join(quote(name, safe="") for name in sorted(taken)) if taken else ""
 
 
 def _unshareable(reply: Reply) -> bool:
