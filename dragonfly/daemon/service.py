@@ -51,7 +51,15 @@ from dragonfly.net.proxies import Proxies
 from dragonfly.peer.equipment import Runtime
 from dragonfly.peer.service import PeerService, PeerSettings, make_peer
 
-__all__ = ["CLOSE_S", "DRAIN_S", "KEEP_S", "SHARE_S", "DaemonService", "make_daemon"]
+__all__ = [
+    "CLOSE_S",
+    "DRAIN_S",
+    "KEEP_S",
+    "NAMES_AT_ONCE",
+    "SHARE_S",
+    "DaemonService",
+    "make_daemon",
+]
 
 KEEP_S = 7 * 24 * 3600.0
 """Layers are pulled again when a host is set up anew or an image updated, which is days
@@ -64,6 +72,11 @@ supernode, or from a host that pulled it lately."""
 DRAIN_S = 5.0
 """So long answers that are under way may take when the service stops. An engine repeats a
 pull that was cut, and continues where it was; service managers kill after 10 s or more."""
+
+NAMES_AT_ONCE = 64
+"""Looking up a name takes a thread of the reactor, and where no name server answers, ten seconds
+and more. Clients choose the names: with Twisted's ten threads, a few who ask for what is not
+there would hold up all pulls. A thread is made when it is needed."""
 
 CLOSE_S = 2.0
 """So long connections to registries may take to be gone; the process ends then anyway."""
@@ -284,6 +297,7 @@ class DaemonService(MultiService):
         :raises ListenError: a port cannot be had.
         :raises StoreError: the home or the store cannot be used.
         """
+        self._reactor.suggestThreadPoolSize(NAMES_AT_ONCE)
         super().startService()  # type: ignore[no-untyped-call]
         self._announce()
 

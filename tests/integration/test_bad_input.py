@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,12 @@ import pytest
 import pytest_twisted
 from pytest_twisted import ensureDeferred
 from twisted.internet import reactor
+from twisted.internet.defer import gatherResults
+from twisted.internet.threads import deferToThread
 from twisted.logger import eventAsText, globalLogPublisher
 
 from dragonfly.config.proxies import ProxyRule
+from dragonfly.daemon.service import NAMES_AT_ONCE
 from tests.doubles.daemons import Daemon
 from tests.doubles.rawtcp import RawLine, RawServer
 
@@ -211,6 +215,19 @@ async def test_requests_to_ourselves(daemon: Daemon) -> None:
     for host in ("localhost", "127.0.0.1", "127.1", "[::ffff:127.0.0.1]"):
         answer, _ = await say(daemon, f"CONNECT {host}:{port} HTTP/1.0\r\n\r\n".encode())
         assert answer.startswith(b"HTTP/1.1 508 "), host
+
+
+@ensureDeferred
+async def test_names_that_nobody_knows_hold_nobody_up(daemon: Daemon) -> None:
+    """Each is looked up in a thread, and may take its time; others are found meanwhile."""
+    released = threading.Event()
+    slow = gatherResults([deferToThread(released.wait) for _ in range(NAMES_AT_ONCE // 2)])
+    try:
+        answer, _ = await get(daemon, f"http://localhost:{daemon.port}/v2/")
+    finally:
+        released.set()
+        await slow
+    assert answer.startswith(b"HTTP/1.1 508 ")
 
 
 @ensureDeferred
