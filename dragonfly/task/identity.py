@@ -36,8 +36,10 @@ __all__ = [
 ]
 
 _PORTS = {"http": 80, "https": 443}
-_BLOB = re.compile(r"/v2/.+/blobs/(sha256:[0-9a-f]{64})$")
-"""The path of a registry's API: elsewhere anybody may have put a file of such a name."""
+_BLOB = re.compile(r"(.*?)/v2/.+/blobs/(sha256:[0-9a-f]{64})", re.DOTALL)
+"""The path of a registry's API: elsewhere anybody may have put a file of such a name. What stands
+before it is part of the name: beside a registry the origin may have files of anybody's, and what
+is read of a wrong one, in parts, cannot be told from the right one before the end."""
 _NOT_IN_HOSTS = frozenset(' "%<>\\^`{|}')  # IDNA can make a space of an accent
 _BLANK = re.compile(r"[\x00-\x20\x7f]")
 _HALF = re.compile("[\ud800-\udfff]")
@@ -111,15 +113,15 @@ def name_of(
     """
     parts = _split(url)
     origin = _origin(parts)
-    blob = _BLOB.search(unquote(parts.path))
+    blob = _blob(unquote(parts.path))
     left_out = frozenset(filters)
     path, query = parts.path or "/", _filtered(parts.query, left_out)
     local = path + (f"?{query}" if query else "")
     if blob is not None:
-        known = Digest.parse(blob[1])
+        known = Digest.parse(blob[2])
         if digest is not None and digest.algorithm == known.algorithm and digest != known:
             raise ConfigError(f"the URL is for {known}, the digest asked for is {digest}")
-        text = f"blob {known} at {origin}"
+        text = f"blob {known} at {origin}{quote(blob[1], safe='/')}"
         digest = known
     else:
         text = f"url {origin}{_uniform(local)}{_without(parts.query, left_out)}"
@@ -237,6 +239,13 @@ def _host(host: str) -> str:
     if not spelled.strip(".") or not _NOT_IN_HOSTS.isdisjoint(spelled):
         raise ConfigError(f"URL host {host!r} is not a host name")
     return spelled.removesuffix(".")
+
+
+def _blob(path: str) -> re.Match[str] | None:
+    """The path of a registry's API, if it is what it looks like: servers follow dot segments."""
+    if any(part.partition(";")[0] in (".", "..") for part in path.split("/")):
+        return None
+    return _BLOB.fullmatch(path)
 
 
 def _uniform(local: str) -> str:
