@@ -133,6 +133,8 @@ class _CheckedEndpoint:
         # No address was left to try: say what was wrong with those there were.
         if resolver.refused is not None and failure.check(error.DNSLookupError):
             return Failure(AddressRefused(f"{self._host}: {resolver.refused}"))
+        if failure.check(ValueError):  # of the endpoint, which knows host names by IDNA only
+            return Failure(OriginUnreachable("that is no name that a host can have"))
         return failure
 
 

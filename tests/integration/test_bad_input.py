@@ -184,9 +184,13 @@ async def test_targets_that_are_not_fetched(daemon: Daemon, registry: Registry) 
         ("/v2/?ns=%00%0d%0aX:y", 400),
         ("/v2/?ns=%zz", 502),
         ("/v2/?ns=a_b.example", 502),
+        ("http://a_b.example/", 502),
+        ("http://a..example/", 502),
+        (f"http://{'a' * 64}.example/", 502),
     ):
         answer, _ = await get(daemon, target)
         assert answer.startswith(b"HTTP/1.1 %d " % status), target
+        assert b"makes no sense" not in answer, target
     assert registry.heads == []
 
 
