@@ -296,6 +296,10 @@ class OriginUntrusted(OriginUnreachable):
     """The origin's certificate is not one that this caller believes."""
 
 
+class OriginTlsFailed(OriginUnreachable):
+    """The origin answered, and there is no speaking TLS with it."""
+
+
 class OriginUndecided(OriginError):
     """The origin refuses strangers, and says neither yes nor no to these credentials."""
 

@@ -23,6 +23,7 @@ _REASONS = (
     ("supernode", "supernode"),
     ("bytes wanted", "disk"),
     ("nothing came", "silence"),
+    ("swarm has not come to", "cold"),
     ("digest", "digest"),
     ("sha256:", "digest"),
 )

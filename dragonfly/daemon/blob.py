@@ -11,7 +11,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from dragonfly.daemon.answering import answer_in_text
+from dragonfly.daemon.checks import Checks
 from dragonfly.daemon.delivery import Delivery
+from dragonfly.daemon.detours import Detours
 from dragonfly.daemon.headers import (
     asked_headers,
     blob_answer,
@@ -20,7 +22,8 @@ from dragonfly.daemon.headers import (
     via_headers,
     wanted_ranges,
 )
-from dragonfly.daemon.http import Responder
+from dragonfly.daemon.http import Responder, find_all
+from dragonfly.daemon.models import needs_xet
 from dragonfly.daemon.namecheck import StraightOn
 from dragonfly.daemon.note import Note
 from dragonfly.daemon.parts import Parts, multipart, single, whole
@@ -81,6 +84,8 @@ class Blobs:
         self._clock = clock
         self._limit = limit
         self._boundary = boundary
+        self._checks = Checks(clock)
+        self._detours = Detours(clock, heard=swarm.heard, silent=swarm.silent)
 
     async def answer(self, responder: Responder, route: Route, note: Note) -> None:
         """Answer one request: with the content, or else straight on, with the reason noted.
@@ -108,9 +113,10 @@ class Blobs:
         try:
             return await self._checked(asked)
         finally:
-            if download is not None:
-                self._swarm.heard(download)
-                download.cancel()
+            if asked.download is not None:
+                self._swarm.heard(asked.download)
+                if not (asked.unheard and self._detours.search(source, asked.download)):
+                    asked.download.cancel()
 
     # -- what is asked for -----------------------------------------------------------------
 
@@ -153,9 +159,15 @@ class Blobs:
                 "not shared: nothing in the origin's answer tells one version from another"
             )
             return False
+        head_only = asked.route.head.method == b"HEAD"
+        if head_only and needs_xet(reply):
+            note.because("the hub's client fetches files of that size by Xet only")
+            return False
+        if asked.download is None:
+            asked.download = self._swarm.begin(source, asked.route, note)
         if not await self._fits(asked, reply):
             return False
-        if asked.route.head.method == b"HEAD":
+        if head_only:
             self._start(asked, reply, whole(source.length))
             asked.responder.finish()
             return True
@@ -173,10 +185,9 @@ class Blobs:
         return True
 
     async def _check(self, asked: _Asked) -> OriginReply:
-        source, client_headers = asked.source, asked.route.head.headers
-        headers = (*source.headers, *via_headers(client_headers, self._via))
-        # What is refused here is asked for once more, straight on: no need to ask twice.
-        asking = source.client.probe(source.url, headers, brief=True)
+        headers = asked.route.head.headers
+        part = asked.route.head.method == b"GET" and bool(find_all(headers, b"range"))
+        asking = self._checks.ask(asked.source, via_headers(headers, self._via), part=part)
         return await asked.vigil.wait(Deferred.fromCoroutine(asking))
 
     async def _fits(self, asked: _Asked, reply: OriginReply) -> bool:
@@ -258,13 +269,15 @@ class Blobs:
             responder=asked.responder,
             note=asked.note,
             clock=self._clock,
+            detour=self._detours.of(asked.source.name),
             flows=(self._limit.flow(asked),) if self._limit is not None else (),
         )
         try:
             await delivery.run()
         finally:
+            asked.unheard = delivery.unheard
             if delivery.unanswered:
-                self._swarm.silent()
+                self._swarm.silent(asked.source)
 
 
 @attrs.define(eq=False)
@@ -277,6 +290,7 @@ class _Asked:
     download: Transferring | None
     vigil: Vigil
     note: Note
+    unheard: bool = False
 
     def forget(self) -> None:
         """The swarm is of no use for it."""

@@ -110,7 +110,12 @@ class Connection(Protocol):
         self._client = plain_address(str(getattr(line.getPeer(), "host", "")))
         self._shaking = self._over_tls = INegotiated.providedBy(line)
         self._out = Outflow(line, clock=self._clock, stall_s=self._limits.write_stall_s)
-        self._reader = RequestReader(client=self._client, limits=self._limits, tunnel=self._tunnel)
+        self._reader = RequestReader(
+            client=self._client,
+            limits=self._limits,
+            tunnel=self._tunnel,
+            secure=INegotiated.providedBy(line),
+        )
         self.leaving = self._owner.draining
         refusal = self._owner.connection_made(self)
         if refusal is not None and self._shaking:

@@ -10,6 +10,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from dragonfly.daemon.continuation import Continuation
+from dragonfly.daemon.detours import Detour
 from dragonfly.daemon.http import Responder
 from dragonfly.daemon.note import Note
 from dragonfly.daemon.outlet import Outlet
@@ -18,7 +19,14 @@ from dragonfly.daemon.shares import shares
 from dragonfly.daemon.source import Source
 from dragonfly.daemon.transferring import Transferring
 from dragonfly.daemon.vigil import Vigil
-from dragonfly.errors import DigestMismatch, DragonflyError, OriginChanged, OriginError, TaskError
+from dragonfly.errors import (
+    DigestMismatch,
+    DragonflyError,
+    NoSources,
+    OriginChanged,
+    OriginError,
+    TaskError,
+)
 from dragonfly.net.throttle import Flow
 from dragonfly.peer.prefix import Prefix
 from dragonfly.task.digest import Hasher, new_hasher
@@ -37,9 +45,10 @@ BEGIN_S = 10.0
 """So long the swarm may take to say anything of the blob. Clients of registries begin to give
 up after 30 to 60 s of silence."""
 
-PART_S = 5.0
-"""A client has no byte of a part after so long: supernodes read blobs from the front, so a part
-far behind waits for all before it, while the registry gives it at once."""
+PART_S = 3.0
+"""A client has no byte of a part after so long. Who asks for parts reads them for a container
+that waits: nydusd gives up when it does not have all of one after 5 s, and the registry gives
+it at once. Small parts that nobody has wait less, see :mod:`dragonfly.daemon.detours`."""
 
 SILENCE_S = 25.0
 """No piece came for so long. The peer's own fall-back to the registry, which shares what it
@@ -63,7 +72,10 @@ class Delivery:
     for each GiB a second time.
 
     :param download: ``None``: everything comes from the registry.
+    :param detour: of small parts that nobody in the swarm has.
     :ivar unanswered: no supernode said anything in time.
+    :ivar unheard: small parts did not wait until one said anything; the download is the
+        caller's to cancel.
     """
 
     _log = Logger()
@@ -78,6 +90,7 @@ class Delivery:
         responder: Responder,
         note: Note,
         clock: IReactorTime,
+        detour: Detour,
         flows: Sequence[Flow] = (),
     ) -> None:
         self._download = download
@@ -87,11 +100,13 @@ class Delivery:
         self._responder = responder
         self._note = note
         self._clock = clock
+        self._detour = detour
         self._flows = flows
         self._outlet = self._outlet_of(parts.parts[0])
         self._begun: Deferred[None] | None = None
         self._prefix: Prefix | None = None
         self.unanswered = False
+        self.unheard = False
         self._known = False
         self._moved_at = clock.seconds()
 
@@ -118,6 +133,7 @@ class Delivery:
     async def _part(self, part: Part) -> None:
         self._responder.write(part.head)
         self._outlet = outlet = self._outlet_of(part)
+        self._detour.begin(part.begin, part.end, whole=not self._is_part(outlet))
         outlet.open()
         try:
             await self._bring()
@@ -147,6 +163,9 @@ class Delivery:
         except DragonflyError as error:
             if isinstance(error, DigestMismatch) and self._outlet.sent:
                 raise  # what went out is wrong already
+            if self._detour.taken:
+                await self._by_detour(error)
+                return
             self._fall_back(self._download, error)
             await self._from_registry()
 
@@ -159,9 +178,11 @@ class Delivery:
         went out yet.
         """
         while True:
+            self._check_worth(download)
             await self._layout(download)
             self._check_version(download)
             self._check_length(download)
+            self._check_worth(download)
             self._pin(download)
             reader = download.reader(self._outlet, self._outlet.begin, self._outlet.end)
             try:
@@ -196,6 +217,15 @@ class Delivery:
         if None not in (here, told) and here != told:
             what = self._source.digest or "it"
             raise DigestMismatch(f"the registry announces {told} bytes of {what}, here are {here}")
+
+    def _check_worth(self, download: Transferring) -> None:
+        """Whether waiting for a small part makes sense.
+
+        :raises NoSources: it will not be there in time.
+        """
+        pointless = self._detour.pointless(download, self._outlet)
+        if pointless:
+            raise NoSources(pointless)
 
     async def _layout(self, download: Transferring) -> None:
         """Wait until the download has something to read."""
@@ -235,14 +265,18 @@ class Delivery:
         outlet, waited_s = self._outlet, self._outlet.waited_s()
         quiet_s = min(waited_s, self._clock.seconds() - self._moved_at)
         limit_s = SILENCE_S if quiet_s >= SILENCE_S else HUNGRY_S
-        if not self._known:
-            limit_s = BEGIN_S
-        elif outlet.begin and outlet.taken == outlet.begin:
+        if not outlet.sent and self._is_part(outlet):
             limit_s = PART_S
+        elif not self._known:
+            limit_s = BEGIN_S
         if waited_s < limit_s:
-            return ""
+            download = self._download
+            return self._detour.late(download, outlet) if download is not None else ""
         self.unanswered = not self._known
         return f"nothing came for {limit_s:g} s after {outlet.taken - outlet.begin} bytes"
+
+    def _is_part(self, outlet: Outlet) -> bool:
+        return outlet.begin > 0 or outlet.end != self._source.length
 
     def _late_verdict(self) -> str:
         if self._outlet.waited_s() < CHECK_S:
@@ -258,6 +292,13 @@ class Delivery:
         self._outlet.drop()
         self._download = None
         download.cancel()
+
+    async def _by_detour(self, why: DragonflyError) -> None:
+        """This part comes from the registry; of the next ones the swarm may know more."""
+        self._note.because(str(why))
+        self._outlet.drop()
+        self.unheard = not self._known
+        await self._detour.run(self._vigil, self._outlet, self._from_registry)
 
     async def _from_registry(self) -> None:
         outlet = self._outlet
@@ -314,7 +355,7 @@ class Delivery:
     def _let_go(self) -> None:
         self._begun = None
         self._unpin()
-        if self._download is not None:
+        if self._download is not None and not self.unheard:
             self._download.cancel()
 
 

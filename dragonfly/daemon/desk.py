@@ -6,12 +6,15 @@ import re
 from collections.abc import Callable
 from typing import Protocol
 
+import attrs
 from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
 
 from dragonfly.daemon.answering import answer_in_text, status_of
 from dragonfly.daemon.hops import came_through
 from dragonfly.daemon.http import RequestHead, Responder
+from dragonfly.daemon.logindesk import LoginDesk
+from dragonfly.daemon.logins import with_credentials
 from dragonfly.daemon.note import Note
 from dragonfly.daemon.route import Route
 from dragonfly.daemon.router import Misrouted, Router
@@ -36,7 +39,8 @@ class Desk:
 
     :param router: finds where it goes.
     :param blobs: answers what goes through the swarm.
-    :param passthrough: answers everything else.
+    :param passthrough: answers everything else,
+    :param logins: but for the logins that it takes.
     :param via: the name that this process goes by in ``Via``.
     :param log: is told of each request when it is over.
     """
@@ -47,6 +51,7 @@ class Desk:
         *,
         blobs: Answering,
         passthrough: Answering,
+        logins: LoginDesk | None = None,
         via: bytes,
         log: Callable[[Note], object],
         clock: IReactorTime,
@@ -54,6 +59,7 @@ class Desk:
         self._router = router
         self._blobs = blobs
         self._passthrough = passthrough
+        self._logins = logins
         self._via = via
         self._log = log
         self._clock = clock
@@ -83,21 +89,25 @@ class Desk:
 
     async def _answer(self, responder: Responder, note: Note) -> None:
         try:
-            route = self._route(responder.head)
+            await self._answer_routed(responder, note)
         except Misrouted as refusal:
             note.because(str(refusal))
             answer_in_text(responder, refusal.status, str(refusal))
+
+    async def _answer_routed(self, responder: Responder, note: Note) -> None:
+        head = responder.head
+        if came_through(head.headers, self._via):
+            text = "a loop: this request came through here before; registry or proxy is us"
+            raise Misrouted(508, text)
+        if self._logins is not None and self._logins.takes(head):
+            await self._logins.answer(responder, note)
             return
+        route = self._router.route(head)
+        asking = with_credentials(route.head.headers, route.registry.place)
+        route = attrs.evolve(route, head=attrs.evolve(route.head, headers=asking))
         note.registry, note.mode = str(route.registry), route.mode.value
         who = self._blobs if route.swarm else self._passthrough
         await who.answer(responder, route, note)
-
-    def _route(self, head: RequestHead) -> Route:
-        if came_through(head.headers, self._via):
-            raise Misrouted(
-                508, "a loop: this request came through here before; registry or proxy is us"
-            )
-        return self._router.route(head)
 
 
 def _note(head: RequestHead) -> Note:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 
 from dragonfly.daemon.http import Headers, find_all
+from dragonfly.daemon.models import model_headers
 from dragonfly.daemon.parts import Parts
 from dragonfly.net.ranges import ByteRange, parse_ranges
 from dragonfly.net.reply import OriginReply, strong
@@ -46,6 +47,7 @@ _TRACES = frozenset(
     {
         b"b3",
         b"baggage",
+        b"npm-session",
         b"traceparent",
         b"tracestate",
         b"uber-trace-id",
@@ -66,9 +68,6 @@ _PASSED = (
     "Expires",
     "Last-Modified",
 )
-# What a hub of models says of a file in the redirect to its storage: its client takes version,
-# name in the cache, and size from there, and not from the storage's answer.
-_FIRST = ("X-Repo-Commit", "X-Linked-ETag", "X-Linked-Size")
 
 
 def asked_headers(headers: Headers) -> tuple[tuple[str, str], ...]:
@@ -157,7 +156,6 @@ def unsatisfiable(reply: OriginReply, length: int) -> BlobAnswer:
 
 def _said(reply: OriginReply) -> Headers:
     said = [(name, value) for name in _PASSED for value in reply.headers_all(name)]
-    first = attrs.evolve(reply, headers=reply.first) if reply.first else reply
-    said += [(name, value) for name in _FIRST for value in first.headers_all(name)]
+    said += model_headers(reply)
     lines = tuple((name.encode(), value.encode()) for name, value in said)
     return (*lines, (b"Accept-Ranges", b"bytes"))

@@ -48,6 +48,7 @@ class RequestHead:
     :ivar client: the address that the request came from.
     :ivar tunnel: the ``host:port`` that the client had asked to be connected to, if the
         request came inside such a connection, which was opened here; else empty.
+    :ivar secure: whether it came over TLS.
     """
 
     method: bytes
@@ -56,6 +57,7 @@ class RequestHead:
     headers: Headers = attrs.field(repr=False)
     client: str = ""
     tunnel: str = ""
+    secure: bool = False
 
 
 class BodyReceiver(Protocol):

@@ -22,7 +22,7 @@ from twisted.logger import Logger
 
 from dragonfly.daemon.leaves import Leaves
 from dragonfly.daemon.registry import Registry
-from dragonfly.errors import OriginError, OriginUntrusted
+from dragonfly.errors import OriginError, OriginTlsFailed, OriginUntrusted
 from dragonfly.net.deadline import deadline
 
 __all__ = ["KNOCK_S", "REMEMBER_S", "Interception", "Knocker"]
@@ -46,7 +46,8 @@ class Knocker(Protocol):
         """Connect, and keep the connection for a request.
 
         :raises OriginUntrusted: it speaks TLS, and its certificate is not believed.
-        :raises OriginError: it cannot be connected to, or speaks no TLS.
+        :raises OriginTlsFailed: it answered, and there is no speaking TLS with it.
+        :raises OriginError: it cannot be connected to.
         """
 
 
@@ -96,10 +97,21 @@ class Interception:
     async def speaks_tls(self, registry: Registry) -> bool:
         """Find out whether it speaks TLS. Cancelling gives it up."""
         known = self.known(registry)
-        if known is None:
-            known = await self._ask(registry)
-            self._remember(registry, known)
-        return known
+        if known is not None:
+            return known
+        knocking = Deferred.fromCoroutine(self._upstream.knock(registry))
+        try:
+            await deadline(knocking, KNOCK_S, self._clock)
+        except OriginUntrusted:
+            pass
+        except OriginTlsFailed:
+            self._remember(registry, False)
+            return False
+        except (OriginError, defer.TimeoutError) as error:  # this may be over in a moment
+            _log.warn("{registry} is not opened: {error}", registry=registry, error=str(error))
+            return False
+        self._remember(registry, True)
+        return True
 
     def options(self, host: str) -> Deferred[CertificateOptions]:
         """Give what TLS is spoken with in the place of ``host``.
@@ -107,17 +119,6 @@ class Interception:
         Cancelling the Deferred stops the waiting only.
         """
         return self._leaves.options(host)
-
-    async def _ask(self, registry: Registry) -> bool:
-        knocking = Deferred.fromCoroutine(self._upstream.knock(registry))
-        try:
-            await deadline(knocking, KNOCK_S, self._clock)
-        except OriginUntrusted:
-            return True
-        except (OriginError, defer.TimeoutError) as error:
-            _log.debug("{registry} is not opened: {error}", registry=registry, error=str(error))
-            return False
-        return True
 
     def _remember(self, registry: Registry, speaks_tls: bool) -> None:
         until = self._clock.seconds() + REMEMBER_S

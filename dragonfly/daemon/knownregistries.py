@@ -11,8 +11,9 @@ import attrs
 
 from dragonfly.config import DaemonConfig, KnownRegistry, RegistryMirror
 from dragonfly.daemon.pem import joined_authorities
-from dragonfly.daemon.registries import Registries, TrustedHosts
+from dragonfly.daemon.registries import Registries, TrustedHosts, canonical
 from dragonfly.daemon.registry import Registry, parse_registry
+from dragonfly.errors import ConfigError
 from dragonfly.net.trust import Trust
 
 __all__ = ["known_registries"]
@@ -25,16 +26,27 @@ def known_registries(config: DaemonConfig, home: Path) -> Registries:
     :raises ConfigError: one is malformed, or a file cannot be used.
     :raises StoreError: ``home`` cannot be written.
     """
-    mirror = parse_registry(config.registry.remote, trust=_trust(config.registry, home))
+    mirror = canonical(parse_registry(config.registry.remote, trust=_trust(config.registry, home)))
+    known = [_known(each, home) for each in config.registries]
+    _refuse_twice([mirror, *known])
     hosts = config.hijack.hosts if config.hijack is not None else ()
     return Registries(
         mirror,
-        [_known(each, home) for each in config.registries],
+        known,
         [
             TrustedHosts(re.compile(each.regx), _authorities(each.certs, each.insecure, home))
             for each in hosts
         ],
     )
+
+
+def _refuse_twice(registries: Sequence[Registry]) -> None:
+    """Two descriptions of one place: nobody could say which counts."""
+    seen: set[str] = set()
+    for each in registries:
+        if each.place in seen:
+            raise ConfigError(f"{each.place} is described twice by registries and registry_mirror")
+        seen.add(each.place)
 
 
 def _known(each: KnownRegistry, home: Path) -> Registry:

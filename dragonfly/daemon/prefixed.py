@@ -3,7 +3,7 @@
 ``GET /x/https://host/a`` is answered by ``host``, whose links are about its own paths: a client
 that follows ``Location: /b`` would end at the mirror's registry, one that follows an absolute link
 would go past us from there on. Links to other hosts stay as they are: there the client must not
-send what it sends to this one.
+send what it sends to this one. Cookies are kept to the origin that set them.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from dragonfly.errors import ConfigError
 __all__ = ["with_prefix"]
 
 _ABSOLUTE = re.compile(rb"(https?)://([^/?#]+)(.*)", re.IGNORECASE | re.DOTALL)
+_SCOPE = (b"path", b"domain")
 _LINK = re.compile(rb"<([^<>]*)>")
 
 
@@ -31,10 +32,21 @@ def with_prefix(headers: Headers, route: Route) -> Headers:
 def _rewritten(name: bytes, value: bytes, route: Route) -> bytes:
     if name == b"location":
         return _link(value, route)
+    if name == b"set-cookie":
+        return _cookie(value, route)
     if name == b"link":
-        host = b"http://" + (find(route.head.headers, b"host") or b"localhost")
+        scheme = b"https" if route.head.secure else b"http"
+        host = scheme + b"://" + (find(route.head.headers, b"host") or b"localhost")
         return _LINK.sub(lambda found: b"<%b>" % _from_host(found[1], route, host), value)
     return value
+
+
+def _cookie(value: bytes, route: Route) -> bytes:
+    """For this origin only: to the client all that are behind the prefix are one host."""
+    parts = [part.strip() for part in value.split(b";")]
+    kept = [part for part in parts if part.partition(b"=")[0].lower() not in _SCOPE]
+    path = next((part[5:] for part in parts if part.lower().startswith(b"path=/")), b"/")
+    return b"; ".join((*kept, b"Path=" + _place(route) + path))
 
 
 def _from_host(link: bytes, route: Route, host: bytes) -> bytes:
@@ -53,7 +65,12 @@ def _link(link: bytes, route: Route) -> bytes:
         rest = link
     else:  # relative to the path, which has the prefix in it, or to the scheme
         return link
-    return route.prefix + str(route.registry).encode("ascii") + (rest or b"/")
+    return _place(route) + (rest or b"/")
+
+
+def _place(route: Route) -> bytes:
+    """The prefix with the origin, as the client knows it."""
+    return route.prefix + str(route.named or route.registry).encode("ascii")
 
 
 def _same(scheme: bytes, netloc: bytes, route: Route) -> bool:
@@ -61,4 +78,5 @@ def _same(scheme: bytes, netloc: bytes, route: Route) -> bool:
         there = parse_registry(f"{scheme.lower().decode()}://{netloc.decode('latin-1')}")
     except ConfigError:
         return False
-    return (there.scheme, there.place) == (route.registry.scheme, route.registry.place)
+    ours = {(each.scheme, each.place) for each in (route.registry, route.named) if each}
+    return (there.scheme, there.place) in ours

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import attrs
 
@@ -11,7 +11,7 @@ from dragonfly.daemon.registry import Registry, parse_registry
 from dragonfly.errors import ConfigError
 from dragonfly.net.trust import Trust
 
-__all__ = ["Registries", "TrustedHosts"]
+__all__ = ["Registries", "TrustedHosts", "canonical"]
 
 DOCKER_HUB = "registry-1.docker.io"
 """Where the images are that are called docker.io: engines have that name built in."""
@@ -31,8 +31,8 @@ class Registries:
     """Finds the registry that a request names.
 
     :param mirror: where no request names another.
-    :param known: what the operator says of single ones; their scheme counts where a request
-        names a host only.
+    :param known: what the operator says of single ones; their scheme, and that of the mirror,
+        counts where a request names a host only.
     :param trusted: further hosts, of which the first that matches counts.
     """
 
@@ -43,7 +43,8 @@ class Registries:
         trusted: Iterable[TrustedHosts] = (),
     ) -> None:
         self.mirror = mirror
-        self._known = {each.place: each for each in known}
+        self._described = {each.place: each for each in known}
+        self._known = {mirror.place: mirror, **self._described}
         self._trusted = tuple(trusted)
 
     def named(self, text: str, *, local: bool) -> Registry:
@@ -54,50 +55,59 @@ class Registries:
         :raises ConfigError: it is not of that form.
         """
         if "://" in text:
-            found = parse_registry(text)
+            found = canonical(parse_registry(text))
             return self.at(found.scheme, found.host, found.port, local=local)
         if text.lower() in _HUB_NAMES:
             return self._hub(local)
-        listed = self._listed(text)
-        if listed is not None:
-            return listed
+        known = _among(self._known, text)
+        if known is not None:
+            return known
         found = parse_registry(text)
         return self.at(found.scheme, found.host, found.port, local=local)
 
     def at(self, scheme: str, host: str, port: int, *, local: bool) -> Registry:
         """The one at an address."""
         found = Registry(scheme=scheme, host=host, port=port, local=local)
-        for known in (self._known.get(found.place), self.mirror):
-            if known is not None and known.place == found.place:
-                return attrs.evolve(known, scheme=scheme)
+        known = self._known.get(found.place)
+        if known is not None:
+            return attrs.evolve(known, scheme=scheme)
         for hosts in self._trusted:
             if hosts.regx.search(found.place):
                 return attrs.evolve(found, trust=hosts.trust)
         return found
 
     def lists(self, text: str) -> bool:
-        """Whether the operator has described the registry ``host[:port]``."""
+        """Whether the operator has described the registry ``host[:port]`` besides the mirror's."""
         try:
-            return self._listed(text) is not None
+            return _among(self._described, text) is not None
         except ConfigError:
             return False
 
     def describes(self, registry: Registry) -> bool:
         """Whether it is the operator who named that one."""
-        return registry.place == self.mirror.place or registry.place in self._known
-
-    def _listed(self, text: str) -> Registry | None:
-        for scheme in ("https", "http"):
-            known = self._known.get(parse_registry(f"{scheme}://{text}").place)
-            if known is not None and (known.scheme == scheme or _has_port(text)):
-                return known
-        return None
+        return registry.place in self._known
 
     def _hub(self, local: bool) -> Registry:
         """Docker Hub: the mirror's if that is it, however the operator calls it."""
         if self.mirror.host in _HUB_NAMES:
             return self.mirror
         return self.at("https", DOCKER_HUB, 443, local=local)
+
+
+def _among(known: Mapping[str, Registry], text: str) -> Registry | None:
+    """The one of them that ``host[:port]`` means."""
+    for scheme in ("https", "http"):
+        found = known.get(parse_registry(f"{scheme}://{text}").place)
+        if found is not None and (found.scheme == scheme or _has_port(text)):
+            return found
+    return None
+
+
+def canonical(registry: Registry) -> Registry:
+    """The registry itself, where only the name is given by which engines call Docker Hub."""
+    if registry.host == "docker.io" and registry.secure:
+        return attrs.evolve(registry, host=DOCKER_HUB)
+    return registry
 
 
 def _has_port(text: str) -> bool:

@@ -61,7 +61,7 @@ class Relay:
         """
         exchange, responder = self._exchange, self._responder
         try:
-            said = without_wishes(client_headers(exchange.headers))  # those are ours to say
+            said = without_wishes(client_headers(exchange.headers))  # of another dfdaemon
             headers = (*self._rewrite(said), *FROM_ORIGIN)
             if exchange.status >= _ERROR:
                 headers += BACKEND

@@ -49,9 +49,12 @@ class RequestReader:
     it gives :data:`END`, then :meth:`next_request`.  A :class:`Refusal` is the last event.
     """
 
-    def __init__(self, *, client: str, limits: FrontLimits, tunnel: str = "") -> None:
+    def __init__(
+        self, *, client: str, limits: FrontLimits, tunnel: str = "", secure: bool = False
+    ) -> None:
         self._client = client
         self._tunnel = tunnel
+        self._secure = secure
         self._limits = limits
         self._first = True
         self._restart()
@@ -99,7 +102,9 @@ class RequestReader:
         if isinstance(event, h11.Request):
             self._first = False
             head = read_head(event, client=self._client, limits=self._limits)
-            return head if isinstance(head, Refusal) else attrs.evolve(head, tunnel=self._tunnel)
+            if isinstance(head, Refusal):
+                return head
+            return attrs.evolve(head, tunnel=self._tunnel, secure=self._secure)
         if isinstance(event, Refusal):
             return self._blame_target(event)
         return self._check_line()

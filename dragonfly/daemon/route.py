@@ -28,6 +28,7 @@ class Route:
 
     :ivar head: as the registry is asked: the target in origin-form, without what was said to us.
     :ivar swarm: whether a rule sends it through the swarm.
+    :ivar named: whom the client named, where a rule sends it elsewhere.
     :ivar prefix: in that mode, what stands before the absolute URL: ``/dragonfly/``.
     """
 
@@ -37,6 +38,7 @@ class Route:
     swarm: bool = False
     wishes: Wishes = attrs.field(factory=Wishes)
     prefix: bytes = b""
+    named: Registry | None = None
 
     @property
     def url(self) -> str:

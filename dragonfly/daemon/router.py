@@ -63,12 +63,44 @@ class Router:
         """
         wishes = wishes_of(head.headers)
         head = attrs.evolve(head, headers=without_wishes(head.headers))
-        local = is_loopback(head.client) or not head.client
+        local = _is_local(head)
         try:
             route = self._by_form(head, wishes, local)
-            return self._by_rule(route, local)
+            return self._by_rule(route)
         except ConfigError as error:
             raise Misrouted(400, str(error)) from None
+
+    def repository(self, name: str, head: RequestHead) -> tuple[Registry, str]:
+        """Where the repository is that *name* in a path leads to, and what it is called there.
+
+        :raises Misrouted: it must not be asked.
+        """
+        target = b"/v2/%b/x" % name.encode("latin-1", "replace")
+        try:
+            registry, there = self._by_path(target, _is_local(head))
+        except ConfigError as error:
+            raise Misrouted(400, str(error)) from None
+        self._check_port(registry)
+        return registry, there[4:-2].decode("latin-1") if name else ""
+
+    def describes(self, registry: Registry) -> bool:
+        """Whether it is the operator who named that one."""
+        return self._registries.describes(registry)
+
+    def origin(self, url: str, head: RequestHead) -> Registry:
+        """The origin of an absolute URL that a registry named for a client.
+
+        :raises Misrouted: it must not be asked.
+        """
+        parts = _ABSOLUTE.fullmatch(url.encode("latin-1", "replace"))
+        if parts is None:
+            raise Misrouted(502, "the registry's realm for tokens is no URL")
+        try:
+            route = self._absolute(Mode.PROXY, head, parts.groups(), _is_local(head))
+        except (ConfigError, Misrouted) as error:
+            raise Misrouted(502, f"the registry's realm for tokens: {error}") from None
+        self._check_port(route.registry)
+        return route.registry
 
     # -- the form -------------------------------------------------------------------------
 
@@ -143,26 +175,33 @@ class Router:
 
     # -- the rule -------------------------------------------------------------------------
 
-    def _by_rule(self, route: Route, local: bool) -> Route:
+    def _by_rule(self, route: Route) -> Route:
         registry, target = route.registry, route.head.target
-        if registry.port in BLOCKED_PORTS and not self._registries.describes(registry):
-            raise Misrouted(403, f"port {registry.port} of {registry.host} is not for HTTP")
+        self._check_port(registry)
         rule = self._rules.first(matched_text(registry.scheme, registry.netloc, target))
         shared = route.head.method in _SHARED
         if rule is not None:
-            registry = self._sent_to(registry, rule.redirect, rule.use_https, local)
+            registry = self._sent_to(registry, rule.redirect, rule.use_https)
         swarm = (rule is not None and not rule.direct) or route.wishes.use_p2p
-        return attrs.evolve(route, registry=registry, swarm=swarm and shared)
+        return attrs.evolve(route, registry=registry, named=route.registry, swarm=swarm and shared)
 
-    def _sent_to(self, registry: Registry, redirect: str, use_https: bool, local: bool) -> Registry:
+    def _check_port(self, registry: Registry) -> None:
+        if registry.port in BLOCKED_PORTS and not self._registries.describes(registry):
+            raise Misrouted(403, f"port {registry.port} of {registry.host} is not for HTTP")
+
+    def _sent_to(self, registry: Registry, redirect: str, use_https: bool) -> Registry:
         if redirect:  # the operator's own words
             text = redirect if "://" in redirect else f"{registry.scheme}://{redirect}"
             there = parse_registry(text)
             registry = self._registries.at(there.scheme, there.host, there.port, local=True)
         if use_https and not registry.secure:
             port = 443 if registry.port == 80 else registry.port
-            registry = self._registries.at("https", registry.host, port, local=local)
+            registry = self._registries.at("https", registry.host, port, local=registry.local)
         return registry
+
+
+def _is_local(head: RequestHead) -> bool:
+    return is_loopback(head.client) or not head.client
 
 
 def _asking(head: RequestHead, target: bytes) -> RequestHead:

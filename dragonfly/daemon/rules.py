@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 import attrs
 
+from dragonfly.daemon.registry import parse_registry
 from dragonfly.errors import ConfigError
 
 __all__ = ["LAYERS", "Rule", "Rules", "matched_text"]
@@ -24,6 +25,11 @@ def _compiled(text: str) -> re.Pattern[str]:
         raise ConfigError(f"rule {text!r} is not a regular expression: {error}") from None
 
 
+def _is_place(_rule: object, _field: object, text: str) -> None:
+    if text:
+        parse_registry(text)
+
+
 @attrs.frozen(kw_only=True)
 class Rule:
     """What happens to requests for a URL that matches.
@@ -38,7 +44,7 @@ class Rule:
     regx: re.Pattern[str] = attrs.field(converter=_compiled)
     direct: bool = False
     use_https: bool = False
-    redirect: str = ""
+    redirect: str = attrs.field(default="", validator=_is_place)
 
     def matches(self, text: str) -> bool:
         """Whether it is about the URL with that :func:`matched_text`."""

@@ -27,6 +27,7 @@ from dragonfly.daemon.gauges import Gauges
 from dragonfly.daemon.hijacking import authority_of, interception_of
 from dragonfly.daemon.knownregistries import known_registries
 from dragonfly.daemon.logfile import LogFile
+from dragonfly.daemon.logindesk import LoginDesk
 from dragonfly.daemon.namecheck import NameCheck
 from dragonfly.daemon.passthrough import Passthrough
 from dragonfly.daemon.pem import server_options
@@ -218,8 +219,11 @@ class DaemonService(MultiService):
             via=via,
             boundary=lambda: b"%032x" % self._runtime.rng.getrandbits(128),
         )
+        router = self._router()
+        logins = LoginDesk(router, self._upstream, straight_on=passthrough.answer, clock=reactor)
         self._desk = Desk(
-            self._router(),
+            router,
+            logins=logins,
             blobs=blobs,
             passthrough=NameCheck(passthrough.answer),
             via=via,

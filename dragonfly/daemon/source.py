@@ -11,6 +11,9 @@ from dragonfly.task.identity import Name, Version, content_version, task_id
 
 __all__ = ["Source"]
 
+# Who asks: the answer may be for him alone.
+_WHO = frozenset({"authorization", "cookie"})
+
 
 @attrs.define(kw_only=True)
 class Source:
@@ -40,11 +43,21 @@ class Source:
 
     @property
     def version(self) -> Version | None:
-        """Which version was announced; ``None``: nothing tells it from another."""
+        """Which version was announced; ``None``: nothing tells it from another.
+
+        Date and length are only believed of what everybody gets, by its own URL: origins give
+        the same to different contents, where an entity tag is made for one.
+        """
         if self.reply is None:
             return None
         found = content_version(self.reply, digest=self.digest, fetch=0)
-        return None if found is None or found.kind == "fetch" else found
+        if found is None or found.kind == "fetch":
+            return None
+        return None if found.kind == "modified" and self._varies(self.reply) else found
+
+    def _varies(self, reply: OriginReply) -> bool:
+        names = {name.lower() for name, _ in self.headers}
+        return bool(names & _WHO or self.filters or self.identifier or reply.header("vary"))
 
     @property
     def task(self) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 
 import attrs
@@ -19,11 +20,14 @@ from dragonfly.peer.request import FetchRequest
 from dragonfly.peer.ways import Reason
 from dragonfly.task.identity import Name
 
-__all__ = ["DARK_S", "SwarmAccess", "SwarmSettings"]
+__all__ = ["DARK_S", "SILENT_MAX", "SwarmAccess", "SwarmSettings"]
 
 DARK_S = 20.0
 """When no supernode answered, the swarm is not asked for so long: finding out for each blob of an
 image that a dead host does not answer would cost seconds each time."""
+
+SILENT_MAX = 256
+"""Origins that are remembered of which supernodes said nothing."""
 
 
 @attrs.frozen(kw_only=True)
@@ -61,14 +65,20 @@ class SwarmAccess:
         self._clock = clock
         self._prefetches = Prefetches(fetch)
         self._dark_until = clock.seconds()
+        self._silent: OrderedDict[str, float] = OrderedDict()
 
     def limit(self, rate: int | None) -> None:
         """Name ``rate`` as the limit of all downloads together with each of them from now on."""
         self._settings = attrs.evolve(self._settings, total_limit=rate)
 
     def begin(self, source: Source, route: Route, note: Note) -> Transferring | None:
-        """Begin a download, if that is of use; else note why not."""
-        if route.head.method == b"HEAD":
+        """Begin a download, if that is of use; else note why not.
+
+        Before the origin said yes that is of use for what a digest names: nobody else may be
+        shown those bytes for it. And never for who is elsewhere: what the supernode can reach
+        is not what he may.
+        """
+        if route.head.method == b"HEAD" or (source.reply is None and _must_wait(source, route)):
             return None
         why = self._useless(source)
         if not why:
@@ -85,13 +95,16 @@ class SwarmAccess:
             self._prefetches.begin(source.name, self._request(source, route))
 
     def heard(self, download: Transferring) -> None:
-        """A download is over; perhaps it found no supernode."""
+        """A download is over; perhaps it found no supernode: look again a little later."""
         if download.reason == Reason.NO_SUPERNODE:
-            self.silent()
+            self._dark_until = self._clock.seconds() + DARK_S
 
-    def silent(self) -> None:
-        """No supernode answered: look again a little later."""
-        self._dark_until = self._clock.seconds() + DARK_S
+    def silent(self, source: Source) -> None:
+        """No supernode said anything of that in time, for which the origin may be the reason."""
+        self._silent[source.name.origin] = self._clock.seconds() + DARK_S
+        self._silent.move_to_end(source.name.origin)
+        while len(self._silent) > SILENT_MAX:
+            self._silent.popitem(last=False)
 
     # -- inside -----------------------------------------------------------------------------
 
@@ -99,7 +112,8 @@ class SwarmAccess:
         """Why the swarm need not be asked; empty: it is to be."""
         if not self._settings.nodes:
             return "no supernode is configured"
-        if self._clock.seconds() < self._dark_until and not self._holds(source.name):
+        until = max(self._dark_until, self._silent.get(source.name.origin, 0.0))
+        if self._clock.seconds() < until and not self._holds(source.name):
             return f"no supernode answered in the last {DARK_S:g} s"
         return ""
 
@@ -129,6 +143,10 @@ class SwarmAccess:
     def _prefetching(self, route: Route) -> bool:
         wished = route.wishes.prefetch
         return self._settings.prefetch if wished is None else wished
+
+
+def _must_wait(source: Source, route: Route) -> bool:
+    return source.digest is None or not route.registry.local
 
 
 def _partial(route: Route) -> bool:

@@ -50,5 +50,9 @@ class Transferring(Protocol):
     def prefix(self) -> Prefix:
         """What was read, for hashing it again."""
 
+    def due_s(self, begin: int, end: int) -> float | None:
+        """Seconds until the bytes can be had from here or from anybody: 0: now; infinite: not
+        while things stand still as they do; ``None``: it is too early to tell."""
+
     def cancel(self) -> None:
         """Want it no more."""

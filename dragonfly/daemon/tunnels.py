@@ -29,7 +29,6 @@ from dragonfly.net.addresses import is_loopback
 from dragonfly.net.blockedports import BLOCKED_PORTS
 from dragonfly.net.deadline import deadline
 from dragonfly.net.tasks import TaskSet
-from dragonfly.net.urls import redact
 
 __all__ = ["Dialler", "Tunnels"]
 
@@ -212,7 +211,7 @@ class Tunnels:
 
 
 def _note(head: RequestHead) -> Note:
-    target = redact(head.target.decode("latin-1"))  # malformed ones may have a password in them
+    target = head.target.decode("latin-1").rpartition("@")[2]  # there may be a password before it
     return Note(method="CONNECT", target=target, client=head.client, route=_TUNNEL)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NoReturn, TypeVar, cast
 
 import h11
+from OpenSSL import SSL
 from twisted.internet import defer, error
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
@@ -23,6 +24,7 @@ from dragonfly.errors import (
     AddressRefused,
     OriginError,
     OriginTimedOut,
+    OriginTlsFailed,
     OriginUnreachable,
     OriginUntrusted,
 )
@@ -120,7 +122,8 @@ class Upstream:
     async def knock(self, registry: Registry) -> None:
         """Connect, and keep the connection for a request.
 
-        :raises OriginUnreachable: no connection, or it speaks no TLS and should.
+        :raises OriginUnreachable: no connection.
+        :raises OriginTlsFailed: it speaks no TLS, and should.
         :raises OriginUntrusted: its certificate is not believed.
         :raises ConfigError: the file with the registry's authorities cannot be used.
         """
@@ -231,6 +234,8 @@ def _unreachable(failure: Failure, registry: Registry) -> NoReturn:
     kind: type[OriginUnreachable] = OriginUnreachable
     if untrusted(failure):
         kind = OriginUntrusted
+    elif isinstance(failed, SSL.Error):
+        kind = OriginTlsFailed
     elif isinstance(failed, _TIMED_OUT):
         kind = OriginTimedOut
     raise kind(f"{registry}: {cause(failure)}") from None

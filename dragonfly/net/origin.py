@@ -284,7 +284,7 @@ class OriginClient:
             if response.code not in REDIRECTS or not follow:
                 return response, walk
             location = response.headers.getRawHeaders(b"location", [b""])[-1]
-            walk.first = walk.first or read_headers(response)
+            walk.passed += read_headers(response)
             discard(response, self._reactor)
             walk.follow(response.code, location.decode("utf-8", "replace"))
 
@@ -324,7 +324,7 @@ def _range_headers(
 
 def _accept(response: IResponse, walk: Walk, *, ranged: bool = False) -> OriginReply:
     """Return the reply if its status is a yes."""
-    reply = attrs.evolve(read_reply(response, walk.target.url), first=walk.first)
+    reply = attrs.evolve(read_reply(response, walk.target.url), passed=walk.passed)
     fine = reply.status in (200, 203) or reply.status in REDIRECTS
     if fine or (ranged and reply.status in (206, 416)):
         return reply

@@ -54,7 +54,7 @@ class Walk:
     :param url: as the caller gave it; userinfo becomes an ``Authorization``
         header unless there is one.
     :param headers: the caller's; those that are ours to decide are left out.
-    :ivar first: the headers of the first answer, if that was a redirect.
+    :ivar passed: the headers of all redirects, oldest first.
     :raises ConfigError: the URL is malformed.
     """
 
@@ -65,7 +65,7 @@ class Walk:
         if self.target.authorization is not None and "authorization" not in names:
             self.headers += (("Authorization", self.target.authorization),)
         self._seen = {self.target.url}
-        self.first: Headers = ()
+        self.passed: Headers = ()
         self._home = self.target.origin
 
     @property

@@ -72,8 +72,8 @@ class OriginReply:
     ``url`` is the URL that answered (it may hold a signature: use
     :attr:`shown_url` in texts), ``length`` the length of the whole content, if
     known, ``start`` the offset at which the body begins, ``end`` the one behind
-    its last byte where that is not the content's end.  ``first`` holds the
-    headers of the first answer, if that was a redirect.
+    its last byte where that is not the content's end.  ``passed`` holds the
+    headers of the redirects that led there, oldest first.
     """
 
     status: int
@@ -82,7 +82,7 @@ class OriginReply:
     length: int | None = None
     start: int = 0
     end: int | None = None
-    first: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
+    passed: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
 
     def header(self, name: str) -> str | None:
         """Return the last header of that name, in any case of letters."""
@@ -93,6 +93,12 @@ class OriginReply:
         """Return all headers of that name."""
         name = name.lower()
         return [value for key, value in self.headers if key == name]
+
+    def passed_header(self, name: str) -> str | None:
+        """Return the last header of that name that a redirect had."""
+        name = name.lower()
+        values = [value for key, value in self.passed if key == name]
+        return values[-1] if values else None
 
     @property
     def shown_url(self) -> str:

@@ -204,6 +204,11 @@ class Download:
         elif check is not None and content is not None:
             await self._compared(check, content)
 
+    def due_s(self, begin: int, end: int) -> float | None:
+        """Seconds until the bytes can be had from here or from anybody: 0: now; infinite: not
+        while things stand still as they do; ``None``: it is too early to tell."""
+        return self._joined.due_s(begin, end) if self._joined is not None else None
+
     def prefix(self) -> Prefix:
         """The front of the file as it is now, to be released by the caller.
 

@@ -448,6 +448,7 @@ class Exchange:
         new = mask & ~link.mask
         if not new:
             return
+        self._supervisor.shown(link, new, self._clock.seconds())
         link.mask |= new
         self._picker.peer_has(link, new)
         if new & ~self._content.manifest.known.mask:

@@ -29,6 +29,7 @@ from dragonfly.peer.protocol import PeerProtocol
 from dragonfly.peer.reports import Reports, Tally
 from dragonfly.peer.supernodes import Supernode
 from dragonfly.peer.watcher import Watcher
+from dragonfly.sched.outlook import Outlook
 from dragonfly.sched.picker import OUT, Picker
 from dragonfly.store.piecestore import TaskFile
 from dragonfly.task.manifest import Manifest
@@ -96,6 +97,7 @@ class Transfer:
         self._answer = answer
         self._pace = Pace(equipment.total, clock)
         self._hunger = Hunger(clock.seconds())
+        self._outlook = Outlook(clock.seconds())
         self.membership = Membership(answer, clock.seconds())
         manifest = Manifest(answer.task, answer.fetch, answer.piece_size, answer.length)
         self.content = Content(file, manifest, self.membership.keys, equipment.disk, clock)
@@ -249,6 +251,16 @@ class Transfer:
         self._picker.want_in_order(self._demand.places())
         self._wants_changed()
 
+    def due_s(self, begin: int, end: int) -> float | None:
+        """Seconds until the bytes can be had from here or from a neighbour, by what neighbours
+        have shown so far; see :class:`~dragonfly.sched.outlook.Outlook`."""
+        size, content = self.content.file.piece_size, self.content
+        held = content.have.mask | content.extra.mask
+        for link in self.links:
+            held |= link.mask
+        wanted = (1 << -(-end // size)) - (1 << begin // size)
+        return self._outlook.due_s(wanted, held, self._clock.seconds())
+
     def _wants_changed(self) -> None:
         """Have what is wanted now asked for, and nothing else."""
         wanted = self._demand.pieces
@@ -312,6 +324,13 @@ class Transfer:
     def fed(self, length: int, now: float) -> None:
         """Useful bytes came."""
         self._hunger.fed(length, now)
+
+    def shown(self, link: Link, pieces: int, now: float) -> None:
+        """Some piece is to be had by now, or a neighbour came that has it."""
+        if link.mask:
+            self._outlook.shown(pieces, now)
+        else:
+            self._outlook.met(pieces)
 
     def neighbours_changed(self) -> None:
         """Nobody is left: the supernode may know others, or be gone itself."""

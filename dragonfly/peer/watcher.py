@@ -51,5 +51,8 @@ class Supervisor(Protocol):
     def neighbours_changed(self) -> None:
         """A link opened or closed."""
 
+    def shown(self, link: Link, pieces: int, now: float) -> None:
+        """``link`` shows these (as bits), besides those of its ``mask``."""
+
     def complain(self, link: Link, piece: int, why: str) -> None:
         """``link`` sent wrong bytes or a forged run: it is dropped, and the supernode told."""

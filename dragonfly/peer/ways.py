@@ -63,6 +63,10 @@ class Joinable(Protocol):
         """Where ``reader`` is, how much it has ahead, and where it ends, if that is known;
         ``None`` as position: it has ended."""
 
+    def due_s(self, begin: int, end: int) -> float | None:
+        """Seconds until the bytes can be had from here or from anybody: 0: now; infinite: not
+        while things stand still as they do; ``None``: it is too early to tell."""
+
 
 class Ways(Protocol):
     """How content is found: the registry of this peer's tasks."""

@@ -21,7 +21,7 @@ from blake3 import blake3
 
 from dragonfly.errors import ConfigError
 from dragonfly.task.digest import Digest
-from dragonfly.task.signedurls import SIGNING_PARAMETERS
+from dragonfly.task.signedurls import signing_parameters
 
 __all__ = [
     "Name",
@@ -36,17 +36,15 @@ __all__ = [
 ]
 
 _PORTS = {"http": 80, "https": 443}
-_BLOB = re.compile(r"(.*?)/v2/.+/blobs/(sha256:[0-9a-f]{64})", re.DOTALL)
+_BLOB = re.compile(r"(.*?)/v2/.+/blobs/sha256(?::|%3[Aa])([0-9a-f]{64})")
 """The path of a registry's API: elsewhere anybody may have put a file of such a name. What stands
-before it is part of the name: beside a registry the origin may have files of anybody's, and what
-is read of a wrong one, in parts, cannot be told from the right one before the end."""
+before it is another registry, or no registry: it is part of the name."""
 _NOT_IN_HOSTS = frozenset(' "%<>\\^`{|}')  # IDNA can make a space of an accent
 _BLANK = re.compile(r"[\x00-\x20\x7f]")
 _HALF = re.compile("[\ud800-\udfff]")
 """Half of a character, as a byte that is not UTF-8 becomes one."""
 _ESCAPE = re.compile("%([0-9A-Fa-f]{2})?")
 _UNRESERVED = frozenset(f"{ascii_letters}{digits}-._~")
-_SIGNING = frozenset(SIGNING_PARAMETERS)
 _AS_WRITTEN = "!#$%&'()*+,/:;=?@[]~"
 _NAME_CONTEXT = b"dragonfly name 1\0"
 _TASK_CONTEXT = b"dragonfly task 1\0"
@@ -113,15 +111,15 @@ def name_of(
     """
     parts = _split(url)
     origin = _origin(parts)
-    blob = _blob(unquote(parts.path))
+    blob = _blob(parts.path)
     left_out = frozenset(filters)
     path, query = parts.path or "/", _filtered(parts.query, left_out)
     local = path + (f"?{query}" if query else "")
     if blob is not None:
-        known = Digest.parse(blob[2])
+        known = Digest.parse(f"sha256:{blob[2]}")
         if digest is not None and digest.algorithm == known.algorithm and digest != known:
             raise ConfigError(f"the URL is for {known}, the digest asked for is {digest}")
-        text = f"blob {known} at {origin}{quote(blob[1], safe='/')}"
+        text = f"blob {known} at {origin}{_uniform(blob[1])}"
         digest = known
     else:
         text = f"url {origin}{_uniform(local)}{_without(parts.query, left_out)}"
@@ -243,7 +241,7 @@ def _host(host: str) -> str:
 
 def _blob(path: str) -> re.Match[str] | None:
     """The path of a registry's API, if it is what it looks like: servers follow dot segments."""
-    if any(part.partition(";")[0] in (".", "..") for part in path.split("/")):
+    if any(part.partition(";")[0] in (".", "..") for part in unquote(path).split("/")):
         return None
     return _BLOB.fullmatch(path)
 
@@ -275,7 +273,7 @@ def _without(query: str, filters: frozenset[str]) -> str:
     if not filters:
         return ""
     names = {unquote(part.partition("=")[0]) for part in query.split("&")} if query else set()
-    taken = (names & filters) - _SIGNING
+    taken = (names & filters) - set(signing_parameters("?" + query))
     return " without " + ",".join(quote(name, safe="") for name in sorted(taken)) if taken else ""
 
 

@@ -137,6 +137,7 @@ class FakeDownload:
         self.done: OneShot[None] = OneShot()
         self.ended = False
         self.cancelled = False
+        self.due: float | None = 0.0
         self.readers: list[FakeReader] = []
         self.prefixes: list[FakePrefix] = []
         self.listeners: list[Any] = []
@@ -175,6 +176,13 @@ class FakeDownload:
         """When a test says so."""
         await self.done.wait()
 
+    def due_s(self, begin: int, end: int) -> float | None:
+        """As set by a test: at once, unless it says otherwise."""
+        assert begin < end
+        if self._layout is None:
+            return None
+        return 0.0 if end <= self.ready else self.due
+
     def prefix(self) -> Any:
         """Noted."""
         self.prefixes.append(FakePrefix(self.body))
@@ -184,6 +192,8 @@ class FakeDownload:
         """Nobody wants it any more."""
         self.cancelled = True
         self.listeners.clear()
+        if not self.done.fired:
+            self.done.fail(CancelledError())
         for reader in list(self.readers):
             reader.fail(CancelledError())
 

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,8 @@ from twisted.python.failure import Failure
 from twisted.web.client import Agent, HTTPConnectionPool, ResponseDone
 from twisted.web.http_headers import Headers
 
-from dragonfly.config import DaemonConfig, ProxyRule, RegistryMirror
+from dragonfly.config import DaemonConfig, RegistryMirror
+from dragonfly.config.proxies import ProxyRule
 from dragonfly.daemon.service import DaemonService, make_daemon
 from dragonfly.net.proxies import Proxies
 from tests.doubles.peers import Supernode
@@ -80,15 +81,15 @@ class Daemon:
         /,
         *nodes: Supernode,
         proxies: Proxies | None = None,
-        rules: tuple[ProxyRule, ...] = (),
+        rules: Sequence[ProxyRule] = (),
         **config: Any,
     ) -> Daemon:
-        """Make one that mirrors ``registry``, and start it; *rules* are its ``proxies:``."""
+        """Make one that mirrors ``registry``, and start it; ``rules`` are its ``proxies:``."""
         given = DaemonConfig(
             **{
                 "registry": RegistryMirror(remote=registry),
-                "proxies": rules,
                 "nodes": tuple(node.node for node in nodes),
+                "proxies": tuple(rules),
                 "work_home": str(home),
                 "port": 0,
                 "peer_port": 0,

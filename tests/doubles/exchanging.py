@@ -148,6 +148,9 @@ class ExchangeLab:
         """Count."""
         self.changes += 1
 
+    def shown(self, link: Link, pieces: int, now: float) -> None:
+        """Nobody asks."""
+
     def complain(self, link: Link, piece: int, why: str) -> None:
         """Keep, and drop it as a transfer would."""
         self.complaints.append((link, piece, why))

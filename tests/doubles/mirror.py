@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import attrs
@@ -29,7 +30,7 @@ from dragonfly.daemon.passthrough import Passthrough
 from dragonfly.daemon.registries import Registries
 from dragonfly.daemon.registry import Registry
 from dragonfly.daemon.router import Router
-from dragonfly.daemon.rules import Rules
+from dragonfly.daemon.rules import Rule, Rules
 from dragonfly.daemon.swarmaccess import SwarmAccess, SwarmSettings
 from dragonfly.daemon.upstream import Upstream
 from tests.doubles.peers import Peer
@@ -58,12 +59,12 @@ class Visitor(Protocol):
     :ivar done: fires with the :class:`Answer` when it is complete or the connection is gone.
     """
 
-    def __init__(self, request: bytes) -> None:
+    def __init__(self, request: bytes, method: str = "GET") -> None:
         self.answer = Answer()
         self.done: Deferred[Answer] = Deferred()
         self._request = request
         self._http = h11.Connection(h11.CLIENT)
-        self._http.send(h11.Request(method="GET", target="/", headers=[("Host", "x")]))
+        self._http.send(h11.Request(method=method, target="/", headers=[("Host", "x")]))
         self._http.send(h11.EndOfMessage())
 
     def connectionMade(self) -> None:
@@ -117,10 +118,21 @@ class Visitor(Protocol):
 class Mirror:
     """Everything between a client and ``registry`` but the daemon's configuration.
 
+    :param rules: before the one for layers.
+    :param known: other registries that the operator describes.
     :ivar notes: of all requests that are over.
     """
 
-    def __init__(self, peer: Peer, registry: Registry, reactor: Any, **settings: Any) -> None:
+    def __init__(
+        self,
+        peer: Peer,
+        registry: Registry,
+        reactor: Any,
+        *,
+        rules: Iterable[Rule] = (),
+        known: Iterable[Registry] = (),
+        **settings: Any,
+    ) -> None:
         self.notes: list[Note] = []
         self._reactor = reactor
         self._upstream = Upstream(reactor)
@@ -141,7 +153,7 @@ class Mirror:
             boundary=lambda: b"b0undary",
         )
         desk = Desk(
-            Router(Registries(registry), Rules(), hosts_in_paths=False),
+            Router(Registries(registry, known), Rules(rules), hosts_in_paths=False),
             blobs=self.blobs,
             passthrough=passthrough,
             via=VIA,
@@ -150,6 +162,12 @@ class Mirror:
         )
         self._front = FrontFactory(desk.answer, clock=reactor)
         self._port: Any = None
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        number: int = self._port.getHost().port
+        return number
 
     def start(self) -> None:
         """Listen."""
@@ -165,11 +183,15 @@ class Mirror:
     async def visit(self, path: str, *lines: str, method: str = "GET") -> Visitor:
         """Begin a request; the visitor has what comes of it."""
         head = (f"{method} {path} HTTP/1.1", "Host: mirror", "Connection: close", *lines, "", "")
-        visitor = Visitor("\r\n".join(head).encode())
-        endpoint = TCP4ClientEndpoint(self._reactor, "127.0.0.1", self._port.getHost().port)
+        visitor = Visitor("\r\n".join(head).encode(), method)
+        endpoint = TCP4ClientEndpoint(self._reactor, "127.0.0.1", self.port)
         await connectProtocol(endpoint, visitor)
         return visitor
 
     async def get(self, path: str, *lines: str) -> Answer:
         """Ask, and give the whole answer."""
         return await (await self.visit(path, *lines)).done
+
+    async def head(self, path: str, *lines: str) -> Answer:
+        """Ask for the head alone."""
+        return await (await self.visit(path, *lines, method="HEAD")).done

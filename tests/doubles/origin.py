@@ -99,6 +99,8 @@ class Logged:
     path: str
     query: str
     headers: dict[str, str]
+    lines: dict[str, list[str]] = attrs.field(factory=dict)
+    """All values of each header, where a client repeats it."""
     status: int = 0
     sent: int = 0
     """Body bytes written."""
@@ -167,7 +169,7 @@ class FakeOrigin:
         return f"{scheme}://{at}{host}:{self.port}{path}"
 
     def put(self, path: str, body: bytes = b"", **switches: Any) -> Page:
-        """Answer *path* (without query) with *body* and return the page."""
+        """Answer *path* with *body* and return the page; without a query it is for all."""
         page = self.pages[path] = Page(body=body, **switches)
         return page
 
@@ -197,14 +199,16 @@ class _Everything(Resource):
 
     def render(self, request: Request) -> int:
         path, _, query = request.uri.decode("latin-1").partition("?")
-        headers = {
-            name.decode("latin-1").lower(): values[-1].decode("utf-8", "replace")
+        lines = {
+            name.decode("latin-1").lower(): [value.decode("utf-8", "replace") for value in values]
             for name, values in request.requestHeaders.getAllRawHeaders()
         }
-        entry = Logged(request.method.decode("ascii"), path, query, headers)
+        headers = {name: values[-1] for name, values in lines.items()}
+        entry = Logged(request.method.decode("ascii"), path, query, headers, lines)
         self._origin.log.append(entry)
         request.notifyFinish().addBoth(lambda _: entry.gone.callback(None))
-        page = self._origin.pages.get(path)
+        pages = self._origin.pages
+        page = pages.get(f"{path}?{query}") or pages.get(path)
         if page is None:
             page = Page(status=404, body=b"not here\n", etag=None)
         answer = _Answer(page, request, entry)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -11,9 +12,11 @@ import pytest
 from tests.e2e.rig.home import Home
 from tests.e2e.rig.nginx import Nginx
 from tests.e2e.rig.oddities import OddOrigin
+from tests.e2e.rig.page import Results, write
 from tests.e2e.rig.scene import FAILED, Scene, failed
 from tests.e2e.rig.stage import Stage
 from tests.e2e.rig.supernode import Supernode
+from tests.e2e.rig.town import Town, User
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -85,3 +88,42 @@ def stage(shared_stage: Stage, request: pytest.FixtureRequest) -> Iterator[Stage
     yield shared_stage
     if failed(request):
         print(shared_stage.scene.logs())
+
+
+@pytest.fixture(scope="session")
+def shared_town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+    """A network with all registries: each test has images of its own."""
+    scene = Scene(tmp_path_factory.mktemp("e"))
+    try:
+        town = Town.made(scene)
+    except BaseException:
+        scene.close()
+        raise
+    try:
+        yield town
+    finally:
+        town.close()
+
+
+@pytest.fixture
+def town(shared_town: Town, request: pytest.FixtureRequest) -> Iterator[Town]:
+    """The same; the logs are shown if the test fails."""
+    yield shared_town
+    if failed(request):
+        print(shared_town.scene.logs())
+
+
+@pytest.fixture(scope="session")
+def user(shared_town: Town) -> User:
+    """The host in it that most tests use."""
+    return shared_town.user("one")
+
+
+@pytest.fixture(scope="session")
+def results() -> Iterator[Results]:
+    """What the manual tells of; written at the end where that is wanted."""
+    found = Results()
+    yield found
+    where = os.environ.get("DRAGONFLY_COMPAT_PAGE")
+    if where:
+        write(found, Path(where))

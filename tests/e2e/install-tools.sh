@@ -3,4 +3,5 @@
 set -eu
 apt-get update
 DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
-    nginx-light curl aria2 docker-registry skopeo containerd apache2-utils
+    nginx-light curl aria2 docker-registry skopeo containerd apache2-utils \
+    podman buildah docker.io iproute2 wget git git-lfs npm

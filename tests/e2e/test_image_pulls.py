@@ -14,6 +14,7 @@ from tests.e2e.rig.depot import Depot
 from tests.e2e.rig.files import MIB, sha256
 from tests.e2e.rig.home import Home
 from tests.e2e.rig.images import Blob
+from tests.e2e.rig.registry import Registry
 from tests.e2e.rig.scene import Scene, failed
 
 BIG = 300 * MIB
@@ -121,6 +122,17 @@ def test_a_layer_in_two_repositories(depot: Depot) -> None:
     assert depot.took(depot.first, shared)["cache"] >= shared.size
     depot.skopeo.pull(f"{depot.second.netloc}/two/app:1").right(image)
     depot.once(shared)
+
+
+def test_a_registry_that_is_a_cache(depot: Depot) -> None:
+    """docker-registry as a pull-through cache reads from dfdaemon as from any registry."""
+    image = depot.layout.image(depot.layer(SMALL), tag="cached")
+    depot.skopeo.push(depot.layout, "cached", f"{depot.registry.netloc}/deep/cached:1")
+    cache = Registry(depot.scene, "cache", upstream=depot.first.url())
+    depot.skopeo.pull(f"{cache.netloc}/deep/cached:1").right(image)
+    depot.skopeo.pull(f"{depot.second.netloc}/deep/cached:1").right(image)
+    for layer in image.layers:
+        depot.once(layer)
 
 
 def test_mirror_of_a_named_registry(depot: Depot) -> None:

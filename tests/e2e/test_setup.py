@@ -58,7 +58,7 @@ def test_ctr(depot: Depot, tmp_path: Path) -> None:
     containerd = Containerd(depot.scene, "http://127.0.0.1:9", "c-setup")
     rules = str(tmp_path / "etc/containerd/certs.d")
     reference = f"{depot.registry.netloc}/ctr:1"
-    assert containerd._ctr("content", "fetch", "--hosts-dir", rules, reference).wait(60) == 0
+    assert containerd.ctr("content", "fetch", "--hosts-dir", rules, reference).wait(60) == 0
     assert containerd.has(image.manifest, *image.layers)
     assert depot.took(depot.first, image.layers[0]).total() == image.layers[0].size
 

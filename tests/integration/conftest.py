@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest_twisted
 from twisted.internet import reactor
@@ -10,6 +11,7 @@ from twisted.internet import reactor
 from dragonfly.net.addresses import FetchPolicy
 from dragonfly.net.origin import OriginClient
 from tests.doubles.origin import FakeOrigin
+from tests.doubles.replaying import Scene
 
 
 @pytest_twisted.async_yield_fixture
@@ -36,3 +38,11 @@ async def origin_client() -> AsyncIterator[OriginClient]:
     client = OriginClient(reactor, policy=FetchPolicy(allow_loopback=True))
     yield client
     await client.close()
+
+
+@pytest_twisted.async_yield_fixture
+async def scene(origin: FakeOrigin, tmp_path: Path) -> AsyncIterator[Scene]:
+    """What the requests of clients are replayed in."""
+    everything = await Scene.started(tmp_path, origin)
+    yield everything
+    await everything.stop()

@@ -23,7 +23,7 @@ from twisted.internet.task import Clock
 from twisted.internet.threads import deferToThread
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
-from dragonfly.config import KnownRegistry, RegistryMirror
+from dragonfly.config import RegistryMirror
 from dragonfly.config.hijack import Hijack, HijackHost
 from dragonfly.daemon.authority import common_name
 from dragonfly.daemon.front import FrontFactory
@@ -112,7 +112,6 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
             "",
             hijack=Hijack(cert=str(ours), key=str(key), hosts=(HijackHost(regx="."),)),
             registry=RegistryMirror(remote=f"https://{place}", certs=believed),
-            registries=(KnownRegistry(host=place, certs=believed),),
         )
         labs.append(Lab(daemon=daemon, registry=registry, ours=str(ours)))
         return labs[-1]

@@ -14,7 +14,7 @@ from OpenSSL import SSL
 from pytest_twisted import ensureDeferred
 from twisted.internet import reactor
 
-from dragonfly.config import OriginCert
+from dragonfly.config import KnownRegistry, OriginCert
 from dragonfly.daemon.registry import Registry
 from dragonfly.daemon.upstream import Upstream
 from dragonfly.errors import ConfigError, OriginUnreachable
@@ -24,6 +24,7 @@ from dragonfly.net.origintrusts import OriginTrusts
 from dragonfly.net.tls import ServerCertificate, load_or_make_certificate
 from dragonfly.net.trust import Trust
 from dragonfly.peer.download import Download
+from tests.doubles.daemons import Daemon
 from tests.doubles.origin import FakeOrigin
 from tests.doubles.peers import Peer, Supernode, until
 from tests.doubles.upstream import Taker
@@ -253,3 +254,33 @@ async def test_a_supernode_whose_file_is_gone(tmp_path: Path) -> None:
     cert = OriginCert(host="registry", client_cert=str(tmp_path / "gone.pem"))
     with pytest.raises(ConfigError, match=r"client_cert .*gone\.pem"):
         await Supernode.started(tmp_path / "node", origin_certs=(cert,))
+
+
+@ensureDeferred
+async def test_through_dfdaemon(places: Places, roles: list[Any], tmp_path: Path) -> None:
+    """It has the certificate for one registry: for what is shared and for everything else, and
+    for no other host."""
+    place, other = await places.place(), await places.place(must=False)
+    place.put(BLOB, CONTENT)
+    place.put("/v2/app/manifests/1", b"manifest")
+    other.put(BLOB, CONTENT)
+    known = KnownRegistry(
+        host=f"127.0.0.1:{place.origin.port}",
+        certs=(str(places.server.path),),
+        client_cert=str(places.client.path),
+    )
+    elsewhere = KnownRegistry(
+        host=f"127.0.0.1:{other.origin.port}", certs=(str(places.server.path),)
+    )
+    node = await Supernode.started(tmp_path / "node")
+    roles.append(node)
+    daemon = await Daemon.started(
+        tmp_path / "daemon", "http://127.0.0.1:1", node, registries=(known, elsewhere)
+    )
+    roles.append(daemon)
+    for host in (known.host, elsewhere.host):
+        answer = await daemon.get(f"{BLOB}?ns={host}")
+        assert (answer.status, answer.body) == (200, CONTENT)
+    assert (await daemon.get(f"/v2/app/manifests/1?ns={known.host}")).body == b"manifest"
+    assert place.tls.shown
+    assert other.tls.shown == []

@@ -138,11 +138,11 @@ async def test_head(world: World) -> None:
 
 @ensureDeferred
 async def test_parts(world: World) -> None:
-    """Cold and warm, of all forms."""
+    """Cold and warm, of all forms; a long one first, for which the swarm has time."""
     world.origin.put(PATH, BODY)
     for header, begin, end in (
-        ("bytes=2000000-2000099", 2_000_000, 2_000_100),
         ("bytes=100-", 100, len(BODY)),
+        ("bytes=2000000-2000099", 2_000_000, 2_000_100),
         ("bytes=-5", len(BODY) - 5, len(BODY)),
         ("bytes=0-0", 0, 1),
         ("bytes=2999999-9999999", 2_999_999, len(BODY)),
@@ -152,6 +152,41 @@ async def test_parts(world: World) -> None:
         assert answer.headers["content-range"] == f"bytes {begin}-{end - 1}/{len(BODY)}"
         assert is_whole(answer, BODY[begin:end])
     assert world.total("registry") == 0
+
+
+@ensureDeferred
+async def test_small_parts_where_the_supernode_has_not_come(world: World) -> None:
+    """The registry gives these and nothing else, and what the swarm has the swarm gives."""
+    page = world.origin.put(PATH, BODY, stall_after=1_000_000)
+    size, begins = 20_000, range(2_900_000, 2_000_000, -90_000)
+    for begin in begins:
+        answer = await world.mirror.get(PATH, f"Range: bytes={begin}-{begin + size - 1}")
+        assert (answer.status, answer.complete) == (206, True)
+        assert bytes(answer.body) == BODY[begin : begin + size]
+    assert len(world.mirror.notes) == 10
+    assert world.total("registry") == 10 * size
+    assert all("swarm has not come to" in note.why for note in world.mirror.notes)
+    assert world.origin.sent(PATH) == page.stall_after + 10 * size
+    (transfer,) = world.peer.service.swarm.transfers
+    await until(lambda: any(link.mask for link in transfer.links))
+    answer = await world.mirror.get(PATH, "Range: bytes=0-9999")
+    assert bytes(answer.body) == BODY[:10_000]
+    assert world.total("registry") == 10 * size
+
+
+@ensureDeferred
+async def test_small_parts_at_once(world: World) -> None:
+    """Where all of them wait, and take turns."""
+    page = world.origin.put(PATH, BODY, stall_after=1_000_000)
+    begins = range(1_500_000, 2_500_000, 50_000)
+    asked = [
+        (await world.mirror.visit(PATH, f"Range: bytes={begin}-{begin + 999}")).done
+        for begin in begins
+    ]
+    for begin, answer in zip(begins, await gatherResults(asked), strict=True):
+        assert is_whole(answer, BODY[begin : begin + 1000])
+    assert world.total("registry") == 1000 * len(asked)
+    assert world.origin.sent(PATH) <= page.stall_after + 1000 * len(asked)
 
 
 @ensureDeferred

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import twisted
 
-__all__ = ["dfget", "environment", "run", "twistd"]
+__all__ = ["dfdaemon", "dfget", "environment", "run", "twistd"]
 
 
 def twistd() -> list[str]:
@@ -20,6 +20,11 @@ def twistd() -> list[str]:
 def dfget() -> list[str]:
     """dfget as a module of this Python."""
     return [sys.executable, "-m", "dragonfly.dfget"]
+
+
+def dfdaemon() -> list[str]:
+    """dfdaemon's other commands, of this Python."""
+    return [sys.executable, "-c", "from dragonfly.taps.dfdaemon import main; main()"]
 
 
 def environment() -> dict[str, str]:

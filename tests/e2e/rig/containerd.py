@@ -18,9 +18,20 @@ __all__ = ["NAME", "Containerd"]
 NAME = "registry.test"
 """The name of the registry; it resolves to nothing, so only the mirror can answer."""
 
+_CRI = "io.containerd.grpc.v1.cri"
+_SERVICE = """
+[plugins."{cri}".containerd]
+  snapshotter = "native"
+[plugins."{cri}".cni]
+  bin_dir = "{work}/cni"
+  conf_dir = "{work}/cni"
+[plugins."{cri}".registry]
+  config_path = "{work}/hosts"
+"""
+
 # No other plugin is needed; some of these would look for devices and modules of the kernel.
 _WITHOUT = (
-    "io.containerd.grpc.v1.cri",
+    _CRI,
     "io.containerd.internal.v1.opt",
     "io.containerd.snapshotter.v1.aufs",
     "io.containerd.snapshotter.v1.btrfs",
@@ -33,30 +44,43 @@ _WITHOUT = (
 class Containerd:
     """One containerd whose registry ``registry.test`` is reached through one mirror.
 
-    :param mirror: its URL.
+    :param mirror: its URL; empty: whoever pulls writes :attr:`rules`.
     :param registry: which one the mirror is told to ask.
+    :param cri: with the service that Kubernetes uses.
+    :param environment: of the process, as ``env`` takes it.
     """
 
-    def __init__(self, scene: Scene, mirror: str, registry: str, name: str = "c") -> None:
+    def __init__(
+        self,
+        scene: Scene,
+        mirror: str = "",
+        registry: str = "",
+        name: str = "c",
+        *,
+        cri: bool = False,
+        environment: tuple[str, ...] = (),
+    ) -> None:
         needed("containerd", "ctr")
         if os.getuid() != 0:
             pytest.skip("containerd needs root")
         self._scene = scene
         self._name = name
         self._work = scene.directory(name)
-        self._socket = self._work / "s"
+        self.socket = self._work / "s"
         self._runs = 0
-        self._hosts(mirror, registry)
-        self._start()
+        if mirror:
+            self._hosts(mirror, registry)
+        self._start(cri, environment)
 
     def fetch(self, image: str, *flags: str) -> Program:
         """Start to pull all content of ``repository:tag``; nothing is unpacked."""
-        return self._ctr("content", "fetch", *flags, "--hosts-dir", self._rules, self._full(image))
+        where = ("--hosts-dir", str(self.rules))
+        return self.ctr("content", "fetch", *flags, *where, self._full(image))
 
     def pull(self, image: str, *flags: str) -> Program:
         """Start to pull and unpack ``repository:tag``."""
-        how = ("--snapshotter", "native", "--hosts-dir", self._rules)
-        return self._ctr("images", "pull", *how, *flags, self._full(image))
+        how = ("--snapshotter", "native", "--hosts-dir", str(self.rules))
+        return self.ctr("images", "pull", *how, *flags, self._full(image))
 
     def has(self, *blobs: Blob) -> bool:
         """Whether all of these are there and right."""
@@ -77,19 +101,21 @@ class Containerd:
         return self._work / "root" / "io.containerd.content.v1.content"
 
     @property
-    def _rules(self) -> str:
-        return str(self._work / "hosts")
+    def rules(self) -> Path:
+        """The directory with a ``hosts.toml`` for each registry."""
+        return self._work / "hosts"
 
     def _full(self, image: str) -> str:
         return f"{NAME}/{image}"
 
-    def _ctr(self, *arguments: str) -> Program:
+    def ctr(self, *arguments: str, environment: tuple[str, ...] = ()) -> Program:
+        """Start ``ctr``."""
         self._runs += 1
-        command = ["ctr", "--address", str(self._socket), *arguments]
+        command = ["env", *environment, "ctr", "--address", str(self.socket), *arguments]
         return self._scene.start(f"{self._name}-ctr-{self._runs}", command)
 
     def _hosts(self, mirror: str, registry: str) -> None:
-        rules = self._work / "hosts" / NAME
+        rules = self.rules / NAME
         rules.mkdir(parents=True)
         text = (
             f'server = "{mirror}"\n[host."{mirror}"]\n  capabilities = ["pull", "resolve"]\n'
@@ -97,14 +123,17 @@ class Containerd:
         )
         (rules / "hosts.toml").write_text(text)
 
-    def _start(self) -> None:
+    def _start(self, cri: bool, environment: tuple[str, ...]) -> None:
         config = self._work / "config.toml"
+        without = [name for name in _WITHOUT if not cri or name != _CRI]
         config.write_text(
             f'version = 2\nroot = "{self._work}/root"\nstate = "{self._work}/state"\n'
-            f"disabled_plugins = {json.dumps(_WITHOUT)}\n"
-            f'[grpc]\naddress = "{self._socket}"\n[ttrpc]\naddress = "{self._work}/t"\n'
+            f"disabled_plugins = {json.dumps(without)}\n"
+            f'[grpc]\naddress = "{self.socket}"\n[ttrpc]\naddress = "{self._work}/t"\n'
+            + (_SERVICE.format(cri=_CRI, work=self._work) if cri else "")
         )
-        program = self._scene.start(self._name, ["containerd", "--config", str(config)])
+        command = ["env", *environment, "containerd", "--config", str(config)]
+        program = self._scene.start(self._name, command)
         ready = "containerd successfully booted"
         self._scene.wait_until(
             lambda: program.code is not None or ready in program.text(), "containerd"

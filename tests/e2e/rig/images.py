@@ -20,7 +20,7 @@ import attrs
 
 from tests.e2e.rig.files import MIB
 
-__all__ = ["Blob", "Image", "Layout"]
+__all__ = ["Blob", "Image", "Layout", "archive", "machine"]
 
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 _OCI = "application/vnd.oci.image"
@@ -31,12 +31,14 @@ class Blob:
     """Something that is stored under its digest.
 
     :ivar diff: the digest of a layer before it was compressed; empty for what is no layer.
+    :ivar url: where a foreign layer is; it is not in the registry then.
     """
 
     media_type: str
     hex: str
     size: int
     diff: str = ""
+    url: str = ""
 
     @property
     def digest(self) -> str:
@@ -46,16 +48,40 @@ class Blob:
     @property
     def described(self) -> dict[str, Any]:
         """Its descriptor."""
-        return {"mediaType": self.media_type, "digest": self.digest, "size": self.size}
+        described: dict[str, Any] = {"mediaType": self.media_type, "digest": self.digest}
+        described["size"] = self.size
+        return {**described, "urls": [self.url]} if self.url else described
 
 
 @attrs.frozen(kw_only=True)
 class Image:
-    """A manifest, or an index of several, and the layers under it."""
+    """A manifest, or an index of several, and the layers under it.
+
+    :ivar others: configurations, and the manifests under an index.
+    :ivar under: the images of an index.
+    """
 
     manifest: Blob
     layers: tuple[Blob, ...]
     architecture: str = ""
+    others: tuple[Blob, ...] = ()
+    under: tuple[Image, ...] = ()
+
+    @property
+    def native(self) -> Image:
+        """The one of an index that is for this machine; itself if it is no index."""
+        return next((image for image in self.under if image.architecture == machine()), self)
+
+    @property
+    def config(self) -> Blob:
+        """The configuration of an image for one architecture: its digest is the image's id."""
+        (config,) = self.others
+        return config
+
+
+def machine() -> str:
+    """The architecture of this machine, as images name it."""
+    return _MACHINES.get(platform.machine(), "amd64")
 
 
 class Layout:
@@ -75,7 +101,7 @@ class Layout:
         with new.open("wb") as out:
             sink = _Tee(out, outer)
             with gzip.GzipFile(fileobj=sink, mode="wb", compresslevel=0, mtime=0) as packed:
-                for part in _archive(f"data-{seed}", size, random.Random(seed)):
+                for part in archive(f"data-{seed}", size, random.Random(seed)):
                     inner.update(part)
                     packed.write(part)
         kind = f"{_OCI}.layer.v1.tar+gzip"
@@ -86,20 +112,30 @@ class Layout:
 
         :param architecture: empty: that of this machine.
         """
-        found = architecture or _MACHINES.get(platform.machine(), "amd64")
+        found = architecture or machine()
         config = {
             "architecture": found,
             "os": "linux",
+            "config": {},
             "rootfs": {"type": "layers", "diff_ids": [layer.diff for layer in layers]},
         }
-        manifest = {
+        kept = self.json(config, f"{_OCI}.config.v1+json")
+        image = self.manifest(f"{_OCI}.manifest.v1+json", kept, *layers)
+        return self._tagged(attrs.evolve(image, architecture=found), tag)
+
+    def manifest(self, media_type: str, config: Blob, *layers: Blob, **more: Any) -> Image:
+        """An image or another artifact of parts that are here.
+
+        :param more: further fields of the manifest.
+        """
+        value = {
             "schemaVersion": 2,
-            "mediaType": f"{_OCI}.manifest.v1+json",
-            "config": self._json(config, f"{_OCI}.config.v1+json").described,
+            "mediaType": media_type,
+            "config": config.described,
             "layers": [layer.described for layer in layers],
+            **more,
         }
-        blob = self._json(manifest, manifest["mediaType"])
-        return self._tagged(Image(manifest=blob, layers=layers, architecture=found), tag)
+        return Image(manifest=self.json(value, media_type), layers=layers, others=(config,))
 
     def index(self, *images: Image, tag: str) -> Image:
         """An image for several architectures."""
@@ -113,7 +149,9 @@ class Layout:
         kind = f"{_OCI}.index.v1+json"
         value = {"schemaVersion": 2, "mediaType": kind, "manifests": described}
         layers = tuple(layer for image in images for layer in image.layers)
-        return self._tagged(Image(manifest=self._json(value, kind), layers=layers), tag)
+        others = tuple(blob for image in images for blob in (image.manifest, *image.others))
+        made = Image(manifest=self.json(value, kind), layers=layers, others=others, under=images)
+        return self._tagged(made, tag)
 
     def file(self, blob: Blob) -> Path:
         """Where a blob lies."""
@@ -127,11 +165,15 @@ class Layout:
             (self.path / "index.json").write_text(json.dumps(index))
         return image
 
-    def _json(self, value: dict[str, Any], media_type: str) -> Blob:
-        data = json.dumps(value).encode()
+    def json(self, value: dict[str, Any], media_type: str) -> Blob:
+        """A manifest, a configuration or the like."""
+        return self.blob(json.dumps(value).encode(), media_type)
+
+    def blob(self, data: bytes, media_type: str, diff: str = "") -> Blob:
+        """Any content."""
         new = self.path / "new"
         new.write_bytes(data)
-        return self._keep(new, media_type, hashlib.sha256(data).hexdigest(), "")
+        return self._keep(new, media_type, hashlib.sha256(data).hexdigest(), diff)
 
     def _keep(self, new: Path, media_type: str, digest: str, diff: str) -> Blob:
         blob = Blob(media_type=media_type, hex=digest, size=new.stat().st_size, diff=diff)
@@ -154,8 +196,8 @@ class _Tee(io.RawIOBase):
         return int(self._out.write(data))
 
 
-def _archive(name: str, size: int, source: random.Random) -> Any:
-    """The parts of a tar archive with one file."""
+def archive(name: str, size: int, source: random.Random) -> Any:
+    """The parts of a tar archive with one file of random bytes."""
     entry = tarfile.TarInfo(name)
     entry.size = size
     entry.mode = 0o644

@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 import pytest
 
-from tests.e2e.rig.images import Blob
+from tests.e2e.rig.images import Blob, Image, Layout
 from tests.e2e.rig.nginx import connects, free_port
 from tests.e2e.rig.scene import Program, Scene
 
@@ -53,6 +53,34 @@ class Storage:
         blobs = self.path / "docker" / "registry" / "v2" / "blobs" / "sha256"
         return blobs / blob.hex[:2] / blob.hex / "data"
 
+    def add(self, layout: Layout, image: Image, name: str, tag: str) -> None:
+        """Put an image there as if it had been pushed, which costs seconds."""
+        repository = self._repository(name)
+        manifest = image.manifest
+        inner = [blob for blob in image.others if "manifest" in blob.media_type]
+        own = [layer for layer in image.layers if not layer.url]
+        for blob in (manifest, *own, *image.others):
+            self._linked(layout.file(blob), self.file(blob))
+            _link(repository / "_layers" / "sha256" / blob.hex, blob)
+        for blob in (manifest, *inner):
+            _link(repository / "_manifests" / "revisions" / "sha256" / blob.hex, blob)
+        tagged = repository / "_manifests" / "tags" / tag
+        _link(tagged / "index" / "sha256" / manifest.hex, manifest)
+        _link(tagged / "current", manifest)
+
+    def tagged(self, name: str, tag: str) -> bool:
+        """Whether a repository has an image of this tag."""
+        return (self._repository(name) / "_manifests" / "tags" / tag / "current" / "link").exists()
+
+    def _repository(self, name: str) -> Path:
+        return self.path / "docker" / "registry" / "v2" / "repositories" / name
+
+    @staticmethod
+    def _linked(source: Path, target: Path) -> None:
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.hardlink_to(source)
+
     def corrupt(self, blob: Blob) -> None:
         """Change one byte in the middle of a blob; a second time: change it back."""
         with self.file(blob).open("r+b") as file:
@@ -62,6 +90,11 @@ class Storage:
             file.write(bytes([old ^ 0xFF]))
 
 
+def _link(directory: Path, blob: Blob) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "link").write_text(blob.digest)
+
+
 class Registry:
     """One registry; it may be stopped and started again.
 
@@ -69,6 +102,7 @@ class Registry:
     :param users: name to password; with them nobody else gets in.
     :param redirect: where blobs are to be fetched from; empty: the registry itself.
     :param certificate: key and certificate in one PEM file; with it everything is HTTPS.
+    :param upstream: URL of a registry that it is a cache of; empty: it has images of its own.
     """
 
     def __init__(
@@ -80,6 +114,7 @@ class Registry:
         users: dict[str, str] | None = None,
         redirect: str = "",
         certificate: Path | None = None,
+        upstream: str = "",
     ) -> None:
         needed("docker-registry")
         self._scene = scene
@@ -87,6 +122,8 @@ class Registry:
         self._work = scene.directory(name)
         self.storage = storage or Storage(scene.directory(f"{name}-storage"))
         self._settings = self._made(users, redirect, certificate)
+        if upstream:
+            self._settings["proxy"] = {"remoteurl": upstream}
         self._scheme = "http" if certificate is None else "https"
         self.port = 0
         self._program: Program | None = None

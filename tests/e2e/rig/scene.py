@@ -44,6 +44,7 @@ class Program:
     ) -> None:
         self.command = command
         self.log = log
+        self._told = False
         with log.open("ab") as errors, (out or log).open("ab") as output:
             self._process = subprocess.Popen(
                 command,
@@ -92,9 +93,15 @@ class Program:
                 f"{name} has not ended after {seconds:g} s:\n{tail(self.log)}"
             ) from None
 
+    def tell(self) -> None:
+        """Ask it, once, to end."""
+        if not self._told:
+            self._told = True
+            self.send(signal.SIGTERM)
+
     def end(self) -> None:
         """End it: politely, and if that does not help, by force."""
-        self.send(signal.SIGTERM)
+        self.tell()
         try:
             self._process.wait(END_S)
         except subprocess.TimeoutExpired:
@@ -114,6 +121,7 @@ class Scene:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._programs: list[Program] = []
         self._endings: list[Callable[[], object]] = []
 
     def start(
@@ -127,6 +135,7 @@ class Scene:
         """Start a process whose log is ``name.log``; it is ended with the scene."""
         log = self.root / f"{name}.log"
         program = Program(command, log, cwd=cwd or self.root, out=out)
+        self._programs.append(program)
         self.at_end(program.end)
         return program
 
@@ -160,7 +169,9 @@ class Scene:
         return "\n".join(f"--- {path.relative_to(self.root)}\n{tail(path)}" for path in found)
 
     def close(self) -> None:
-        """End everything and remove the directory."""
+        """End everything, all at once, and remove the directory."""
+        for program in self._programs:
+            program.tell()
         with ExitStack() as stack:
             if "DRAGONFLY_E2E_KEEP" not in os.environ:
                 stack.callback(shutil.rmtree, self.root, ignore_errors=True)

@@ -10,7 +10,9 @@ from twisted.internet.defer import CancelledError, Deferred
 
 from dragonfly.daemon.blob import LENGTH_S
 from dragonfly.daemon.delivery import BEGIN_S, CHECK_S, HUNGRY_S, PART_S, SILENCE_S
+from dragonfly.daemon.detours import SMALL_BYTES
 from dragonfly.daemon.outlet import HOLD_BYTES
+from dragonfly.daemon.registry import parse_registry
 from dragonfly.daemon.swarmaccess import DARK_S
 from dragonfly.daemon.vigil import LOOK_S
 from dragonfly.errors import (
@@ -523,6 +525,18 @@ def test_a_part_far_behind(scene: BlobScene) -> None:
     assert complete(asked)
 
 
+@pytest.mark.parametrize("wanted", [b"bytes=0-%d" % SMALL_BYTES, b"bytes=1000-"])
+def test_a_part_of_which_nobody_says_anything(wanted: bytes) -> None:
+    """Whoever reads in parts does not wait as long as for a whole, however long the part."""
+    scene = BlobScene(BODY + bytes(SMALL_BYTES))
+    asked = scene.ask((b"Range", wanted))
+    scene.wait(PART_S - 1)
+    assert asked.received == b""
+    scene.wait(1 + LOOK_S)
+    assert complete(asked)
+    assert asked.note.why.startswith(f"nothing came for {PART_S:g} s")
+
+
 def test_a_client_that_does_not_read(scene: BlobScene) -> None:
     """Nobody is late then."""
     asked = scene.ask(before=lambda responder: setattr(responder, "room", 1000))
@@ -662,14 +676,19 @@ def test_a_file_that_stops_in_the_middle(scene: BlobScene) -> None:
 
 @pytest.mark.parametrize(
     "lines",
-    [{"etag": 'W/"v1"'}, {"etag": '"v1"', "cache_control": "private"}, {}],
+    [
+        {"etag": 'W/"v1"'},
+        {"etag": '"v1"', "cache_control": "private"},
+        {"last_modified": "Mon, 30 Nov 2026 00:00:00 GMT"},  # and parameters were left out
+        {},
+    ],
 )
 def test_what_nothing_tells_from_another_version(scene: BlobScene, lines: dict[str, str]) -> None:
     """It goes straight on."""
     scene.registry.reply = make_reply(length=len(BODY), **lines)
     asked = scene.ask(target=FILE)
     assert scene.straight == [asked.responder]
-    assert scene.download.cancelled
+    assert scene.downloads == []
     assert asked.note.why.startswith("not shared")
 
 
@@ -729,8 +748,8 @@ def test_too_many_ranges(scene: BlobScene) -> None:
 def test_what_a_hub_says_in_its_redirect(scene: BlobScene) -> None:
     """Its clients want it, and do not see the redirect."""
     reply = make_reply(length=len(BODY), etag='"cdn"')
-    first = (("x-repo-commit", "abc"), ("x-linked-etag", '"ff"'), ("x-xet-hash", "00"))
-    scene.registry.reply = attrs.evolve(reply, first=first)
+    passed = (("x-repo-commit", "abc"), ("x-linked-etag", '"ff"'), ("x-xet-hash", "00"))
+    scene.registry.reply = attrs.evolve(reply, passed=passed)
     asked = scene.ask(target=b"/m/resolve/main/f", method=b"HEAD")
     assert asked.headers[b"X-Repo-Commit"] == b"abc"
     assert asked.headers[b"X-Linked-ETag"] == b'"ff"'
@@ -787,3 +806,45 @@ def test_all_of_it_is_here(scene: BlobScene) -> None:
     assert asked.headers[b"X-Dragonfly-Source"] == b"cache"
     assert asked.headers[b"X-Dragonfly-Task-Download-Finished"] == b"true"
     asked.responder.leave()
+
+
+@pytest.mark.parametrize(
+    ("line", "vary", "shared"),
+    [
+        ((b"Accept", b"*/*"), None, True),
+        ((b"Accept", b"*/*"), "User-Agent", False),
+        ((b"Authorization", b"Bearer t"), None, False),
+        ((b"Cookie", b"a=b"), None, False),
+    ],
+)
+def test_what_only_a_date_tells(
+    scene: BlobScene, line: tuple[bytes, bytes], vary: str | None, shared: bool
+) -> None:
+    """It may be made for this caller; then it is not looked for in the swarm at all."""
+    date = "Mon, 30 Nov 2026 00:00:00 GMT"
+    scene.registry.reply = make_reply(length=len(BODY), last_modified=date, vary=vary)
+    asked = scene.ask(line, target=b"/files/b.whl")
+    assert (len(scene.downloads) == 1) is shared
+    assert (scene.straight == []) is shared
+    asked.responder.leave()
+
+
+def test_who_is_elsewhere(scene: BlobScene) -> None:
+    """The supernode is not asked for what he may not have: it may reach more than he."""
+    scene.place = attrs.evolve(scene.place, local=False)
+    scene.registry.reply = held = Deferred()
+    asked = scene.ask()
+    assert scene.downloads == []
+    held.callback(None)
+    assert not scene.download.request.loopback
+    asked.responder.leave()
+
+
+def test_one_origin_that_is_slow(scene: BlobScene) -> None:
+    """Others are looked for in the swarm all the same."""
+    scene.ask()
+    scene.wait(BEGIN_S + 1)
+    assert scene.ask().note.why.startswith("no supernode answered")
+    scene.place = parse_registry("https://other.example")
+    scene.ask().responder.leave()
+    assert len(scene.downloads) == 2

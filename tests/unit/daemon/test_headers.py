@@ -50,6 +50,7 @@ def test_what_goes_along_to_the_origin() -> None:
         (b"X-Hop", b"1"),
         (b"Via", b"1.1 y"),
         (b"traceparent", b"00-1"),
+        (b"npm-session", b"0a1b2c"),
         (b"X-B3-TraceId", b"1"),
         (b"X-Forwarded-For", b"10.0.0.1"),
     )

@@ -17,7 +17,7 @@ from dragonfly.daemon.interception import KNOCK_S, REMEMBER_S, Interception
 from dragonfly.daemon.leaves import Leaves
 from dragonfly.daemon.newauthority import make_authority, write_authority
 from dragonfly.daemon.registry import Registry, parse_registry
-from dragonfly.errors import OriginUnreachable, OriginUntrusted
+from dragonfly.errors import OriginTlsFailed, OriginUnreachable, OriginUntrusted
 
 REGISTRY = parse_registry("https://registry.example.com")
 DAY_S = 24 * 3600.0
@@ -119,7 +119,7 @@ def test_an_authority_that_has_ended_opens_nothing(setup: Setup, warnings: list[
     [
         (None, True),
         (OriginUntrusted("certificate verify failed"), True),
-        (OriginUnreachable("TLS failed: wrong version number"), False),
+        (OriginTlsFailed("TLS failed: wrong version number"), False),
     ],
 )
 def test_what_a_registry_speaks(setup: Setup, error: Exception | None, speaks: bool) -> None:
@@ -156,3 +156,12 @@ def test_only_so_many_are_remembered(setup: Setup) -> None:
         other = parse_registry(f"https://r{number}.example")
         Deferred.fromCoroutine(setup.interception.speaks_tls(other))
     assert setup.interception.known(REGISTRY) is None
+
+
+def test_a_registry_that_is_away_for_a_moment(setup: Setup) -> None:
+    """That connection is passed through; the next one finds out anew."""
+    setup.knocks.error = OriginUnreachable("the connection was lost")
+    assert setup.speaks_tls() is False
+    assert setup.interception.known(REGISTRY) is None
+    setup.knocks.error = None
+    assert setup.speaks_tls() is True

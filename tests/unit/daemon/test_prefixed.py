@@ -9,7 +9,7 @@ from dragonfly.daemon.registries import Registries
 from dragonfly.daemon.registry import parse_registry
 from dragonfly.daemon.route import Route
 from dragonfly.daemon.router import Router
-from dragonfly.daemon.rules import Rules
+from dragonfly.daemon.rules import Rule, Rules
 from tests.doubles.responding import request
 
 
@@ -56,3 +56,23 @@ def test_others() -> None:
     headers = ((b"Location", b"/c"), (b"ETag", b"/d"))
     assert with_prefix(headers, route(b"/v2/")) == headers
     assert with_prefix(headers[1:], BEHIND) == headers[1:]
+
+
+def test_cookies() -> None:
+    """They are for that origin alone."""
+    value = b"a=b; Path=/c; Domain=h.example; Secure"
+    (line,) = with_prefix(((b"Set-Cookie", value),), BEHIND)
+    assert line[1] == b"a=b; Secure; Path=/hub/https://h.example/c"
+    (line,) = with_prefix(((b"Set-Cookie", b"a=b"),), BEHIND)
+    assert line[1] == b"a=b; Path=/hub/https://h.example/"
+
+
+def test_an_origin_that_is_elsewhere() -> None:
+    """A rule sends it there; the client knows nothing of that."""
+    rules = Rules([Rule(regx="h.example", redirect="other.example")])
+    registries = Registries(parse_registry("https://mirror.example"))
+    found = Router(registries, rules, hosts_in_paths=True).route(
+        request(b"GET", b"/hub/https://h.example/a")
+    )
+    for link in (b"/c", b"https://h.example/c", b"https://other.example/c"):
+        assert with_prefix(((b"Location", link),), found)[0][1] == b"/hub/https://h.example/c"

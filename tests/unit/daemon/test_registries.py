@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
+from dragonfly.config import DaemonConfig, KnownRegistry, RegistryMirror
+from dragonfly.daemon.knownregistries import known_registries
 from dragonfly.daemon.registries import Registries, TrustedHosts
 from dragonfly.daemon.registry import parse_registry
 from dragonfly.errors import ConfigError
@@ -40,6 +43,7 @@ def registries() -> Registries:
         ("lab-7:5001", "https://lab-7:5001", HIJACKED),
         ("lab-7:5000", "https://lab-7:5000", Trust()),
         ("docker.io", "https://registry-1.docker.io", Trust()),
+        ("https://docker.io", "https://registry-1.docker.io", Trust()),
         ("[::1]:5000", "https://[::1]:5000", Trust()),
     ],
 )
@@ -47,6 +51,12 @@ def test_names(registries: Registries, name: str, url: str, trust: Trust) -> Non
     """As the operator describes it; what he does not is asked over TLS."""
     found = registries.named(name, local=False)
     assert (str(found), found.trust) == (url, trust)
+
+
+def test_plain_mirror() -> None:
+    """containerd names the registry behind the mirror, too, and without a scheme."""
+    mirror = parse_registry("http://mirror.example:5000")
+    assert Registries(mirror).named("mirror.example:5000", local=False) == mirror
 
 
 def test_docker_hub() -> None:
@@ -78,3 +88,14 @@ def test_malformed_names(registries: Registries) -> None:
         with pytest.raises(ConfigError) as caught:
             registries.named(name, local=True)
         assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["r.example", "r.example:443", "mirror.example"])
+def test_described_twice(tmp_path: Path, host: str) -> None:
+    """It is said at the start."""
+    config = DaemonConfig(
+        registry=RegistryMirror(remote="https://mirror.example"),
+        registries=(KnownRegistry(host="r.example"), KnownRegistry(host=host)),
+    )
+    with pytest.raises(ConfigError, match=r"example:443 is described twice"):
+        known_registries(config, tmp_path)

@@ -67,3 +67,10 @@ def test_a_malformed_expression() -> None:
     """The error shows it."""
     with pytest.raises(ConfigError, match=r"\(blobs"):
         Rule(regx="(blobs")
+
+
+@pytest.mark.parametrize("place", ["https://h.example:99999", "https://[::1", "ftp://h.example"])
+def test_nowhere(place: str) -> None:
+    """A place that cannot be asked is noticed at once."""
+    with pytest.raises(ConfigError):
+        Rule(regx="x", redirect=place)

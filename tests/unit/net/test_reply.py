@@ -137,6 +137,14 @@ def test_ranges(status: int, header: str | None, accepts: bool) -> None:
     assert OriginReply(status=status, headers=headers, url=URL).accepts_ranges is accepts
 
 
+def test_headers_of_redirects() -> None:
+    """The last that has one; the answer's own are not theirs."""
+    passed = (("x-linked-size", "1"), ("location", "/b"), ("x-linked-size", "2"))
+    reply = OriginReply(status=200, headers=(("etag", '"a"'),), url=URL, passed=passed)
+    assert reply.passed_header("X-Linked-Size") == "2"
+    assert reply.passed_header("ETag") is None
+
+
 @pytest.mark.parametrize(
     ("headers", "length", "known", "changed"),
     [

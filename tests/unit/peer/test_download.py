@@ -107,6 +107,10 @@ class FakeJoin:
         """Keep."""
         self.reader_at.append((position, ahead, end))
 
+    def due_s(self, begin: int, end: int) -> float | None:
+        """A number that is recognized."""
+        return float(end - begin)
+
 
 class Scene:
     """A download and the ways it may go; each way is taken from ``swarm`` or ``solo``: a
@@ -273,6 +277,7 @@ def test_before_it_has_begun_there_is_nothing(scene: Scene) -> None:
     assert scene.download.task == b""
     assert scene.download.content is None
     assert scene.download.ready_to(5) == 5
+    assert scene.download.due_s(5, 8) is None
     for what in ("layout", "file", "path"):
         with pytest.raises(TaskError):
             getattr(scene.download, what)
@@ -560,6 +565,12 @@ def test_a_reader_of_a_range_behind_the_end_ends_there(scene: Scene) -> None:
     scene.come(join)
     assert consumer.taken == scene.lab.body[2 * PIECE :]
     assert ended == [len(scene.lab.body) - 2 * PIECE]
+
+
+def test_when_bytes_are_due_the_content_knows(scene: Scene) -> None:
+    """It sees the neighbours."""
+    scene.start()
+    assert scene.download.due_s(5, 8) == 3.0
 
 
 def test_a_reader_learns_the_length_with_the_content(scene: Scene) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -322,6 +323,29 @@ def test_wrong_bytes_bar_the_neighbour_and_are_complained_of(world: World) -> No
     world.run()
     assert len(victim.transfer.links) == 0
     assert not victim.transfer.content.have
+
+
+# -- what is to be expected ------------------------------------------
+
+
+def test_when_bytes_are_due(world: World) -> None:
+    """What is here or at a neighbour: now. Else by how fast neighbours get others."""
+    seed = world.peer()
+    reader = world.peer(neighbours=[seed.neighbour])
+    for peer in world.peers:
+        peer.transfer.start()
+    assert reader.transfer.due_s(0, SIZE) is None
+    world.wait(1.0)
+    assert reader.transfer.due_s(0, 1) == math.inf
+    for piece in (0, 1):
+        seed.transfer.content.intake.add("elsewhere", piece, 0, world.lab.piece(piece))
+        world.wait(1.0)
+    assert reader.transfer.due_s(0, 2 * PIECE) == 0.0
+    due_s = reader.transfer.due_s(PIECE, 5 * PIECE)
+    assert due_s is not None
+    assert 2 < due_s < 30
+    reader.transfer.content.adopt([4])
+    assert reader.transfer.due_s(4 * PIECE, 5 * PIECE) == 0.0
 
 
 # -- the supernode ------------------------------------------
