@@ -63,7 +63,15 @@ from dragonfly.peer.request import FetchRequest
 from dragonfly.peer.service import PeerService, PeerSettings, make_peer
 from dragonfly.task.identity import Name
 
-__all__ = ["CLOSE_S", "KEEP_S", "SHARE_S", "SOCKETS", "DaemonService", "make_daemon"]
+__all__ = [
+    "CLOSE_S",
+    "KEEP_S",
+    "NAMES_AT_ONCE",
+    "SHARE_S",
+    "SOCKETS",
+    "DaemonService",
+    "make_daemon",
+]
 
 KEEP_S = 7 * 24 * 3600.0
 """Layers are pulled again when a host is set up anew or an image updated, which is days
@@ -72,6 +80,11 @@ later; where the disk is short of space they leave earlier."""
 SHARE_S = 3600.0
 """A task costs an announce now and then. Who pulls later than that gets the blob from the
 supernode, or from a host that pulled it lately."""
+
+NAMES_AT_ONCE = 64
+"""Looking up a name takes a thread of the reactor, and where no name server answers, ten seconds
+and more. Clients choose the names: with Twisted's ten threads, a few who ask for what is not
+there would hold up all pulls. A thread is made when it is needed."""
 
 CLOSE_S = 2.0
 """So long connections to registries may take to be gone; the process ends then anyway."""
@@ -273,7 +286,7 @@ class DaemonService(MultiService):
             router,
             logins=logins,
             blobs=blobs,
-            passthrough=passthrough,
+            passthrough=NameCheck(passthrough.answer),
             via=via,
             log=self._log,
             clock=reactor,
@@ -377,6 +390,7 @@ class DaemonService(MultiService):
         :raises ListenError: a port cannot be had.
         :raises StoreError: the home or the store cannot be used.
         """
+        self._reactor.suggestThreadPoolSize(NAMES_AT_ONCE)
         super().startService()  # type: ignore[no-untyped-call]
         self._announce()
         before, self._before = self._before, None
