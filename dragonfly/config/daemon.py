@@ -51,6 +51,7 @@ class DaemonConfig:
     :ivar work_home: may begin with ``~``.
     :ivar certpem: with :attr:`keypem`, the proxy speaks TLS as well.
     :ivar https_port: speaks nothing but TLS; open with :attr:`certpem` only.
+    :ivar drain_s: so long answers may go on when it ends; 0: they are cut at once.
     :ivar log_path: a file that the log goes to besides.
     :ivar notices: what was accepted and has no effect.
     """
@@ -73,6 +74,7 @@ class DaemonConfig:
     certpem: str | None = None
     keypem: str | None = None
     https_port: int = 65004
+    drain_s: float = 25.0
     log_path: str | None = None
     verbose: bool = False
     notices: tuple[str, ...] = ()
@@ -90,6 +92,7 @@ _KEYS: dict[str, tuple[str, Parser]] = {
     "ratelimit": ("rate_limit", values.rate),
     "localrepo": ("local_repo", values.path),
     "workHome": ("work_home", values.path),
+    "drainTime": ("drain_s", values.duration),
     "certpem": ("certpem", values.path),
     "keypem": ("keypem", values.path),
     "prefetch": ("prefetch", values.truth),

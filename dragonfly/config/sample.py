@@ -81,6 +81,9 @@ workHome: ~/.small-dragonfly
 # Where layers are kept; without it: in workHome.
 # localrepo: /var/lib/dragonfly
 
+# So long answers may go on when dfdaemon ends; Kubernetes kills after 30 s. 0: cut at once.
+drainTime: 25s
+
 # Log more.
 verbose: false
 # A file that the log goes to besides.

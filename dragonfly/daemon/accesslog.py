@@ -21,6 +21,7 @@ _REASONS = (
     ("conditional", "request"),
     ("on behalf of a swarm", "request"),
     ("path names no", "request"),
+    ("leaves the swarm", "stopping"),
     ("supernode", "supernode"),
     ("bytes wanted", "disk"),
     ("nothing came", "silence"),

@@ -31,7 +31,7 @@ from dragonfly.daemon.parts import Parts, multipart, single, whole
 from dragonfly.daemon.remarks import remarks
 from dragonfly.daemon.route import Route
 from dragonfly.daemon.source import Source
-from dragonfly.daemon.swarmaccess import SwarmAccess
+from dragonfly.daemon.swarmaccess import LEAVING, SwarmAccess
 from dragonfly.daemon.transferring import Transferring
 from dragonfly.daemon.vigil import HungUp, Vigil
 from dragonfly.errors import ConfigError, DragonflyError, NoSources, OriginError, TaskError
@@ -85,6 +85,21 @@ class Blobs:
         self._boundary = boundary
         self._checks = Checks(Admissions(clock.seconds), via=via)
         self._detours = Detours(clock, heard=swarm.heard, silent=swarm.silent)
+        self._asked: set[_Asked] = set()
+        self._deliveries: set[Delivery] = set()
+
+    async def leave_swarm(self) -> None:
+        """Do without the peer from now on; answers under way go on from the origin, each in
+        its own response. Returns when none of them reads what the peer keeps.
+
+        Cancelling stops the waiting only.
+        """
+        self._swarm.leave()
+        for asked in list(self._asked):
+            if asked.download is not None:
+                asked.download.give_up(TaskError(LEAVING))
+        for delivery in list(self._deliveries):
+            await delivery.parted.wait()
 
     async def answer(self, responder: Responder, route: Route, note: Note) -> None:
         """Answer one request: with the content, or else straight on, with the reason noted.
@@ -111,9 +126,11 @@ class Blobs:
         # a supernode on this host would ask its loopback for us, if it is an older one.
         download = self._swarm.begin(source, route, note) if route.registry.local else None
         asked = _Asked(responder, route, source, download, Vigil(responder, self._clock), note)
+        self._asked.add(asked)
         try:
             return await self._checked(asked)
         finally:
+            self._asked.discard(asked)
             if asked.download is not None:
                 self._swarm.heard(asked.download)
                 if not (asked.unheard and self._detours.search(source, asked.download)):
@@ -247,6 +264,8 @@ class Blobs:
             return whole(length)
         if len(spans) == 1:
             return single(spans[0])
+        if sum(span.end - span.begin for span in spans) == length:
+            return whole(length)  # which can be compared with its digest, as its parts cannot
         media_type = (reply.content_type or "").encode("latin-1", "replace")
         return multipart(spans, length=length, media_type=media_type, boundary=self._boundary())
 
@@ -272,9 +291,11 @@ class Blobs:
             detour=self._detours.of(asked.source.name),
             flows=(self._limit.flow(asked),) if self._limit is not None else (),
         )
+        self._deliveries.add(delivery)
         try:
             await delivery.run()
         finally:
+            self._deliveries.discard(delivery)
             asked.unheard = delivery.unheard
             if delivery.unanswered:
                 self._swarm.silent(asked.source)

@@ -118,7 +118,9 @@ class Connection(Protocol):
         )
         self.leaving = self._owner.draining
         refusal = self._owner.connection_made(self)
-        if refusal is not None:
+        if refusal is not None and self._shaking:
+            self.abort()  # nothing can be said before the handshake, and that costs more than a no
+        elif refusal is not None:
             self.refuse(refusal)
         elif self._shaking:
             self._wait(self._limits.head_s, self.abort)

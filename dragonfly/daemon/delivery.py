@@ -27,6 +27,7 @@ from dragonfly.errors import (
     OriginError,
     TaskError,
 )
+from dragonfly.net.fanout import OneShot
 from dragonfly.net.throttle import Flow
 from dragonfly.peer.prefix import Prefix
 from dragonfly.task.digest import Hasher, new_hasher
@@ -76,6 +77,7 @@ class Delivery:
     :ivar unanswered: no supernode said anything in time.
     :ivar unheard: small parts did not wait until one said anything; the download is the
         caller's to cancel.
+    :ivar parted: fires when nothing is read any more of what the peer keeps.
     """
 
     _log = Logger()
@@ -107,6 +109,7 @@ class Delivery:
         self._prefix: Prefix | None = None
         self.unanswered = False
         self.unheard = False
+        self.parted: OneShot[None] = OneShot()
         self._known = False
         self._moved_at = clock.seconds()
 
@@ -302,12 +305,14 @@ class Delivery:
 
     async def _from_registry(self) -> None:
         outlet = self._outlet
+        hasher = await self._hasher() if outlet.whole else None
+        self.parted.fire(None)
         rest = Continuation(
             self._source,
             outlet,
             self._vigil,
             self._clock,
-            hasher=await self._hasher() if outlet.whole else None,
+            hasher=hasher,
             flows=self._flows,
         )
         try:
@@ -355,6 +360,7 @@ class Delivery:
     def _let_go(self) -> None:
         self._begun = None
         self._unpin()
+        self.parted.fire(None)
         if self._download is not None and not self.unheard:
             self._download.cancel()
 

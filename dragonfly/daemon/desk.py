@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Protocol
 
@@ -21,6 +22,9 @@ from dragonfly.errors import DragonflyError
 from dragonfly.net.urls import redact
 
 __all__ = ["Answering", "Desk"]
+
+# Of URLs inside of paths, where one slash may stand for two, and of registries named by the path.
+_USERINFO = re.compile(r"(https?:/{1,2}|^/v2/)[^/]*@", re.IGNORECASE)
 
 
 class Answering(Protocol):
@@ -107,9 +111,10 @@ class Desk:
 
 
 def _note(head: RequestHead) -> Note:
+    target = redact(head.target.decode("latin-1")).partition("?")[0]
     return Note(
         method=head.method.decode("latin-1"),
-        target=redact(head.target.decode("latin-1")).partition("?")[0],
+        target=_USERINFO.sub(r"\1", target),
         client=head.client,
     )
 

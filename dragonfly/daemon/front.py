@@ -59,8 +59,11 @@ class FrontFactory(Factory):
         self._empty = OneShot()
 
     def buildProtocol(self, addr: IAddress | None) -> Connection | None:  # noqa: ARG002
-        """Take one connection; while draining there are no new ones."""
-        if self.draining:
+        """Take one connection; while draining there are no new ones.
+
+        Who is one too many is told so, which takes seconds; who is twice too many is not.
+        """
+        if self.draining or len(self._open) >= 2 * self._limits.connections:
             return None
         return self._connection("")
 

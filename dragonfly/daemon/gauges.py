@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from dragonfly.daemon.front import FrontFactory
 from dragonfly.daemon.tunnels import Tunnels
 from dragonfly.metrics import DaemonMetrics
@@ -11,10 +13,17 @@ __all__ = ["Gauges"]
 
 
 class Gauges:
-    """Brings what nobody counts along the way up to date."""
+    """Brings what nobody counts along the way up to date.
+
+    :param peer: gives the peer, which may become another one.
+    """
 
     def __init__(
-        self, metrics: DaemonMetrics, clients: FrontFactory, tunnels: Tunnels, peer: PeerService
+        self,
+        metrics: DaemonMetrics,
+        clients: FrontFactory,
+        tunnels: Tunnels,
+        peer: Callable[[], PeerService],
     ) -> None:
         self._metrics = metrics
         self._tunnels = tunnels
@@ -24,10 +33,11 @@ class Gauges:
 
     def update(self) -> None:
         """Look everything up."""
-        metrics, peer = self._metrics, self._peer
+        metrics, peer = self._metrics, self._peer()
         metrics.connections.set(self._clients.open)
         metrics.tunnels.set(self._tunnels.count)
         metrics.tasks.set(len(peer.swarm.transfers))
         metrics.stored_tasks.set(len(peer.swarm.shelf))
-        metrics.uploaded_bytes.inc(peer.served_bytes - self._served)
+        before = min(self._served, peer.served_bytes)  # another peer counts anew
+        metrics.uploaded_bytes.inc(peer.served_bytes - before)
         self._served = peer.served_bytes

@@ -41,12 +41,11 @@ def known_registries(config: DaemonConfig, home: Path) -> Registries:
 
 
 def _refuse_twice(registries: Sequence[Registry]) -> None:
-    """Two descriptions of one place: nobody could say which counts."""
-    seen: set[str] = set()
+    """Two different descriptions of one place: nobody could say which counts."""
+    seen: dict[str, Registry] = {}
     for each in registries:
-        if each.place in seen:
+        if seen.setdefault(each.place, each) != each:
             raise ConfigError(f"{each.place} is described twice by registries and registry_mirror")
-        seen.add(each.place)
 
 
 def _known(each: KnownRegistry, home: Path) -> Registry:

@@ -7,10 +7,11 @@ from typing import cast
 
 from twisted.internet.interfaces import IPullProducer, IPushProducer
 
-from dragonfly.daemon.http import Headers, RequestBody, RequestHead, Responder, find_all
+from dragonfly.daemon.http import Headers, RequestBody, RequestHead, Responder, find, find_all
 from dragonfly.daemon.note import Note
 from dragonfly.daemon.route import Route
 from dragonfly.errors import ConfigError
+from dragonfly.net.reply import ContentRange
 from dragonfly.task.digest import Digest, Hasher, new_hasher
 from dragonfly.task.identity import name_of
 
@@ -19,11 +20,12 @@ __all__ = ["NameCheck", "StraightOn"]
 StraightOn = Callable[[Responder, Route, Note], Awaitable[None]]
 """Answers a request with what the registry answers."""
 
-_OK = 200
+_OK, _PARTIAL = 200, 206
 
 
 class NameCheck:
-    """Answers as ``answer`` does, but cuts a whole blob off before its end if it is another.
+    """Answers as ``answer`` does, but cuts a whole blob off before its end if it is another;
+    a range that is all of it counts as whole.
 
     Parts of a blob cannot be checked, nor what the registry encoded on the way.
     """
@@ -90,8 +92,7 @@ class _Checked:
 
     def start(self, status: int, headers: Headers, *, reason: bytes = b"") -> None:
         """Begin, and see whether all of the blob will follow as it is."""
-        encoded = b",".join(find_all(headers, b"content-encoding")) not in (b"", b"identity")
-        if status == _OK and not encoded:
+        if _is_whole(status, headers):
             self._hasher = new_hasher(self._digest.algorithm)
         self._responder.start(status, headers, reason=reason)
 
@@ -126,3 +127,13 @@ class _Checked:
     def abort(self) -> None:
         """As the connection does."""
         self._responder.abort()
+
+
+def _is_whole(status: int, headers: Headers) -> bool:
+    """Whether the body that follows is all of a blob, as it is stored."""
+    if b",".join(find_all(headers, b"content-encoding")) not in (b"", b"identity"):
+        return False
+    if status != _PARTIAL:
+        return status == _OK
+    span = ContentRange.parse((find(headers, b"content-range") or b"").decode("latin-1"))
+    return span is not None and span.first == 0 and span.last == (span.total or 0) - 1

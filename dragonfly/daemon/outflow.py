@@ -17,7 +17,11 @@ from dragonfly.daemon.pulling import Pulling
 from dragonfly.daemon.watch import Watch
 from dragonfly.peer.protocol import socket_backlog
 
-__all__ = ["Outflow"]
+__all__ = ["END_S", "Outflow"]
+
+END_S = 10.0
+"""So long the other side may take to end when it was sent everything and the end. TLS waits for
+its goodbye, and a handshake that never ends for more; longer than the front lingers."""
 
 
 @implementer(IPushProducer)
@@ -39,6 +43,7 @@ class Outflow:
         self._stall_s = stall_s
         self._stall = Watch(clock, self._stalled)
         self._backlog = 0
+        self._left_s = 0.0
         self._producer: Any = None
         self._ending = False
         self._when_taken: Callable[[], None] | None = None
@@ -150,11 +155,22 @@ class Outflow:
 
     def _await_progress(self) -> None:
         self._backlog = socket_backlog(_below_tls(self._transport))
-        self._stall.within(self._stall_s)
+        self._left_s = self._stall_s
+        self._wait()
+
+    def _wait(self) -> None:
+        step_s = min(END_S, self._left_s) if self._ending else self._left_s
+        self._left_s -= step_s
+        self._stall.within(step_s)
 
     def _stalled(self) -> None:
-        if socket_backlog(_below_tls(self._transport)) < self._backlog:
+        waits = socket_backlog(_below_tls(self._transport))
+        if self._ending and not waits:
+            self.abort()  # all is out, only the other side's end is not here: TLS waits for that
+        elif waits < self._backlog:
             self._await_progress()  # slow, but it reads
+        elif self._left_s > 0:
+            self._wait()
         else:
             self.abort()
 

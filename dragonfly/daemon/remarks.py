@@ -22,6 +22,9 @@ FROM_ORIGIN: Headers = ((_SOURCE, b"origin"),)
 BACKEND: Headers = ((_ERROR, b"backend"),)
 """It is the origin's error, or that of the way there."""
 
+# Not implemented, not that version of HTTP, a loop: the client could have asked otherwise.
+_NOT_DONE = frozenset({501, 505, 508})
+
 PROXY: Headers = ((_ERROR, b"proxy"),)
 """It is the client who asks for something that we do not do."""
 
@@ -59,4 +62,4 @@ def error_type(status: int) -> Headers:
     """Whose error an answer of ours is, by its status."""
     if status in (502, 504):
         return BACKEND
-    return PROXY if status < 500 or status == 508 else DFDAEMON
+    return PROXY if status < 500 or status in _NOT_DONE else DFDAEMON

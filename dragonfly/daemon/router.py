@@ -13,7 +13,6 @@ from urllib.parse import unquote
 
 import attrs
 
-from dragonfly.daemon.blockedports import BLOCKED_PORTS
 from dragonfly.daemon.http import RequestHead, find
 from dragonfly.daemon.registries import Registries
 from dragonfly.daemon.registry import Registry, parse_registry
@@ -22,6 +21,7 @@ from dragonfly.daemon.rules import Rules, matched_text
 from dragonfly.daemon.wishes import Wishes, wishes_of, without_wishes
 from dragonfly.errors import ConfigError
 from dragonfly.net.addresses import is_loopback
+from dragonfly.net.blockedports import BLOCKED_PORTS
 
 __all__ = ["Misrouted", "Router"]
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Mapping
+import socket
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import attrs
@@ -24,14 +26,17 @@ from dragonfly.daemon.blob import Blobs
 from dragonfly.daemon.desk import Desk
 from dragonfly.daemon.front import FrontFactory
 from dragonfly.daemon.gauges import Gauges
+from dragonfly.daemon.handover import HandOver
 from dragonfly.daemon.hijacking import authority_of, interception_of
 from dragonfly.daemon.knownregistries import known_registries
+from dragonfly.daemon.leaving import Leaving
 from dragonfly.daemon.logfile import LogFile
 from dragonfly.daemon.logindesk import LoginDesk
 from dragonfly.daemon.namecheck import NameCheck
 from dragonfly.daemon.passthrough import Passthrough
 from dragonfly.daemon.pem import server_options
 from dragonfly.daemon.place import Place
+from dragonfly.daemon.predecessor import Predecessor
 from dragonfly.daemon.registries import Registries
 from dragonfly.daemon.registry import Registry, parse_registry
 from dragonfly.daemon.router import Router
@@ -39,20 +44,34 @@ from dragonfly.daemon.rules import Rule, Rules
 from dragonfly.daemon.status import make_status_site
 from dragonfly.daemon.swarmaccess import SwarmAccess, SwarmSettings
 from dragonfly.daemon.takeover import DAEMON_ROLE, take_home
+from dragonfly.daemon.transferring import Transferring
 from dragonfly.daemon.tunnels import Tunnels
 from dragonfly.daemon.upstream import Upstream
-from dragonfly.errors import ConfigError, StoreError
+from dragonfly.errors import ConfigError, HomeBusy, StoreError
 from dragonfly.metrics import DaemonMetrics
 from dragonfly.net.build import build_info
 from dragonfly.net.deadline import deadline
+from dragonfly.net.fanout import OneShot
 from dragonfly.net.hangup import Hangup
 from dragonfly.net.lateness import LatenessSampler
 from dragonfly.net.listen import BoundService
+from dragonfly.net.origin import OriginClient
 from dragonfly.net.proxies import Proxies
+from dragonfly.net.trust import Trust
 from dragonfly.peer.equipment import Runtime
+from dragonfly.peer.request import FetchRequest
 from dragonfly.peer.service import PeerService, PeerSettings, make_peer
+from dragonfly.task.identity import Name
 
-__all__ = ["CLOSE_S", "DRAIN_S", "KEEP_S", "SHARE_S", "DaemonService", "make_daemon"]
+__all__ = [
+    "CLOSE_S",
+    "KEEP_S",
+    "NAMES_AT_ONCE",
+    "SHARE_S",
+    "SOCKETS",
+    "DaemonService",
+    "make_daemon",
+]
 
 KEEP_S = 7 * 24 * 3600.0
 """Layers are pulled again when a host is set up anew or an image updated, which is days
@@ -62,12 +81,16 @@ SHARE_S = 3600.0
 """A task costs an announce now and then. Who pulls later than that gets the blob from the
 supernode, or from a host that pulled it lately."""
 
-DRAIN_S = 5.0
-"""So long answers that are under way may take when the service stops. An engine repeats a
-pull that was cut, and continues where it was; service managers kill after 10 s or more."""
+NAMES_AT_ONCE = 64
+"""Looking up a name takes a thread of the reactor, and where no name server answers, ten seconds
+and more. Clients choose the names: with Twisted's ten threads, a few who ask for what is not
+there would hold up all pulls. A thread is made when it is needed."""
 
 CLOSE_S = 2.0
 """So long connections to registries may take to be gone; the process ends then anyway."""
+
+SOCKETS = ("dfdaemon", "dfdaemon-https", "dfdaemon-status", "dfdaemon-peer")
+"""Names of the sockets that are listened on, as they are handed in from outside."""
 
 _log = Logger("dragonfly.daemon")
 
@@ -78,6 +101,8 @@ def make_daemon(
     *,
     rng: random.Random | None = None,
     proxies: Proxies | None = None,
+    opened: Mapping[str, socket.socket] | None = None,
+    takeover: bool = False,
 ) -> DaemonService:
     """Compose a dfdaemon; takes the home's lock, touches no port yet.
 
@@ -85,11 +110,16 @@ def make_daemon(
     seconds: this is called before the reactor runs.
 
     :param proxies: what registries are reached through; by default they are reached directly.
+    :param opened: sockets that are listened on already, by their names in :data:`SOCKETS`:
+        instead of those ports.
+    :param takeover: take the place of the dfdaemon that has the home, if there is one; until
+        the new one has started it goes on serving.
     :raises ConfigError: the registry or a proxy is this dfdaemon, or a file that the
         configuration names cannot be used.
     :raises HomeBusy: another dfdaemon has the home, or it was not given up.
     :raises HomeUnusable: the home cannot be used; the text says why.
     """
+    opened = opened or {}
     registry = parse_registry(config.registry.remote)
     proxies = proxies or Proxies()
     _refuse_loop(config, registry, proxies)
@@ -101,17 +131,47 @@ def make_daemon(
     runtime = Runtime(reactor=reactor, rng=rng, log=Logger("dragonfly.peer"), proxies=proxies)
     settings = _peer_settings(config, place)
     authority = authority_of(config.hijack, reactor)
-    place.lock()
+    before = Predecessor.met(place.home) if takeover else None
+    if before is not None:
+        opened = {**before.sockets, **opened}
+    pieces = opened.get("dfdaemon-peer")
     try:
         registries = known_registries(config, place.home)
         runtime = attrs.evolve(runtime, trust_at=registries.trust_at)
-        peer = take_home(lambda: make_peer(settings, runtime), place.home, say=_say)
+        make = partial(make_peer, settings, runtime)
+        peer = _peer(place, lambda: make(opened=pieces), before)
     except BaseException:
-        place.unlock()
+        if before is not None:
+            before.close()
         raise
     return DaemonService(
-        config, registries, runtime, place=place, peer=peer, tls=tls, authority=authority
+        config,
+        registries,
+        runtime,
+        place=place,
+        peer=peer,
+        make=make,
+        tls=tls,
+        authority=authority,
+        opened=opened,
+        before=before,
     )
+
+
+def _peer(place: Place, make: Callable[[], PeerService], before: Predecessor | None) -> PeerService:
+    """The peer, once its directories are ours; a predecessor gives them up when it is asked."""
+
+    def ours() -> PeerService:
+        place.lock()
+        try:
+            return take_home(make, place.home, say=_say) if before is None else make()
+        except BaseException:
+            place.unlock()
+            raise
+
+    if before is None:
+        return ours()
+    return take_home(ours, place.home, say=_say, before=before)
 
 
 def _refuse_loop(config: DaemonConfig, registry: Registry, proxies: Proxies) -> None:
@@ -159,6 +219,8 @@ class DaemonService(MultiService):
     :ivar https: the port where it speaks TLS only; ``None`` without a certificate.
     :ivar status: the port of ``/metrics`` and ``/healthy``.
     :ivar peer: the peer of the home; dfgets use it, too.
+    :ivar finished: fires with the reason when another dfdaemon has taken over. Whoever runs
+        the service stops it then.
     """
 
     def __init__(
@@ -169,8 +231,11 @@ class DaemonService(MultiService):
         *,
         place: Place,
         peer: PeerService,
+        make: Callable[..., PeerService],
         tls: CertificateOptions | None = None,
         authority: Authority | None = None,
+        opened: Mapping[str, socket.socket] | None = None,
+        before: Predecessor | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.config = config
@@ -179,12 +244,16 @@ class DaemonService(MultiService):
         self._runtime = runtime
         self._reactor = runtime.reactor
         self._place = place
+        self._before = before
+        self._make_peer = make
+        self._kept: socket.socket | None = None
         self._stopping = False
+        self.finished: OneShot[str] = OneShot()
         self.metrics = DaemonMetrics(build_info())
         self._log = AccessLog(self.metrics)
         self._make_desk()
         self._make_tunnels(authority)
-        self._make_ports(tls)
+        self._make_ports(tls, opened or {})
 
     # -- composition ------------------------------------------------------------------------
 
@@ -197,10 +266,15 @@ class DaemonService(MultiService):
         settings = SwarmSettings(
             nodes=config.nodes, total_limit=config.rate_limit, prefetch=config.prefetch
         )
-        self._swarm = SwarmAccess(settings, fetch=peer.fetch, holds=peer.holds, clock=reactor)
-        blobs = Blobs(
+        self._swarm = SwarmAccess(
+            settings,
+            fetch=self._fetch,
+            holds=self._holds,
+            clock=reactor,
+        )
+        self._blobs = blobs = Blobs(
             self._swarm,
-            client=peer.origins.get,
+            client=self._client,
             straight_on=NameCheck(layers.answer).answer,
             clock=reactor,
             limit=peer.total,
@@ -213,11 +287,22 @@ class DaemonService(MultiService):
             router,
             logins=logins,
             blobs=blobs,
-            passthrough=passthrough,
+            passthrough=NameCheck(passthrough.answer),
             via=via,
             log=self._log,
             clock=reactor,
         )
+
+    # The peer may become another one, see _join.
+
+    def _fetch(self, request: FetchRequest) -> Transferring:
+        return self.peer.fetch(request)
+
+    def _client(self, trust: Trust, loopback: bool) -> OriginClient:
+        return self.peer.origins.get(trust, loopback)
+
+    def _holds(self, name: Name) -> bool:
+        return self.peer.holds(name)
 
     def _router(self) -> Router:
         rules = Rules(Rule(**attrs.asdict(each)) for each in self.config.proxies)
@@ -237,28 +322,39 @@ class DaemonService(MultiService):
             clock=reactor,
         )
 
-    def _make_ports(self, tls: CertificateOptions | None) -> None:
+    def _make_ports(
+        self, tls: CertificateOptions | None, opened: Mapping[str, socket.socket]
+    ) -> None:
         config, reactor = self.config, self._reactor
         clients = self._clients = FrontFactory(
             self._desk.answer, clock=reactor, opener=self._tunnels, tls=tls
         )
+        self._leaving = Leaving(clients, self._part, clock=reactor)
+        self._hand_over = HandOver(self._sockets, self._make_room, self._come_back, self._replaced)
+        self.peer.succession = self._hand_over
         site = make_status_site(
             build=build_info(),
             metrics=self.metrics,
             health=self.health,
-            before_metrics=Gauges(self.metrics, clients, self._tunnels, self.peer).update,
+            before_metrics=Gauges(self.metrics, clients, self._tunnels, lambda: self.peer).update,
             clock=reactor,
         )
         self.front = BoundService(
-            reactor, config.port, clients, interface=config.host_ip, what="mirror's port"
+            reactor,
+            config.port,
+            clients,
+            interface=config.host_ip,
+            what="mirror's port",
+            opened=opened.get("dfdaemon"),
         )
-        self.https = self._https(tls)
+        self.https = self._https(tls, opened.get("dfdaemon-https"))
         self.status = BoundService(
             reactor,
             config.status_port,
             site,
             interface=config.status_ip or config.host_ip,
             what="status port",
+            opened=opened.get("dfdaemon-status"),
         )
         self._sampler = LatenessSampler(reactor, self._was_late)
         self._log_file = LogFile(config.log_path, verbose=config.verbose)
@@ -267,8 +363,13 @@ class DaemonService(MultiService):
         for part in (self._log_file, self.front, *https, self.status, self._sampler, self.peer):
             part.setServiceParent(self)
 
-    def _https(self, tls: CertificateOptions | None) -> BoundService | None:
+    def _https(
+        self, tls: CertificateOptions | None, opened: socket.socket | None
+    ) -> BoundService | None:
         if tls is None:
+            if opened is not None:
+                _log.warn("a socket for TLS is handed in, and there is no certificate")
+                opened.close()
             return None
         return BoundService(
             self._reactor,
@@ -276,6 +377,7 @@ class DaemonService(MultiService):
             TLSMemoryBIOFactory(tls, False, self._clients, self._reactor),
             interface=self.config.host_ip,
             what="mirror's TLS port",
+            opened=opened,
         )
 
     def _front_ports(self) -> set[int]:
@@ -289,11 +391,17 @@ class DaemonService(MultiService):
         :raises ListenError: a port cannot be had.
         :raises StoreError: the home or the store cannot be used.
         """
+        self._reactor.suggestThreadPoolSize(NAMES_AT_ONCE)
         super().startService()  # type: ignore[no-untyped-call]
         self._announce()
+        before, self._before = self._before, None
+        if before is not None:
+            with suppress(HomeBusy):  # it is gone: so much the better
+                before.serving()
+            before.close()
 
     def stopService(self) -> Deferred[None]:
-        """Take no more requests, let answers end for a moment, cut the rest, stop the peer.
+        """Take no more requests, let answers end for ``drainTime``, stop the peer meanwhile.
 
         Bounded in time, whatever clients, registries and neighbours do. Cancelling is not
         supported.
@@ -306,24 +414,27 @@ class DaemonService(MultiService):
         await self.front.stopService()
         if self.https is not None:
             await self.https.stopService()
-        await self._drain()
+        if self.finished.fired:  # another process answers there, and that it is well
+            await self.status.stopService()
+        await self._leaving.drain(self.config.drain_s)
         with suppress(defer.TimeoutError):
             await deadline(self._upstream.close(), CLOSE_S, self._reactor)
-        await self.peer.stopService()
+        with suppress(defer.TimeoutError):  # those of answers that went on without the peer
+            await deadline(self.peer.origins.close(), CLOSE_S, self._reactor)
         await self.status.stopService()
         self._sampler.stopService()
         for part in self:
             if isinstance(part, Hangup):
                 part.stopService()
-        self._place.unlock()
         self._log_file.stopService()
+        if self._kept is not None:
+            self._kept.close()
 
-    async def _drain(self) -> None:
-        try:
-            await deadline(self._clients.drain(), DRAIN_S, self._reactor)
-        except defer.TimeoutError:
-            _log.info("cutting {count} connections", count=self._clients.open)
-            self._clients.abort()
+    async def _part(self) -> None:
+        """Leave the swarm, and give up the home."""
+        await self._blobs.leave_swarm()
+        await self.peer.stopService()
+        self._place.unlock()
 
     def reconfigure(self, config: DaemonConfig) -> None:
         """Take over what may change while this runs, which is the rate limit; the log says
@@ -352,6 +463,43 @@ class DaemonService(MultiService):
             "home": str(self._place.home),
             "tasks": len(self.peer.swarm.transfers),
         }
+
+    def _make_room(self) -> Deferred[None]:
+        """Leave the swarm; the piece port stays open for whoever comes."""
+        self._kept = self.peer.pieces.duplicate()
+        return self._leaving.part()
+
+    def _come_back(self) -> Deferred[None]:
+        """Join the swarm again: nobody came. Fails where somebody else has the home."""
+        return Deferred.fromCoroutine(self._join())
+
+    async def _join(self) -> None:
+        await self._leaving.part()
+        self._place.lock()
+        try:
+            peer = self._make_peer(opened=self._kept, total=self.peer.total)
+        except BaseException:
+            self._place.unlock()
+            raise
+        self._kept = None
+        self.services.remove(self.peer)
+        self.peer = peer
+        self.peer.succession = self._hand_over
+        self.peer.setServiceParent(self)  # type: ignore[no-untyped-call]
+        self._leaving.stay()
+        self._swarm.join()
+
+    def _replaced(self) -> None:
+        if not self._stopping:
+            self.finished.fire("another dfdaemon serves here")
+
+    def _sockets(self) -> dict[str, int]:
+        ports = (self.front, self.https, self.status, self.peer.pieces)
+        found = {}
+        for name, port in zip(SOCKETS, ports, strict=True):
+            if port is not None and port.descriptor is not None:
+                found[name] = port.descriptor
+        return found
 
     def _ports(self) -> dict[str, int]:
         ports = {

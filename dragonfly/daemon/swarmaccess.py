@@ -20,11 +20,14 @@ from dragonfly.peer.request import FetchRequest
 from dragonfly.peer.ways import Reason
 from dragonfly.task.identity import Name
 
-__all__ = ["DARK_S", "SILENT_MAX", "SwarmAccess", "SwarmSettings"]
+__all__ = ["DARK_S", "LEAVING", "SILENT_MAX", "SwarmAccess", "SwarmSettings"]
 
 DARK_S = 20.0
 """When no supernode answered, the swarm is not asked for so long: finding out for each blob of an
 image that a dead host does not answer would cost seconds each time."""
+
+LEAVING = "dfdaemon leaves the swarm"
+"""Why an answer goes on without it."""
 
 SILENT_MAX = 256
 """Origins that are remembered of which supernodes said nothing."""
@@ -65,11 +68,20 @@ class SwarmAccess:
         self._clock = clock
         self._prefetches = Prefetches(fetch)
         self._dark_until = clock.seconds()
+        self._left = False
         self._silent: OrderedDict[str, float] = OrderedDict()
 
     def limit(self, rate: int | None) -> None:
         """Name ``rate`` as the limit of all downloads together with each of them from now on."""
         self._settings = attrs.evolve(self._settings, total_limit=rate)
+
+    def leave(self) -> None:
+        """The peer ends: begin nothing any more."""
+        self._left = True
+
+    def join(self) -> None:
+        """There is a peer again."""
+        self._left = False
 
     def begin(self, source: Source, route: Route, note: Note) -> Transferring | None:
         """Begin a download, if that is of use; else note why not.
@@ -91,7 +103,7 @@ class SwarmAccess:
 
     def prefetch(self, source: Source, route: Route) -> None:
         """A part is being read: have the rest fetched, if that is wished."""
-        if self._prefetching(route):
+        if self._prefetching(route) and not self._left:
             self._prefetches.begin(source.name, self._request(source, route))
 
     def heard(self, download: Transferring) -> None:
@@ -112,6 +124,8 @@ class SwarmAccess:
         """Why the swarm need not be asked; empty: it is to be."""
         if not self._settings.nodes:
             return "no supernode is configured"
+        if self._left:
+            return LEAVING
         until = max(self._dark_until, self._silent.get(source.name.origin, 0.0))
         if self._clock.seconds() < until and not self._holds(source.name):
             return f"no supernode answered in the last {DARK_S:g} s"

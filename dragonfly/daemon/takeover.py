@@ -14,6 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
+from dragonfly.daemon.predecessor import Predecessor
 from dragonfly.errors import HomeBusy
 from dragonfly.peer.sockpath import socket_path
 
@@ -38,6 +39,7 @@ def take_home(
     home: Path,
     *,
     say: Callable[[str], None],
+    before: Predecessor | None = None,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> T:
@@ -46,9 +48,12 @@ def take_home(
 
     :param lock: raises HomeBusy while another process has the home; all else is passed on.
     :param say: is told, in a line for the log, whom we wait for.
+    :param before: a dfdaemon that gives it up when it is asked; without, one stays.
     :raises HomeBusy: another dfdaemon has it, or it was not given up in :data:`TAKE_S`
         seconds; the text names the process.
     """
+    if before is not None:
+        before.free()
     deadline, ask_at, holder = clock() + TAKE_S, clock(), ""
     while True:
         try:
@@ -59,9 +64,9 @@ def take_home(
                 raise HomeBusy(
                     f"the home {home} is held by {who}, which did not leave it in {TAKE_S:g} s"
                 ) from None
-        if clock() >= ask_at:
-            before, holder = holder, _ask_to_leave(home) or holder
-            if holder != before:
+        if before is None and clock() >= ask_at:
+            known, holder = holder, _ask_to_leave(home) or holder
+            if holder != known:
                 say(f"the home {home} is in use: asked {holder} to end")
             ask_at = clock() + _ASK_EVERY_S
         sleep(_LOOK_EVERY_S)
@@ -79,7 +84,7 @@ def _ask_to_leave(home: Path) -> str:
     if status.get("role") == DAEMON_ROLE:
         raise HomeBusy(
             f"another dfdaemon, process {pid}, has the home {home}: "
-            "stop it, or give this one a --workHome of its own"
+            "stop it, replace it with --takeover, or give this one a --workHome of its own"
         )
     ask(home, "stop")
     return f"process {pid}"

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from twisted.internet.interfaces import IConsumer
 
+from dragonfly.errors import DragonflyError
 from dragonfly.net.fanout import OneShot
 from dragonfly.peer.prefix import Prefix
 from dragonfly.peer.reader import OrderedReader
@@ -49,6 +50,9 @@ class Transferring(Protocol):
 
     def prefix(self) -> Prefix:
         """What was read, for hashing it again."""
+
+    def give_up(self, error: DragonflyError) -> None:
+        """Have it fail, and its readers too."""
 
     def due_s(self, begin: int, end: int) -> float | None:
         """Seconds until the bytes can be had from here or from anybody: 0: now; infinite: not

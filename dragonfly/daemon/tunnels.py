@@ -12,7 +12,6 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
 from dragonfly.daemon.answering import status_of
-from dragonfly.daemon.blockedports import BLOCKED_PORTS
 from dragonfly.daemon.connecttarget import connect_target
 from dragonfly.daemon.hops import came_through
 from dragonfly.daemon.http import RequestHead
@@ -27,6 +26,7 @@ from dragonfly.daemon.router import Misrouted
 from dragonfly.daemon.tunnel import Tunnel
 from dragonfly.errors import AddressRefused, DragonflyError, OriginTimedOut
 from dragonfly.net.addresses import is_loopback
+from dragonfly.net.blockedports import BLOCKED_PORTS
 from dragonfly.net.deadline import deadline
 from dragonfly.net.tasks import TaskSet
 

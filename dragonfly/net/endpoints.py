@@ -34,7 +34,7 @@ from twisted.web.client import URI
 from twisted.web.iweb import IAgentEndpointFactory, IPolicyForHTTPS
 from zope.interface import implementer
 
-from dragonfly.errors import AddressRefused
+from dragonfly.errors import AddressRefused, OriginUnreachable
 from dragonfly.net.addresses import FetchPolicy, literal
 from dragonfly.net.passage import ProxyEndpoint
 from dragonfly.net.proxies import Proxies, Proxy
@@ -133,6 +133,8 @@ class _CheckedEndpoint:
         # No address was left to try: say what was wrong with those there were.
         if resolver.refused is not None and failure.check(error.DNSLookupError):
             return Failure(AddressRefused(f"{self._host}: {resolver.refused}"))
+        if failure.check(ValueError):  # of the endpoint, which knows host names by IDNA only
+            return Failure(OriginUnreachable("that is no name that a host can have"))
         return failure
 
 
@@ -166,10 +168,14 @@ class CheckedEndpoints:
         """Return where to connect for *uri*.
 
         :raises AddressRefused: its address is refused, and it would go through a proxy.
+        :raises OriginUnreachable: TLS cannot be spoken with a host of that name.
         """
         host = uri.host.decode("ascii")
         if uri.scheme == b"https":
-            creator = self._trust.creatorForNetloc(uri.host, uri.port)
+            try:
+                creator = self._trust.creatorForNetloc(uri.host, uri.port)
+            except UnicodeError:  # of IDNA, which knows no underscores, for instance
+                raise OriginUnreachable(f"{host}: no certificate can have that name") from None
             return wrapClientTLS(creator, self.tunnel(host, uri.port))
         proxy = self._proxies.proxy_for("http", host, uri.port)
         if proxy is None:

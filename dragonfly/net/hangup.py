@@ -10,6 +10,7 @@ from twisted.application.service import Service
 from twisted.logger import Logger
 
 from dragonfly.errors import ConfigError
+from dragonfly.net.notify import Notices
 
 __all__ = ["Hangup"]
 
@@ -23,14 +24,23 @@ class Hangup(Service, Generic[_C]):
 
     :param read: gives the configuration; may raise ``ConfigError``.
     :param apply: takes it over, on the reactor's thread.
+    :param notices: tell the service manager of it.
     """
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, read: Callable[[], _C], apply: Callable[[_C], object]) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        read: Callable[[], _C],
+        apply: Callable[[_C], object],
+        *,
+        notices: Notices | None = None,
+    ) -> None:
         self._reactor = reactor
         self._read = read
         self._apply = apply
+        self._notices = notices or Notices("")
         self._before: Any = None
 
     def startService(self) -> None:
@@ -45,12 +55,14 @@ class Hangup(Service, Generic[_C]):
 
     def reread(self) -> None:
         """Read and apply, as the signal does."""
+        self._notices.reloading()
         try:
             config = self._read()
         except ConfigError as error:
             self._log.error("nothing is changed: {error}", error=str(error))
         else:
             self._apply(config)
+        self._notices.ready()
 
     def _came(self, *_: object) -> None:
         self._reactor.callFromThread(self.reread)

@@ -90,6 +90,8 @@ class BoundService(Service):
     :param factory: gets the connections.
     :param interface: as for :func:`bind`.
     :param what: names it in the log.
+    :param opened: a socket that is listened on already, instead of ``port``; it is closed
+        when the reactor has a copy of its own.
 
     Starting raises :class:`~dragonfly.errors.ListenError` if the port cannot be
     had; see the module's text for what becomes of it.  Stopping fires when the
@@ -108,6 +110,7 @@ class BoundService(Service):
         interface: str = "",
         backlog: int = BACKLOG,
         what: str = "listener",
+        opened: socket.socket | None = None,
     ) -> None:
         self._reactor = reactor
         self._wanted = port
@@ -115,6 +118,7 @@ class BoundService(Service):
         self._interface = interface
         self._backlog = backlog
         self._what = what
+        self._opened = opened
         self._listening: IListeningPort | None = None
         self._number = 0
         self._ready: OneShot[int] = OneShot()
@@ -123,6 +127,17 @@ class BoundService(Service):
     def port(self) -> int:
         """The port's number, once it is bound; before that 0."""
         return self._number
+
+    @property
+    def descriptor(self) -> int | None:
+        """The number of the descriptor that is listened on; ``None``: none."""
+        listening: Any = self._listening
+        return None if listening is None else int(listening.fileno())
+
+    def duplicate(self) -> socket.socket | None:
+        """The socket that is listened on, as another descriptor; ``None``: none."""
+        number = self.descriptor
+        return None if number is None else socket.socket(fileno=os.dup(number))
 
     @property
     def ready(self) -> Deferred[int]:
@@ -153,7 +168,7 @@ class BoundService(Service):
         if self._listening is not None:
             return
         try:
-            sock = bind(self._wanted, interface=self._interface, backlog=self._backlog)
+            sock = self._socket()
         except ListenError as exc:
             self._log.error("{what}: {error}", what=self._what, error=str(exc))
             self._ready.fail(exc)
@@ -164,3 +179,7 @@ class BoundService(Service):
                 sock.fileno(), sock.family, self._factory
             )
         self._ready.fire(self._number)
+
+    def _socket(self) -> socket.socket:
+        opened, self._opened = self._opened, None
+        return opened or bind(self._wanted, interface=self._interface, backlog=self._backlog)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from dragonfly.errors import ConfigError, OriginRefused
+from dragonfly.net.blockedports import BLOCKED_PORTS
 from dragonfly.net.urls import Target, parse_target, redact
 
 __all__ = ["HARMLESS", "MAX_REDIRECTS", "REDIRECTS", "Walk"]
@@ -77,8 +78,8 @@ class Walk:
     def follow(self, status: int, location: str | None) -> None:
         """Go to *location*; headers that might be credentials stay behind on another origin.
 
-        :raises OriginRefused: there is no location, it cannot be fetched, it was
-            visited before, or it is one hop too many.
+        :raises OriginRefused: there is no location, it cannot be fetched, it is a port of
+            other protocols than HTTP, it was visited before, or it is one hop too many.
         """
         here = redact(self.target.url)
         if not location:
@@ -92,6 +93,9 @@ class Walk:
         if len(self._seen) > MAX_REDIRECTS:
             raise OriginRefused(f"{here}: more than {MAX_REDIRECTS} redirects", status)
         if there.origin != self.target.origin:
+            if there.port in BLOCKED_PORTS:
+                where = f"port {there.port} of {there.host}"
+                raise OriginRefused(f"{here} redirects to {where}, which is not for HTTP", status)
             self.headers = tuple((k, v) for k, v in self.headers if k.lower() in HARMLESS)
         self._seen.add(there.url)
         self.target = there

@@ -15,6 +15,8 @@ from dragonfly.net.urls import redact
 __all__ = ["ContentRange", "OriginReply", "Validating", "read_headers", "read_reply", "strong"]
 
 _CONTENT_RANGE = re.compile(r"bytes\s+(?:(\d{1,18})-(\d{1,18})|\*)/(\d{1,18}|\*)", re.IGNORECASE)
+# Eighteen digits are more bytes than there are on disks; of thousands Python makes no number.
+_LENGTH = re.compile(r"[0-9]{1,18}")
 
 
 class Validating(Protocol):
@@ -174,7 +176,7 @@ def _length(response: IResponse, reply: OriginReply) -> int | None:
     # it to itself and tells the length.
     header = reply.header("content-length")
     if header is not None:
-        return int(header) if header.isdecimal() else None
+        return int(header) if _LENGTH.fullmatch(header) else None
     if response.request.method == b"HEAD":  # has no body, whatever the content's length
         return None
     return response.length if isinstance(response.length, int) else None

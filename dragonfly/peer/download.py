@@ -170,6 +170,17 @@ class Download:
             self._task.cancel()
         self._leave()
 
+    def give_up(self, error: DragonflyError) -> None:
+        """Fail with ``error``, as if it had come by itself; one that has ended only has its
+        readers fail."""
+        if self.ended:
+            self._stop_readers(error)
+            return
+        self._fail(error)
+        if self._task is not None:
+            self._task.cancel()
+        self._leave()
+
     def reader(self, consumer: IConsumer, begin: int = 0, end: int | None = None) -> OrderedReader:
         """Push the bytes ``begin`` to ``end`` to ``consumer``, in order, as they are verified.
 
@@ -466,8 +477,4 @@ class Download:
 
     def _timed_out(self) -> None:
         self._timeout = None
-        error = NoSources(f"not finished within {self.request.timeout_s:g} s")
-        self._fail(error)
-        if self._task is not None:
-            self._task.cancel()
-        self._leave()
+        self.give_up(NoSources(f"not finished within {self.request.timeout_s:g} s"))

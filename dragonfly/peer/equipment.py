@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import attrs
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 
 from dragonfly.control.messages import Announced
@@ -74,10 +75,11 @@ class Origins:
             )
         return self._clients[key]
 
-    async def close(self) -> None:
-        """Close idle connections."""
-        for client in self._clients.values():
-            await client.close()
+    def close(self) -> Deferred[None]:
+        """Close idle connections; fires when they are gone."""
+        closing = [client.close() for client in self._clients.values()]
+        done: Deferred[None] = gatherResults(closing).addCallback(lambda _: None)
+        return done
 
 
 @attrs.frozen(kw_only=True)

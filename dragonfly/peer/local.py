@@ -1,6 +1,7 @@
 """The Unix socket where dfget meets the peer of its home: one JSON object a line.
 
-Requests are ``get``, ``ping``, ``status`` and ``stop``; a ``get`` is answered by events
+Requests are ``get``, ``ping``, ``status`` and ``stop``, and ``takeover`` where another process
+may take the place of this one (:mod:`.succession`); a ``get`` is answered by events
 until ``done`` or ``failed``. A client that hangs up has given up its request; what was
 downloaded stays and is continued next time.
 """
@@ -25,6 +26,7 @@ from dragonfly.config import parse_node
 from dragonfly.errors import ConfigError, DragonflyError, OriginError, TrackerError
 from dragonfly.peer.download import Download
 from dragonfly.peer.request import FetchRequest
+from dragonfly.peer.succession import Handing, Succession
 from dragonfly.task.digest import Digest
 from dragonfly.task.layout import Layout
 
@@ -109,6 +111,7 @@ class LocalServer:
     :param stop: ends this process.
     :param status: what ``status`` is answered with.
     :param used: called whenever a client comes or goes (with +1 or -1).
+    :param succession: gives how another process takes the place of this one; ``None``: not.
     """
 
     fetch: Callable[[FetchRequest], Download]
@@ -116,6 +119,7 @@ class LocalServer:
     status: Callable[[], dict[str, Any]]
     used: Callable[[int], None]
     clock: IReactorTime
+    succession: Callable[[], Succession | None] = lambda: None
 
 
 @implementer(IPushProducer)
@@ -130,6 +134,7 @@ class LocalProtocol(LineOnlyReceiver):
         self._server = server
         self._connected = connected
         self._download: Download | None = None
+        self._handing: Handing | None = None
         self._ranges: list[tuple[int, int]] = []
         self._timer: IDelayedCall | None = None
         self._full = False
@@ -150,6 +155,8 @@ class LocalProtocol(LineOnlyReceiver):
         download, self._download = self._download, None
         if download is not None:
             download.cancel()
+        if self._handing is not None:
+            self._handing.hung_up()
 
     def lineReceived(self, line: bytes) -> None:
         """One request."""
@@ -178,6 +185,8 @@ class LocalProtocol(LineOnlyReceiver):
         elif op == "stop":
             self._send({"event": "stopping"})
             self._server.stop()
+        elif op == "takeover" and (succession := self._server.succession()) is not None:
+            self._take_over(succession, message.get("step"))
         else:
             raise ConfigError(f"unknown request {op!r}")
 
@@ -186,6 +195,15 @@ class LocalProtocol(LineOnlyReceiver):
             raise ConfigError("this connection has a download already")
         self._download = self._server.fetch(parse_get(message))
         self._download.add_listener(self)
+
+    def _take_over(self, succession: Succession, step: object) -> None:
+        wire: Any = self.transport
+        handing = self._handing or Handing(succession, wire.sendFileDescriptor)
+        answer = handing.obey(step)
+        self._handing = handing
+        self._connected.discard(self)  # this conversation goes on when the others are ended
+        if answer is not None:
+            self._send(answer)
 
     # -- DownloadListener --------------------------------------------------------------
 

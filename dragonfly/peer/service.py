@@ -40,6 +40,7 @@ from dragonfly.peer.localport import LocalPort
 from dragonfly.peer.request import FetchRequest
 from dragonfly.peer.room import Room
 from dragonfly.peer.shelf import Shelf
+from dragonfly.peer.succession import Succession
 from dragonfly.peer.supernodes import Supernodes
 from dragonfly.peer.swarm import Swarm
 from dragonfly.peer.uploader import Uploader
@@ -88,16 +89,24 @@ class PeerSettings:
     role: str = "peer"
 
 
-def make_peer(settings: PeerSettings, runtime: Runtime) -> PeerService:
+def make_peer(
+    settings: PeerSettings,
+    runtime: Runtime,
+    *,
+    opened: socket.socket | None = None,
+    total: Throttle | None = None,
+) -> PeerService:
     """Compose a peer; takes the home's lock, touches no port yet.
 
+    :param opened: for other peers, listened on already; instead of the port in ``settings``.
+    :param total: the limit of all downloads together, where there is one already.
     :raises HomeBusy: another process serves this home.
     :raises HomeUnusable: it cannot be used; the text says why.
     """
     home = Home(settings.home)
     home.lock()
     try:
-        return PeerService(settings, runtime, home)
+        return PeerService(settings, runtime, home, opened=opened, total=total)
     except BaseException:
         home.unlock()
         raise
@@ -113,13 +122,24 @@ class PeerService(MultiService):
     :ivar total: the limit of all its downloads together.
     :ivar served_bytes: sent to other peers so far.
     :ivar lateness: of the process's reactor; whoever runs the service has it sampled.
+    :ivar succession: how another process takes its place, asked for on the home's socket;
+        ``None``: not at all.
     :ivar finished: fires with the reason when there is no more to do here: the peer was
         idle for long, or asked to stop. Whoever runs the service stops it then.
     """
 
-    def __init__(self, settings: PeerSettings, runtime: Runtime, home: Home) -> None:
+    def __init__(
+        self,
+        settings: PeerSettings,
+        runtime: Runtime,
+        home: Home,
+        *,
+        opened: socket.socket | None = None,
+        total: Throttle | None = None,
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.finished: OneShot[str] = OneShot()
+        self.succession: Succession | None = None
         self.served_bytes = 0
         self.lateness = Lateness()
         self._settings = settings
@@ -132,8 +152,9 @@ class PeerService(MultiService):
         self._downloads: set[Download] = set()
         self._clients = 0
         self._used_at = self._reactor.seconds()
+        self.total = total or Throttle(self._reactor, settings.total_limit)
         self._make_parts()
-        self._make_ports()
+        self._make_ports(opened)
         self._watch = LoopingCall(self._look)
         self._watch.clock = self._reactor
 
@@ -146,7 +167,6 @@ class PeerService(MultiService):
         self._control = make_client(reactor, PinnedPolicy(pins.get, pins.learn))
         self._dialler = PeerDialler(reactor)
         self.origins = Origins(reactor, self._runtime.proxies, self._runtime.trust_at)
-        self.total = Throttle(reactor, self._settings.total_limit)
         self._upload_limit = Throttle(reactor, self._settings.total_limit)
         self._uploader = Uploader(
             UploadSlots(SLOTS),
@@ -178,10 +198,12 @@ class PeerService(MultiService):
             store = self._store.root
             Room(store, self._disk, self.swarm, reactor).setServiceParent(self)  # type: ignore[no-untyped-call]
 
-    def _make_ports(self) -> None:
+    def _make_ports(self, opened: socket.socket | None) -> None:
         reactor = self._reactor
         self._acceptor = Acceptor(self.swarm.get, key=self.key, clock=reactor)
-        self.pieces = BoundService(reactor, self._settings.port, self._acceptor, what="piece port")
+        self.pieces = BoundService(
+            reactor, self._settings.port, self._acceptor, what="piece port", opened=opened
+        )
         self._local = LocalFactory(
             LocalServer(
                 fetch=self.fetch,
@@ -189,6 +211,7 @@ class PeerService(MultiService):
                 status=self.status,
                 used=self._client_came,
                 clock=reactor,
+                succession=lambda: self.succession,
             )
         )
         for part in (self.pieces, LocalPort(reactor, self._home, self._local)):

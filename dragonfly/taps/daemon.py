@@ -12,11 +12,14 @@ from twisted.python import usage
 
 from dragonfly.config import DaemonConfig, load_daemon_config
 from dragonfly.errors import DragonflyError
+from dragonfly.net.activation import environment_at_start, inherited
 from dragonfly.net.allocator import keep_buffers
 from dragonfly.net.collector import pass_over_what_is_there
 from dragonfly.net.hangup import Hangup
+from dragonfly.net.notify import Notices
 from dragonfly.net.openfiles import allow_open_files
 from dragonfly.net.proxies import Proxies
+from dragonfly.net.secondsignal import die_of_the_second
 
 __all__ = ["DEFAULT_FILE", "Options", "makeService"]
 
@@ -49,6 +52,7 @@ class Options(usage.Options):
         ["ratelimit", None, None, "of all downloads together, and of uploads [default: none]"],
         ["workHome", None, None, "home of the peer [default: ~/.small-dragonfly]"],
         ["localrepo", None, None, "where layers are kept [default: in the home]"],
+        ["drainTime", None, None, "answers may go on so long when it ends [default: 25s]"],
         ["callsystem", None, None, "has no effect here"],
         ["dfpath", None, None, "has no effect here"],
         ["maxprocs", None, None, "has no effect here"],
@@ -59,6 +63,7 @@ class Options(usage.Options):
     optFlags = [  # noqa: N815
         ["prefetch", None, "fetch all of a content of which a part is asked for"],
         ["verbose", None, "log more"],
+        ["takeover", None, "replace the dfdaemon that runs in this home, and drop no pull"],
         ["streamMode", None, "has no effect here"],
         ["notbs", None, "has no effect here"],
     ]
@@ -82,7 +87,7 @@ class Options(usage.Options):
         file = Path(path) if path is not None else DEFAULT_FILE if DEFAULT_FILE.is_file() else None
         switches = {str(name) for name, _, _ in self.optFlags}
         flags = {key: text for key, text in self.items() if key not in {"config", *switches}}
-        flags |= {name: "true" for name in switches if self[name]}
+        flags |= {name: "true" for name in switches - {"takeover"} if self[name]}
         flags["node"] = ",".join(self._nodes) or None
         return load_daemon_config(file, flags)
 
@@ -100,10 +105,11 @@ def makeService(
     """Compose the daemon.
 
     :param reactor: for tests; by default the one that ``twistd`` runs.
-    :param environment: names the proxies that origins are reached through.
+    :param environment: names the proxies that origins are reached through, and what the
+        service manager hands in.
     :raises SystemExit: it cannot run here; the text is all the user needs.
     """
-    from dragonfly.daemon.service import make_daemon  # noqa: PLC0415 - imports much
+    from dragonfly.daemon.service import SOCKETS, make_daemon  # noqa: PLC0415 - imports much
 
     allow_open_files()
     keep_buffers()
@@ -112,8 +118,19 @@ def makeService(
 
         pass_over_what_is_there()
     try:
-        daemon = make_daemon(options.parsed, reactor, proxies=Proxies.of(environment))
+        daemon = make_daemon(
+            options.parsed,
+            reactor,
+            proxies=Proxies.of(environment),
+            opened=inherited({**environment_at_start(), **environment}, SOCKETS, pid=os.getpid()),
+            takeover=bool(options["takeover"]),
+        )
     except DragonflyError as error:
         raise SystemExit(f"dfdaemon: {error}") from None
-    Hangup(reactor, options.config, daemon.reconfigure).setServiceParent(daemon)  # type: ignore[no-untyped-call]
+    notices = Notices.of(environment, os.getpid())
+    notices.follow(reactor)
+    die_of_the_second(reactor)
+    hangup = Hangup(reactor, options.config, daemon.reconfigure, notices=notices)
+    hangup.setServiceParent(daemon)  # type: ignore[no-untyped-call]
+    daemon.finished.wait().addCallback(lambda _: reactor.stop())
     return cast("IService", daemon)

@@ -15,8 +15,10 @@ from dragonfly.errors import DragonflyError
 from dragonfly.net.allocator import keep_buffers
 from dragonfly.net.collector import pass_over_what_is_there
 from dragonfly.net.hangup import Hangup
+from dragonfly.net.notify import Notices
 from dragonfly.net.openfiles import allow_open_files
 from dragonfly.net.proxies import Proxies
+from dragonfly.net.secondsignal import die_of_the_second
 
 __all__ = ["DEFAULT_FILE", "Options", "makeService"]
 
@@ -74,7 +76,8 @@ def makeService(
     """Compose the supernode.
 
     :param reactor: for tests; by default the one that ``twistd`` runs.
-    :param environment: names the proxies that origins are reached through.
+    :param environment: names the proxies that origins are reached through, and the service
+        manager's socket.
     :raises SystemExit: the home cannot be used; the text is all the user needs.
     """
     from dragonfly.supernode.service import make_supernode  # noqa: PLC0415 - imports klein
@@ -89,5 +92,9 @@ def makeService(
         supernode = make_supernode(options.parsed, reactor, proxies=Proxies.of(environment))
     except DragonflyError as error:
         raise SystemExit(f"supernode: {error}") from None
-    Hangup(reactor, options.config, supernode.reconfigure).setServiceParent(supernode)  # type: ignore[no-untyped-call]
+    notices = Notices.of(environment, os.getpid())
+    notices.follow(reactor)
+    die_of_the_second(reactor)
+    hangup = Hangup(reactor, options.config, supernode.reconfigure, notices=notices)
+    hangup.setServiceParent(supernode)  # type: ignore[no-untyped-call]
     return cast("IService", supernode)

@@ -21,6 +21,7 @@ from blake3 import blake3
 
 from dragonfly.errors import ConfigError
 from dragonfly.task.digest import Digest
+from dragonfly.task.signedurls import signing_parameters
 
 __all__ = [
     "Name",
@@ -101,15 +102,18 @@ def name_of(
 ) -> Name:
     """Compute the name of a URL.
 
-    :param filters: names of query parameters that do not change the content.
+    :param filters: names of query parameters that do not change the content. Whoever leaves out
+        others than those that sign URLs shares the name with those who leave out the same, and
+        not with who asks for the URL that remains: entity tags may be the same for both.
     :param identifier: makes different names of one URL.
     :param digest: what the caller knows the content to be.
     :raises ConfigError: not an absolute http or https URL.
     """
     parts = _split(url)
     origin = _origin(parts)
-    blob = _BLOB.fullmatch(parts.path)
-    path, query = parts.path or "/", _filtered(parts.query, frozenset(filters))
+    blob = _blob(parts.path)
+    left_out = frozenset(filters)
+    path, query = parts.path or "/", _filtered(parts.query, left_out)
     local = path + (f"?{query}" if query else "")
     if blob is not None:
         known = Digest.parse(f"sha256:{blob[2]}")
@@ -118,7 +122,7 @@ def name_of(
         text = f"blob {known} at {origin}{_uniform(blob[1])}"
         digest = known
     else:
-        text = f"url {origin}{_uniform(local)}"
+        text = f"url {origin}{_uniform(local)}{_without(parts.query, left_out)}"
         if digest is not None:
             text += f" as {digest}"
     if identifier:
@@ -235,6 +239,13 @@ def _host(host: str) -> str:
     return spelled.removesuffix(".")
 
 
+def _blob(path: str) -> re.Match[str] | None:
+    """The path of a registry's API, if it is what it looks like: servers follow dot segments."""
+    if any(part.partition(";")[0] in (".", "..") for part in unquote(path).split("/")):
+        return None
+    return _BLOB.fullmatch(path)
+
+
 def _uniform(local: str) -> str:
     """One spelling for all paths and queries that are the same by RFC 3986, 6.2.2.
 
@@ -255,6 +266,15 @@ def _filtered(query: str, filters: frozenset[str]) -> str:
         return query
     kept = (part for part in query.split("&") if unquote(part.partition("=")[0]) not in filters)
     return "&".join(kept)
+
+
+def _without(query: str, filters: frozenset[str]) -> str:
+    """Which parameters were left out, apart from signatures, as part of a name."""
+    if not filters:
+        return ""
+    names = {unquote(part.partition("=")[0]) for part in query.split("&")} if query else set()
+    taken = (names & filters) - set(signing_parameters("?" + query))
+    return " without " + ",".join(quote(name, safe="") for name in sorted(taken)) if taken else ""
 
 
 def _unshareable(reply: Reply) -> bool:

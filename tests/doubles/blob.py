@@ -109,10 +109,13 @@ class FakePrefix:
     body: bytes
     released: bool = False
     error: Exception | None = None
+    held: Deferred[None] | None = None
 
     async def hash_into(self, hasher: Hasher, end: int) -> None:
-        """At once."""
+        """At once, or when a test says so."""
         assert not self.released
+        if self.held is not None:
+            await self.held
         if self.error is not None:
             raise self.error
         hasher.update(self.body[:end])
@@ -231,6 +234,8 @@ class FakeDownload:
         for listener in list(self.listeners):
             listener.on_failed(error)
         self.done.fail(error)
+
+    give_up = fail
 
     def restart(self) -> None:
         """The content changed."""

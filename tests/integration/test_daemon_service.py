@@ -325,6 +325,33 @@ async def test_an_answer_under_way_may_end_when_it_stops(
 
 
 @ensureDeferred
+async def test_an_answer_outlives_the_peer(
+    origin: FakeOrigin, node: Supernode, start: Start, tmp_path: Path
+) -> None:
+    """The home is free while the rest comes from the registry, in the same response."""
+    origin.put(PATH, BLOB)
+    daemon = await start(node, rate_limit=200_000)
+    service = daemon.service
+    client = await connected(daemon)
+    client.transport.write(  # type: ignore[union-attr]
+        f"GET {PATH} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode()
+    )
+    await until(lambda: len(client.received) > 100_000)
+    await service._leaving.part()
+    home = Home(tmp_path / "home")
+    home.lock()
+    assert len(client.received) < len(BLOB)
+    service.reconfigure(attrs.evolve(service.config, rate_limit=None))
+    assert (await daemon.get(PATH)).body == BLOB
+    await client.lost
+    assert client.received.endswith(BLOB)
+    text = (await daemon.status("/metrics")).body.decode()
+    assert 'fallbacks_total{reason="stopping"} 2.0' in text
+    await daemon.stop()
+    home.unlock()
+
+
+@ensureDeferred
 async def test_over_tls(origin: FakeOrigin, start: Start, tmp_path: Path) -> None:
     """With a certificate the mirror's port speaks TLS as well, also to clients that offer h2;
     a second port speaks nothing else."""

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from dragonfly.errors import ConfigError
 from dragonfly.net.urls import parse_target
 from dragonfly.task.identity import Version, name_of, origin_of, split_userinfo, task_id
+from dragonfly.task.signedurls import signing_parameters
 
 LABEL = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=1, max_size=12)
 WORD = st.text(
@@ -123,12 +124,17 @@ def test_any_text(text: str) -> None:
 
 @given(hosts, st.lists(st.tuples(LABEL, WORD), max_size=6), st.sets(LABEL, max_size=3))
 def test_filters(host: str, query: list[tuple[str, str]], filters: set[str]) -> None:
-    """Filtered parameters change nothing, wherever they stand."""
+    """Filtered parameters change nothing, wherever they stand; that there are any does."""
     pairs = [(key, quote(value, safe="")) for key, value in query]
     kept = "&".join(f"{key}={value}" for key, value in pairs if key not in filters)
     whole = "&".join(f"{key}={value}" for key, value in pairs)
     filtered = name_of(f"http://{host}/f?{whole}", filters=filters)
-    assert filtered.id == name_of(f"http://{host}/f?{kept}").id
+    plain = name_of(f"http://{host}/f?{kept}")
+    assert filtered.url == plain.url
+    taken = {key for key, _ in pairs} & filters
+    assert (filtered.id == plain.id) is (not taken - set(signing_parameters(f"?{whole}")))
+    more = "&".join([whole, *(f"{key}=other" for key in sorted(taken))])
+    assert name_of(f"http://{host}/f?{more}", filters=filters).id == filtered.id
 
 
 versions = st.builds(

@@ -10,6 +10,7 @@ from pathlib import Path
 import attrs
 
 from tests.e2e.rig.commands import twistd
+from tests.e2e.rig.held import HeldSockets
 from tests.e2e.rig.scene import Program, Scene
 
 __all__ = ["Dfdaemon", "Request"]
@@ -61,6 +62,7 @@ class Dfdaemon:
     :param nodes: of ``--node``; none: the option is not given.
     :param port: to ask for; 0: any.
     :param settings: of its configuration file.
+    :param held: sockets that it is given, as a service manager does.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Dfdaemon:
         flags: tuple[str, ...] = (),
         port: int = 0,
         settings: dict[str, object] | None = None,
+        held: HeldSockets | None = None,
     ) -> None:
         self._scene = scene
         self._name = name
@@ -82,6 +85,7 @@ class Dfdaemon:
             self._command += ["--registry", registry]
         if nodes:
             self._command += ["--node", ",".join(nodes)]
+        self._held = held
         self.home = scene.root / name
         self.port = port
         self.pieces = 0
@@ -104,15 +108,15 @@ class Dfdaemon:
         """The URL of a path that begins with a slash; without one: of the mirror."""
         return f"http://{self.netloc}{path}"
 
-    def start(self) -> None:
+    def start(self, *flags: str) -> None:
         """Start it, on the ports that it had before if it had some; wait until it is ready."""
         ports = self.home / "dfdaemon-ports.json"
         ports.unlink(missing_ok=True)
-        command = [*self._command, "--workHome", str(self.home)]
+        held = self._held or HeldSockets(())
+        command = [*held.handing(self._command), *flags, "--workHome", str(self.home)]
         command += ["--port", str(self.port), "--peerPort", str(self.pieces)]
         command += ["--statusPort", str(self._status)]
-        command += ["--statusPort", str(self._status)]
-        program = self._scene.start(self._name, command)
+        program = self._scene.start(self._name, command, keep=held.numbers)
         self._scene.wait_until(
             lambda: program.code is not None or ports.exists(), "dfdaemon", _START_S
         )

@@ -71,9 +71,10 @@ class Host(Scene):
         *,
         cwd: Path | None = None,
         out: Path | None = None,
+        keep: Sequence[int] = (),
     ) -> Program:
         """Start a process on this host."""
-        return self._scene.start(name, self.inside(command, cwd), out=out)
+        return self._scene.start(name, self.inside(command, cwd), out=out, keep=keep)
 
     def at_end(self, ending: object) -> None:
         """Call this when the scene that the host belongs to is over."""

@@ -32,6 +32,7 @@ class Program:
     """A child process. Everything it prints goes to ``log``, standard output to ``out``.
 
     :param out: ``None``: the same as ``log``.
+    :param keep: descriptors that it inherits, under the same numbers.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Program:
         *,
         cwd: Path,
         out: Path | None = None,
+        keep: Sequence[int] = (),
     ) -> None:
         self.command = command
         self.log = log
@@ -53,6 +55,7 @@ class Program:
                 stderr=errors,
                 cwd=cwd,
                 env=environment(),
+                pass_fds=keep,
                 start_new_session=True,  # Ctrl-C on the tests is for the tests
             )
 
@@ -131,10 +134,11 @@ class Scene:
         *,
         cwd: Path | None = None,
         out: Path | None = None,
+        keep: Sequence[int] = (),
     ) -> Program:
         """Start a process whose log is ``name.log``; it is ended with the scene."""
         log = self.root / f"{name}.log"
-        program = Program(command, log, cwd=cwd or self.root, out=out)
+        program = Program(command, log, cwd=cwd or self.root, out=out, keep=keep)
         self._programs.append(program)
         self.at_end(program.end)
         return program

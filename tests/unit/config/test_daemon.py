@@ -38,6 +38,7 @@ statusIp: '::'
 ratelimit: 20M
 localrepo: /srv/layers
 workHome: /srv/home
+drainTime: 1m30s
 certpem: /etc/c.pem
 keypem: /etc/k.pem
 verbose: true
@@ -77,6 +78,7 @@ def test_every_key() -> None:
         rate_limit=20 << 20,
         local_repo="/srv/layers",
         work_home="/srv/home",
+        drain_s=90.0,
         certpem="/etc/c.pem",
         keypem="/etc/k.pem",
         verbose=True,

@@ -967,3 +967,37 @@ def test_one_origin_that_is_slow(scene: BlobScene) -> None:
     scene.place = parse_registry("https://other.example")
     scene.ask().responder.leave()
     assert len(scene.downloads) == 2
+
+
+# -- when dfdaemon leaves the swarm ----------------------------------------------------
+
+
+def test_an_answer_goes_on_from_the_registry_when_the_swarm_is_left(scene: BlobScene) -> None:
+    """From the byte where it was, with the digest of the whole checked."""
+    asked = begun(scene)
+    left = Deferred.fromCoroutine(scene.blobs.leave_swarm())
+    assert left.called
+    assert complete(asked)
+    assert asked.received == BODY
+    assert asked.note.sources["registry"] == len(BODY) - AHEAD
+    assert "leaves the swarm" in asked.note.why
+
+
+def test_what_comes_after_that_is_not_asked_for_in_the_swarm(scene: BlobScene) -> None:
+    """The front serves until the last moment."""
+    Deferred.fromCoroutine(scene.blobs.leave_swarm())
+    asked = scene.ask()
+    assert complete(asked)
+    assert not scene.downloads
+
+
+def test_the_swarm_is_left_when_its_bytes_are_hashed(scene: BlobScene) -> None:
+    """What the peer keeps is closed after that."""
+    asked = begun(scene)
+    held: Deferred[None] = Deferred()
+    scene.download.prefixes[0].held = held
+    left = Deferred.fromCoroutine(scene.blobs.leave_swarm())
+    assert not left.called
+    held.callback(None)
+    assert left.called
+    assert complete(asked)

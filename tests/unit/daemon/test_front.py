@@ -46,6 +46,16 @@ def test_full(front: FrontFactory) -> None:
         end.hang_up()
 
 
+def test_more_than_full(front: FrontFactory) -> None:
+    """Telling takes a connection, too: there is an end to that."""
+    ends = [join(front) for _ in range(6)]
+    assert front.buildProtocol(None) is None
+    ends[0].hang_up()
+    assert front.buildProtocol(None) is not None
+    for end in ends[1:]:
+        end.hang_up()
+
+
 def test_drain(front: FrontFactory, answers: Answers) -> None:
     """Idle ones close now, busy ones after their answer, which says so."""
     idle, busy, begun = join(front), join(front), join(front)

@@ -91,6 +91,25 @@ def test_what_is_not_the_blob_itself(status: int, headers: Headers) -> None:
     assert scene.responder.received == BODY
 
 
+@pytest.mark.parametrize(
+    ("span", "ending"),
+    [
+        (b"bytes 0-14/15", "aborted"),
+        (b"bytes 0-13/15", "finished"),
+        (b"bytes 1-14/15", "finished"),
+        (b"bytes 0-14/*", "finished"),
+        (b"bytes */15", "finished"),
+        (b"pages 1-2/2", "finished"),
+    ],
+)
+def test_a_range_that_is_everything(span: bytes, ending: str) -> None:
+    """It is the blob, whatever it is called."""
+    assert len(BODY) == 15
+    headers = ((b"Content-Range", span),)
+    assert Scene(WRONG).answer(*PARTS, status=206, headers=headers) == ending
+    assert Scene(RIGHT).answer(*PARTS, status=206, headers=headers) == "finished"
+
+
 def test_encoding_that_is_none() -> None:
     """``identity`` changes nothing."""
     assert Scene(WRONG).answer(BODY, headers=((b"Content-Encoding", b"identity"),)) == "aborted"

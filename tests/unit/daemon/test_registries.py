@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import attrs
 import pytest
 
 from dragonfly.config import DaemonConfig, KnownRegistry, RegistryMirror
@@ -110,10 +111,12 @@ def test_what_is_said_of_a_place(
 
 @pytest.mark.parametrize("host", ["r.example", "r.example:443", "mirror.example"])
 def test_described_twice(tmp_path: Path, host: str) -> None:
-    """It is said at the start."""
+    """It is said at the start, if they differ."""
     config = DaemonConfig(
         registry=RegistryMirror(remote="https://mirror.example"),
-        registries=(KnownRegistry(host="r.example"), KnownRegistry(host=host)),
+        registries=(KnownRegistry(host="r.example"), KnownRegistry(host=host, insecure=True)),
     )
     with pytest.raises(ConfigError, match=r"example:443 is described twice"):
         known_registries(config, tmp_path)
+    same = tuple(attrs.evolve(each, insecure=False) for each in config.registries)
+    known_registries(attrs.evolve(config, registries=same), tmp_path)

@@ -158,3 +158,25 @@ def test_nonsense_on_the_socket_is_no_answer(tmp_path: Path, holder: Holder, lin
     """Something else may listen there."""
     holder.line = line or b"\n"
     assert ask(tmp_path, "status") is None
+
+
+def test_a_dfdaemon_that_hands_over_is_asked_once(tmp_path: Path, holder: Holder) -> None:
+    """On its own conversation; the home's socket is not needed any more."""
+
+    class Before:
+        freed = 0
+
+        def free(self) -> None:
+            self.freed += 1
+
+    before: Any = Before()
+    trial = Trial(tmp_path, busy=100)
+    taken = take_home(
+        trial.lock,
+        tmp_path,
+        say=trial.said.append,
+        before=before,
+        clock=lambda: trial.now,
+        sleep=trial.sleep,
+    )
+    assert (taken, before.freed, holder.asked) == ("ours", 1, [])

@@ -40,7 +40,18 @@ def test_every_flag(tmp_path: Path) -> None:
         *("--registry", "http://r:5000", "--node", "a,b:1", "--node", "c=2", "--port", "1"),
         *("--hostIp", "0.0.0.0", "--peerPort", "2", "--peerIp", "10.0.0.1"),
         *("--statusPort", "3", "--statusIp", "::", "--ratelimit", "20M"),
-        *("--localrepo", "/srv/r", "--workHome", "/srv/h", "--certpem", "/c", "--keypem", "/k"),
+        *(
+            "--drainTime",
+            "0",
+            "--localrepo",
+            "/srv/r",
+            "--workHome",
+            "/srv/h",
+            "--certpem",
+            "/c",
+            "--keypem",
+            "/k",
+        ),
         "--verbose",
     )
     assert given == DaemonConfig(
@@ -53,6 +64,7 @@ def test_every_flag(tmp_path: Path) -> None:
         status_port=3,
         status_ip="::",
         rate_limit=20 << 20,
+        drain_s=0,
         local_repo="/srv/r",
         work_home="/srv/h",
         certpem="/c",

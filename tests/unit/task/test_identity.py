@@ -102,11 +102,43 @@ def test_credentials_are_not_in_a_name() -> None:
 
 def test_url_without_what_does_not_count() -> None:
     """Filtered parameters go, all others stay in their order and spelling."""
-    name = name_of("http://host/f?b=2&sig=x&a=1&s%69g=y&sign=3#frag", filters=["sig"])
+    name = name_of("http://host/f?b=2&sig=x&a=1&s%69g=y&sv=1&sign=3#frag", filters=["sig", "sv"])
     assert name.url == "http://host:80/f?b=2&a=1&sign=3"
-    assert name.id == name_of("http://host/f?b=2&a=1&sign=3").id
+    again = name_of("http://host/f?b=2&sig=y&a=1&sv=2&sign=3", filters=["sig", "sv", "no"])
+    assert name.id == again.id == name_of("http://host/f?b=2&a=1&sign=3").id
     assert name_of("http://host/f?sig=1", filters=["sig"]).url == "http://host:80/f"
     assert name_of("http://host/f?sig=1").url == "http://host:80/f?sig=1"
+
+
+def test_blobs_below_other_paths() -> None:
+    """A registry need not be at the top of its host; what else is there, is another's."""
+    blob = f"blobs/sha256:{'1' * 64}"
+    top, other = (name_of(f"http://host/v2/{name}/{blob}") for name in ("a", "b/v2/c"))
+    files, same = (name_of(f"http://host/{at}/v2/a/{blob}") for at in ("files", "f%69les"))
+    assert top.digest == files.digest is not None
+    assert top.text == f"blob sha256:{'1' * 64} at http://host:80"
+    assert top.id == other.id
+    assert files.id == same.id != top.id
+    assert name_of(f"http://host/fil es/v2/a/{blob}".replace(" ", "%20")).id != files.id
+    assert name_of(f"http://host/v2/a/{blob}%0A").digest is None
+    for way in ("..", ".", "%2e%2E", "..;x"):
+        assert name_of(f"http://host/v2/{way}/files/v2/a/{blob}").digest is None
+
+
+def test_who_leaves_out_what_may_count() -> None:
+    """Such URLs share a name with each other, and with none of which nothing was left out: an
+    origin may give two of its resources the same entity tag."""
+    ids = {
+        name_of(f"http://host/f?{query}", filters=filters).id
+        for query, filters in (
+            ("file=a", ["file"]),
+            ("file=b", ["file", "sig"]),
+            ("f%69le=b&sig=c&sv=d", ["sig", "sv", "file"]),
+        )
+    }
+    assert len(ids) == 1
+    for other, filters in (("", []), ("", ["file"]), ("?file=a", []), ("?fil=a", ["fil"])):
+        assert name_of(f"http://host/f{other}", filters=filters).id not in ids
 
 
 def test_identifier_and_digest() -> None:

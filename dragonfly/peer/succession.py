@@ -1,0 +1,77 @@
+"""One process hands the place of another over: what they say on the home's socket.
+
+The new process says ``{"op": "takeover", "step": ...}`` three times on one connection:
+``begin``, which is answered with the descriptors of the listening sockets; ``free``, on which
+the old one gives up the home, whose lock tells when that is done; and ``serving``, on which
+the old one listens no more. Whoever hangs up before that has failed, and the old one stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from dragonfly.errors import ConfigError
+
+__all__ = ["Handing", "Succession"]
+
+
+class Succession(Protocol):
+    """What the old process does."""
+
+    def begin(self) -> Mapping[str, int]:
+        """Give the listening sockets by name, which stay open until :meth:`serving`.
+
+        :raises ConfigError: this is no time for it; the text says why.
+        """
+
+    def free(self) -> None:
+        """Give up the home; nothing has to be waited for here."""
+
+    def serving(self) -> None:
+        """Listen no more, and end when all answers have."""
+
+    def failed(self) -> None:
+        """There will be no other process: go on."""
+
+
+class Handing:
+    """One conversation of this kind, from its ``begin`` on.
+
+    :param send_descriptor: queues a descriptor, to go with what is sent next.
+    """
+
+    def __init__(self, succession: Succession, send_descriptor: Callable[[int], object]) -> None:
+        self._succession = succession
+        self._send_descriptor = send_descriptor
+        self._next = "begin"
+
+    def obey(self, step: object) -> dict[str, Any] | None:
+        """Do a step; give its answer, if it has one.
+
+        :raises ConfigError: it is not the next one, or cannot be done.
+        """
+        if step != self._next:
+            raise ConfigError(f"takeover: {step!r} is not {self._next!r}, the next step")
+        if step == "begin":
+            return self._begin()
+        if step == "free":
+            self._next = "serving"
+            self._succession.free()
+        else:
+            self._next = ""
+            self._succession.serving()
+        return None
+
+    def _begin(self) -> dict[str, Any]:
+        sockets = self._succession.begin()
+        self._next = "free"
+        for number in sockets.values():
+            self._send_descriptor(number)
+        return {"event": "sockets", "names": list(sockets)}
+
+    def hung_up(self) -> None:
+        """The other process is gone."""
+        before, self._next = self._next, ""
+        if before in ("free", "serving"):
+            self._succession.failed()
