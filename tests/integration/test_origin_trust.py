@@ -25,6 +25,7 @@ from dragonfly.net.tls import load_or_make_certificate
 from dragonfly.net.trust import Trust
 from tests.doubles.names import Names, WithNames
 from tests.doubles.origin import FakeOrigin
+from tests.doubles.peers import until
 
 CONTENT = bytes(range(256)) * 4000
 LOOPBACK = FetchPolicy(allow_loopback=True)
@@ -360,8 +361,7 @@ async def test_cancelling_a_request(origin: FakeOrigin, origin_client: OriginCli
     hold: Deferred[None] = Deferred()
     origin.put("/f", CONTENT, hold=hold)
     asking = Deferred.fromCoroutine(origin_client.get(origin.url("/f"), ()))
-    origin.put("/g", CONTENT)
-    await origin_client.probe(origin.url("/g"), ())  # by now the other has arrived
+    await until(lambda: origin.requests("/f"))
     asking.cancel()
     with pytest.raises(CancelledError):
         await asking

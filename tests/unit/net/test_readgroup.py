@@ -40,7 +40,11 @@ class Reactor(Clock):
 
     def turn(self) -> list[Any]:
         """Read from whoever is watched and ready; give them."""
-        ready, _, _ = select.select(self.readers, [], [], 0)
+        poll = select.poll()  # not select, which takes no descriptor above 1023
+        by_number = {reader.fileno(): reader for reader in self.readers}
+        for number in by_number:
+            poll.register(number, select.POLLIN)
+        ready = [by_number[number] for number, _ in poll.poll(0)]
         for reader in ready:
             reader.doRead()
         return ready
