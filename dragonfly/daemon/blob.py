@@ -96,8 +96,10 @@ class Blobs:
         """
         self._swarm.leave()
         for asked in list(self._asked):
-            if asked.download is not None:
+            if asked.download is not None and asked.delivering:
                 asked.download.give_up(TaskError(LEAVING))
+            else:  # the origin was not heard yet: nothing was begun with it
+                asked.forget()
         for delivery in list(self._deliveries):
             await delivery.parted.wait()
 
@@ -292,6 +294,7 @@ class Blobs:
             flows=(self._limit.flow(asked),) if self._limit is not None else (),
         )
         self._deliveries.add(delivery)
+        asked.delivering = True
         try:
             await delivery.run()
         finally:
@@ -313,6 +316,7 @@ class _Asked:
     download: Transferring | None
     vigil: Vigil
     note: Note
+    delivering: bool = False
     unheard: bool = False
 
     def forget(self) -> None:

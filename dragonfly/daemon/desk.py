@@ -24,7 +24,7 @@ from dragonfly.net.urls import redact
 __all__ = ["Answering", "Desk"]
 
 # Of URLs inside of paths, where one slash may stand for two, and of registries named by the path.
-_USERINFO = re.compile(r"(https?:/{1,2}|^/v2/)[^/]*@", re.IGNORECASE)
+_USERINFO = re.compile(r"(https?(?::|%3a)/+|^/v2/)[^/]*@", re.IGNORECASE)
 
 
 class Answering(Protocol):

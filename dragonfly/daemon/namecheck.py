@@ -11,6 +11,7 @@ from dragonfly.daemon.http import Headers, RequestBody, RequestHead, Responder, 
 from dragonfly.daemon.note import Note
 from dragonfly.daemon.route import Route
 from dragonfly.errors import ConfigError
+from dragonfly.net.ranges import ByteRange, Unsatisfiable, parse_range
 from dragonfly.net.reply import ContentRange
 from dragonfly.task.digest import Digest, Hasher, new_hasher
 from dragonfly.task.identity import name_of
@@ -25,7 +26,8 @@ _OK, _PARTIAL = 200, 206
 
 class NameCheck:
     """Answers as ``answer`` does, but cuts a whole blob off before its end if it is another;
-    a range that is all of it counts as whole.
+    a range that is all of it counts as whole. Who asks for a range of a blob gets that range,
+    also from a registry that knows none: clients that had one do not look whether the next is.
 
     Parts of a blob cannot be checked, nor what the registry encoded on the way.
     """
@@ -69,6 +71,8 @@ class _Checked:
         self._responder = responder
         self._digest = digest
         self._hasher: Hasher | None = None
+        self._span: ByteRange | None = None
+        self._at = 0
         self._held = b""
 
     @property
@@ -94,7 +98,11 @@ class _Checked:
         """Begin, and see whether all of the blob will follow as it is."""
         if _is_whole(status, headers):
             self._hasher = new_hasher(self._digest.algorithm)
-        self._responder.start(status, headers, reason=reason)
+            self._span = _left_to_us(status, self.head.headers, headers)
+        if self._span is None:
+            self._responder.start(status, headers, reason=reason)
+        else:
+            self._responder.start(_PARTIAL, _of_part(headers, self._span))
 
     def write(self, data: bytes) -> None:
         """Pass on what came before."""
@@ -104,7 +112,15 @@ class _Checked:
         self._hasher.update(data)
         before, self._held = self._held, data
         if before:
-            self._responder.write(before)
+            self._give(before)
+
+    def _give(self, data: bytes) -> None:
+        """Pass on what of it is wanted."""
+        at, self._at = self._at, self._at + len(data)
+        if self._span is not None:
+            data = data[max(0, self._span.begin - at) : max(0, self._span.end - at)]
+        if data:
+            self._responder.write(data)
 
     def registerProducer(self, producer: IPushProducer | IPullProducer, streaming: bool) -> None:
         """As the connection does."""
@@ -121,12 +137,32 @@ class _Checked:
             self._responder.abort()
             return
         if self._held:
-            self._responder.write(self._held)
+            self._give(self._held)
         self._responder.finish()
 
     def abort(self) -> None:
         """As the connection does."""
         self._responder.abort()
+
+
+def _left_to_us(status: int, asked: Headers, headers: Headers) -> ByteRange | None:
+    """The range that was asked for, and that the registry did not look at."""
+    ranges, length = find_all(asked, b"range"), find(headers, b"content-length") or b""
+    conditional = find(asked, b"if-range") is not None
+    if status != _OK or conditional or len(ranges) != 1 or not length.isdigit():
+        return None
+    try:
+        return parse_range(ranges[0].decode("latin-1").strip(), int(length))
+    except Unsatisfiable:
+        return None
+
+
+def _of_part(headers: Headers, span: ByteRange) -> Headers:
+    length = find(headers, b"content-length") or b""
+    kept = tuple(line for line in headers if line[0].lower() != b"content-length")
+    place = b"bytes %d-%d/%b" % (span.begin, span.end - 1, length)
+    size = b"%d" % (span.end - span.begin)
+    return (*kept, (b"Content-Range", place), (b"Content-Length", size))
 
 
 def _is_whole(status: int, headers: Headers) -> bool:

@@ -86,6 +86,10 @@ NAMES_AT_ONCE = 64
 and more. Clients choose the names: with Twisted's ten threads, a few who ask for what is not
 there would hold up all pulls. A thread is made when it is needed."""
 
+HANDED_OVER_S = 12 * 3600.0
+"""So long answers may take that were under way when another process took over: the longest pull
+of a large image over a slow link."""
+
 CLOSE_S = 2.0
 """So long connections to registries may take to be gone; the process ends then anyway."""
 
@@ -416,7 +420,9 @@ class DaemonService(MultiService):
             await self.https.stopService()
         if self.finished.fired:  # another process answers there, and that it is well
             await self.status.stopService()
-        await self._leaving.drain(self.config.drain_s)
+        # After a hand-over nobody waits for this process but its own clients.
+        handed_over = self.finished.fired
+        await self._leaving.drain(HANDED_OVER_S if handed_over else self.config.drain_s)
         with suppress(defer.TimeoutError):
             await deadline(self._upstream.close(), CLOSE_S, self._reactor)
         with suppress(defer.TimeoutError):  # those of answers that went on without the peer

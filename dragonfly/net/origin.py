@@ -6,11 +6,12 @@ are about the bytes that were stored at the origin.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from typing import Any, NoReturn
 from weakref import WeakValueDictionary
 
 import attrs
+from twisted.internet import defer
 from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore, gatherResults
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
@@ -54,6 +55,8 @@ USER_AGENT = f"dragonfly/{dragonfly.__version__}"
 MAX_WAITING = 16
 # Some servers never answer a HEAD; a GET is tried while the caller still waits.
 HEAD_S = 10.0
+# To learn a length that the answer to a GET lacks: nobody waits longer for the head of ours.
+SOON_S = 1.5
 # What servers that allow HEAD to fewer than GET do not answer: those say 403 or 405.
 _BELIEVED = frozenset({401, 404})
 
@@ -175,10 +178,18 @@ class OriginClient:
             told = await self._probe_by_get(url, headers, follow=follow, brisk=by_get)
             if told.length is not None or url in self._doubts:
                 return told
+        if told is not None:  # which is a yes; perhaps a HEAD tells the length, too
+            asking = self._probe_by_head(url, headers, follow=follow, brief=False)
+            return await self._soon(asking) or told
         reply = await self._probe_by_head(url, headers, follow=follow, brief=brief)
-        if reply is None:
-            reply = told or await self._probe_by_get(url, headers, follow=follow)
-        return reply
+        return reply or await self._probe_by_get(url, headers, follow=follow)
+
+    async def _soon(self, asking: Coroutine[Any, Any, OriginReply | None]) -> OriginReply | None:
+        """The answer, if there is one in :data:`SOON_S`."""
+        try:
+            return await deadline(Deferred.fromCoroutine(asking), SOON_S, self._reactor)
+        except (OriginError, defer.TimeoutError):
+            return None
 
     async def get(
         self,

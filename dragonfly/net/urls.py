@@ -69,11 +69,11 @@ def parse_target(url: str) -> Target:
         path = quote(parts.path, safe=_AS_WRITTEN) or "/"
         query = quote(parts.query, safe=_AS_WRITTEN)
     except ValueError as exc:
-        raise ConfigError(f"malformed URL {redact(url)}: {exc}") from None
+        raise ConfigError(f"malformed URL {_bare(url)}: {exc}") from None
     if parts.scheme not in _DEFAULT_PORTS:
-        raise ConfigError(f"malformed URL {redact(url)}: only http and https can be fetched")
+        raise ConfigError(f"malformed URL {_bare(url)}: only http and https can be fetched")
     if not host or any(c <= " " or c in '"<>\\^`{|}' for c in host):
-        raise ConfigError(f"malformed URL {redact(url)}: no usable host name")
+        raise ConfigError(f"malformed URL {_bare(url)}: no usable host name")
     default = _DEFAULT_PORTS[parts.scheme]
     port = default if port is None else port
     shown = f"[{host}]" if ":" in host else host
@@ -101,6 +101,13 @@ def redact(url: str) -> str:
     netloc, slash, path = rest.partition("/")
     shown = f"{scheme}{separator}{netloc.rpartition('@')[2]}{slash}{path}"
     return f"{shown}?..." if has_query else shown
+
+
+def _bare(url: str) -> str:
+    """A malformed URL without all that may be a password: nobody knows where that ends."""
+    shown = redact(url)
+    scheme, separator, rest = shown.partition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}" if separator else rest or shown
 
 
 def _ascii_host(host: str) -> str:

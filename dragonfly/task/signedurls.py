@@ -38,13 +38,25 @@ _FAMILIES = (
     ),
     _family("GoogleAccessId Signature Expires", ""),
     _family("OSSAccessKeyId Signature", "Expires SecurityToken security-token"),
-    _family("AccessKeyId Signature Expires", "X-Obs-Date X-Obs-Security-Token"),
+    _family(
+        "x-oss-signature",
+        "x-oss-signature-version x-oss-credential x-oss-date x-oss-expires "
+        "x-oss-additional-headers x-oss-security-token",
+    ),
+    _family(
+        "AccessKeyId Signature Expires", "X-Obs-Date X-Obs-Security-Token x-obs-security-token"
+    ),
+    _family(
+        "X-Obs-Signature",
+        "X-Obs-Algorithm X-Obs-Credential X-Obs-Date X-Obs-Expires X-Obs-SignedHeaders "
+        "X-Obs-Security-Token x-obs-security-token",
+    ),
     _family(
         "q-signature",
         "q-sign-algorithm q-ak q-sign-time q-key-time q-header-list q-url-param-list "
         "x-cos-security-token",
     ),
-    _family("sig sv", "se sr sp st spr skoid sktid skt ske sks skv"),
+    _family("sig sv", "se sr sp st spr sip skoid sktid skt ske sks skv"),
     _family("Key-Pair-Id Signature", "Policy Expires"),
 )
 

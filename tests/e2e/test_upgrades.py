@@ -38,7 +38,7 @@ class Act:
     depot: Depot
     image: Image
 
-    def host(self, name: str, held: HeldSockets | None = None) -> Dfdaemon:
+    def host(self, name: str, held: HeldSockets | None = None, *flags: str) -> Dfdaemon:
         """Start a host that reads slowly."""
         depot = self.depot
         return Dfdaemon(
@@ -46,7 +46,7 @@ class Act:
             name,
             depot.registry.url(),
             depot.supernode.node,
-            flags=("--ratelimit", RATE),
+            flags=("--ratelimit", RATE, *flags),
             held=held,
         )
 
@@ -121,8 +121,9 @@ def test_a_restart_under_a_holder_of_its_sockets(act: Act) -> None:
 
 
 def test_one_takes_over_from_another(act: Act) -> None:
-    """Without a service manager; the first process ends when its last answer has."""
-    host = act.host("taken")
+    """Without a service manager; the first process ends when its last answer has, however long
+    that takes."""
+    host = act.host("taken", None, "--drainTime", "0s")
     port, first = host.port, host.program
     pull = act.depot.skopeo.pull(f"{host.netloc}/app:1")
     pull.until(MIDDLE)

@@ -213,13 +213,14 @@ def test_if_range(scene: BlobScene) -> None:
 
 
 def test_a_stranger_is_asked_for_by_a_get(scene: BlobScene) -> None:
-    """Until the origin gave something to who sends these credentials; a HEAD is a HEAD."""
-    for path in (b"/a", b"/b"):
-        for lines in ((), ((b"Authorization", b"Bearer t"), (b"User-Agent", path))):
-            scene.ask(*lines, target=path).responder.leave()
+    """Until the origin gave that to who sends these credentials; a HEAD is a HEAD."""
+    for agent in (b"x", b"y"):
+        for lines in ((), ((b"Authorization", b"Bearer t"), (b"User-Agent", agent))):
+            scene.ask(*lines, target=b"/a").responder.leave()
+    scene.ask(target=b"/secret").responder.leave()
     scene.ask((b"Cookie", b"a=b"), method=b"HEAD", target=b"/a")
     scene.ask()  # registries mean the same by both
-    assert scene.registry.by_get == [True, True, False, False, False, False]
+    assert scene.registry.by_get == [True, True, False, False, True, False, False]
 
 
 def test_who_is_refused_stays_a_stranger(scene: BlobScene) -> None:
@@ -1001,3 +1002,17 @@ def test_the_swarm_is_left_when_its_bytes_are_hashed(scene: BlobScene) -> None:
     held.callback(None)
     assert left.called
     assert complete(asked)
+
+
+def test_leaving_while_the_origin_is_asked(scene: BlobScene) -> None:
+    """What the peer has is not touched any more: the origin gives it."""
+    scene.registry.reply = held = Deferred()
+    asked = scene.ask()
+    scene.download.finish()
+    leaving = Deferred.fromCoroutine(scene.blobs.leave_swarm())
+    assert scene.download.cancelled
+    assert leaving.called
+    held.callback(None)
+    assert complete(asked)
+    assert asked.received == BODY
+    assert asked.note.sources["registry"] == len(BODY)

@@ -15,6 +15,8 @@ from dragonfly.task.signedurls import signing_parameters
         ("X-Goog%2DSignature=1&X-Goog-Date=2", "X-Goog-Date X-Goog-Signature"),
         ("sv=2020&sig=x&se=1&sr=b&sp=r&version=7", "se sig sp sr sv"),
         ("Policy=1&Signature=2&Key-Pair-Id=3", "Key-Pair-Id Policy Signature"),
+        ("x-oss-signature=1&x-oss-date=2&v=3", "x-oss-date x-oss-signature"),
+        ("X-Obs-Signature=1&X-Obs-Date=2", "X-Obs-Date X-Obs-Signature"),
         ("q-signature=1&q-ak=2", "q-ak q-signature"),
         ("AWSAccessKeyId=1&Signature=2&Expires=3", "AWSAccessKeyId Expires Signature"),
     ],
