@@ -75,13 +75,14 @@ class Router:
 
         :raises Misrouted: it must not be asked.
         """
-        target = b"/v2/%b/x" % name.encode("latin-1", "replace")
+        target = b"/v2/%b/manifests/x" % name.encode("latin-1", "replace")
         try:
             registry, there = self._by_path(target, _is_local(head))
+            asking = Route(mode=Mode.MIRROR, registry=registry, head=_asking(head, there))
+            registry = self._by_rule(asking).registry
         except ConfigError as error:
             raise Misrouted(400, str(error)) from None
-        self._check_port(registry)
-        return registry, there[4:-2].decode("latin-1") if name else ""
+        return registry, there[4:-12].decode("latin-1") if name else ""
 
     def describes(self, registry: Registry) -> bool:
         """Whether it is the operator who named that one."""

@@ -47,7 +47,7 @@ class Cell:
         if self.mode != "many":
             return ""
         if self.client in ("dockerd", "docker build", "BuildKit"):
-            return "has mirrors of Docker Hub only, and does not say which registry it means"
+            return "has mirrors of Docker Hub only"
         return ""
 
     @property

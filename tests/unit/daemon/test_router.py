@@ -171,3 +171,19 @@ def test_wishes() -> None:
     assert route.wishes.prefetch is True
     assert route.wishes.tag == "t/app"
     assert router().route(ask(BLOB)).wishes.prefetch is None
+
+
+def test_repositories() -> None:
+    """As in paths of requests, rules included: a token is for where the image comes from."""
+    head = ask(b"/dragonfly/token")
+    rules = router(Rule(regx="^https://ghcr.io/", redirect="http://inside.example"))
+    for name, registry, there in (
+        ("library/alpine", "https://mirror.example", "library/alpine"),
+        ("plain.example_5000/a/b", "http://plain.example:5000", "a/b"),
+        ("ghcr.io/a", "http://inside.example", "a"),
+        ("", "https://mirror.example", ""),
+    ):
+        found = rules.repository(name, head)
+        assert (str(found[0]), found[1]) == (registry, there)
+    with pytest.raises(Misrouted):
+        rules.repository("h.example:25/a", head)
