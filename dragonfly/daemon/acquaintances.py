@@ -16,29 +16,29 @@ MOST = 1024
 
 
 class Acquaintances:
-    """Remembers a hash of registry, URL and credentials, the newest :data:`MOST` of them."""
+    """Remembers a hash of registry, name and credentials, the newest :data:`MOST` of them."""
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
         self._known: OrderedDict[bytes, None] = OrderedDict()
 
-    def know(self, registry: Registry, url: str, headers: Iterable[tuple[str, str]]) -> bool:
+    def know(self, registry: Registry, name: str, headers: Iterable[tuple[str, str]]) -> bool:
         """Whether that registry gave this to who sends these headers."""
-        return _who(registry, url, headers) in self._known
+        return _who(registry, name, headers) in self._known
 
-    def add(self, registry: Registry, url: str, headers: Iterable[tuple[str, str]]) -> None:
+    def add(self, registry: Registry, name: str, headers: Iterable[tuple[str, str]]) -> None:
         """It did."""
-        who = _who(registry, url, headers)
+        who = _who(registry, name, headers)
         self._known[who] = None
         self._known.move_to_end(who)
         if len(self._known) > self._most:
             self._known.popitem(last=False)
 
-    def drop(self, registry: Registry, url: str, headers: Iterable[tuple[str, str]]) -> None:
+    def drop(self, registry: Registry, name: str, headers: Iterable[tuple[str, str]]) -> None:
         """It does not any more."""
-        self._known.pop(_who(registry, url, headers), None)
+        self._known.pop(_who(registry, name, headers), None)
 
 
-def _who(registry: Registry, url: str, headers: Iterable[tuple[str, str]]) -> bytes:
+def _who(registry: Registry, name: str, headers: Iterable[tuple[str, str]]) -> bytes:
     """Of the headers, what may be a credential."""
-    return question(registry, url, (pair for pair in headers if pair[0].lower() not in HARMLESS))
+    return question(registry, name, (pair for pair in headers if pair[0].lower() not in HARMLESS))

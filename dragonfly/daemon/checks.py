@@ -51,7 +51,7 @@ class Checks:
             if known is not None:
                 return known
         by_get = get and source.digest is None
-        if by_get and self._acquaintances.know(route.registry, source.url, source.headers):
+        if by_get and self._acquaintances.know(route.registry, source.name.text, source.headers):
             by_get = False
         headers = self._headers(source, route)
         try:
@@ -61,7 +61,7 @@ class Checks:
             self.doubt(source, route)
             raise
         if by_get:
-            self._acquaintances.add(route.registry, source.url, source.headers)
+            self._acquaintances.add(route.registry, source.name.text, source.headers)
         return reply
 
     def believe(self, source: Source, route: Route) -> None:
@@ -72,7 +72,7 @@ class Checks:
     def doubt(self, source: Source, route: Route) -> None:
         """What was to be had could not be had after all: ask the next time."""
         self._admissions.drop(self._question(source, route))
-        self._acquaintances.drop(route.registry, source.url, source.headers)
+        self._acquaintances.drop(route.registry, source.name.text, source.headers)
 
     def _question(self, source: Source, route: Route) -> bytes:
         return question(route.registry, source.url, self._headers(source, route))

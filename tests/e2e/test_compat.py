@@ -14,7 +14,7 @@ import pytest
 
 from tests.e2e.rig.cells import CLIENTS, FULL, Cell, chosen
 from tests.e2e.rig.files import MIB
-from tests.e2e.rig.images import Image
+from tests.e2e.rig.images import Blob, Image
 from tests.e2e.rig.page import Results
 from tests.e2e.rig.town import Town, User
 
@@ -36,6 +36,10 @@ NOBODY = re.compile("refused|name resolution")
 """What clients say where nobody listens, and where docker then asks for its hub."""
 
 
+HOSTS = 2
+"""That pull one image, at most."""
+
+
 @pytest.mark.parametrize("cell", chosen(), ids=str)
 def test_cell(town: Town, user: User, results: Results, cell: Cell) -> None:
     """The client gets what the registry has, in the way that the mode promises."""
@@ -51,7 +55,7 @@ def test_cell(town: Town, user: User, results: Results, cell: Cell) -> None:
     if took == {"swarm"}:
         for layer in image.layers:
             town.scene.wait_until(lambda layer=layer: town.sites.sent(layer), "copy")  # type: ignore[misc]
-            assert town.sites.sent(layer) == layer.size
+            assert_one_copy(town, layer)
 
 
 @pytest.mark.parametrize("mode", ["mirror", "proxy"])
@@ -117,6 +121,12 @@ def test_name_of_many_parts(town: Town, user: User) -> None:
     assert outcome.good, outcome.why
 
 
+def assert_one_copy(town: Town, layer: Blob) -> None:
+    """All of it left the storage once; besides, each host may have asked for a byte to see
+    whether its client is let in."""
+    assert layer.size <= town.sites.sent(layer) <= layer.size + HOSTS
+
+
 def test_layer_in_two_images(town: Town, user: User) -> None:
     """It leaves the registry once."""
     cell = Cell("skopeo", "tls", "mirror")
@@ -124,7 +134,7 @@ def test_layer_in_two_images(town: Town, user: User) -> None:
     for image in (first, second):
         outcome = user.pull(cell, image)
         assert outcome.good, outcome.why
-    assert town.sites.sent(first.layers[0]) == first.layers[0].size
+    assert_one_copy(town, first.layers[0])
 
 
 @pytest.mark.parametrize("mode", [mode for mode in PAIRS if FULL or mode in BRIEF])
@@ -138,7 +148,7 @@ def test_second_host(town: Town, user: User, mode: str) -> None:
         outcome = host.again(Cell(client, site, mode), reference, image)
         assert outcome.good, outcome.why
     for layer in image.layers:
-        assert town.sites.sent(layer) == layer.size
+        assert_one_copy(town, layer)
         (line,) = other.daemon(Cell(clients[1], site, mode)).requests(layer.hex)
         assert line.sources["peers"] + line.sources["cdn"] == layer.size
 
