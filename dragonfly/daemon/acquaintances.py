@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable
 
 from dragonfly.daemon.admissions import question
 from dragonfly.daemon.registry import Registry
 from dragonfly.net.redirects import HARMLESS
+from dragonfly.store.newest import Newest
 
 __all__ = ["MOST", "Acquaintances"]
 
@@ -19,8 +19,7 @@ class Acquaintances:
     """Remembers a hash of registry, name and credentials, the newest :data:`MOST` of them."""
 
     def __init__(self, most: int = MOST) -> None:
-        self._most = most
-        self._known: OrderedDict[bytes, None] = OrderedDict()
+        self._known: Newest[bytes, None] = Newest(most)
 
     def know(self, registry: Registry, name: str, headers: Iterable[tuple[str, str]]) -> bool:
         """Whether that registry gave this to who sends these headers."""
@@ -28,11 +27,7 @@ class Acquaintances:
 
     def add(self, registry: Registry, name: str, headers: Iterable[tuple[str, str]]) -> None:
         """It did."""
-        who = _who(registry, name, headers)
-        self._known[who] = None
-        self._known.move_to_end(who)
-        if len(self._known) > self._most:
-            self._known.popitem(last=False)
+        self._known.put(_who(registry, name, headers), None)
 
     def drop(self, registry: Registry, name: str, headers: Iterable[tuple[str, str]]) -> None:
         """It does not any more."""

@@ -3,12 +3,12 @@ each time."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from hashlib import sha256
 
 from dragonfly.daemon.registry import Registry
 from dragonfly.net.reply import OriginReply
+from dragonfly.store.newest import Newest
 
 __all__ = ["KEEP_S", "LARGEST", "MOST", "Admissions", "question"]
 
@@ -44,8 +44,7 @@ class Admissions:
 
     def __init__(self, now: Callable[[], float], *, most: int = MOST) -> None:
         self._now = now
-        self._most = most
-        self._said: OrderedDict[bytes, tuple[float, OriginReply]] = OrderedDict()
+        self._said: Newest[bytes, tuple[float, OriginReply]] = Newest(most)
 
     def __len__(self) -> int:
         return len(self._said)
@@ -60,9 +59,7 @@ class Admissions:
         """It was answered with a yes, now, unless that is remembered already."""
         if asked in self._said or _size(reply) > LARGEST:
             return
-        self._said[asked] = (self._now() + KEEP_S, reply)
-        if len(self._said) > self._most:
-            self._said.popitem(last=False)
+        self._said.put(asked, (self._now() + KEEP_S, reply))
 
     def drop(self, asked: bytes) -> None:
         """It is no longer so, perhaps."""

@@ -9,7 +9,6 @@ are answered with 502 then, which gives the reason.
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Protocol
 
@@ -24,6 +23,7 @@ from dragonfly.daemon.leaves import Leaves
 from dragonfly.daemon.registry import Registry
 from dragonfly.errors import OriginError, OriginTlsFailed, OriginUntrusted
 from dragonfly.net.deadline import deadline
+from dragonfly.store.newest import Newest
 
 __all__ = ["KNOCK_S", "REMEMBER_S", "Interception", "Knocker"]
 
@@ -76,7 +76,7 @@ class Interception:
         self._leaves = leaves
         self._upstream = upstream
         self._clock = clock
-        self._found: OrderedDict[str, _Finding] = OrderedDict()
+        self._found: Newest[str, _Finding] = Newest(_REMEMBERED)
         self._said_at = 0.0
 
     def covers(self, registry: Registry) -> bool:
@@ -122,10 +122,7 @@ class Interception:
 
     def _remember(self, registry: Registry, speaks_tls: bool) -> None:
         until = self._clock.seconds() + REMEMBER_S
-        self._found[registry.place] = _Finding(speaks_tls, until)
-        self._found.move_to_end(registry.place)
-        while len(self._found) > _REMEMBERED:
-            self._found.popitem(last=False)
+        self._found.put(registry.place, _Finding(speaks_tls, until))
 
     def _is_valid(self) -> bool:
         now = self._clock.seconds()

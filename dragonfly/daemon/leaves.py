@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +14,7 @@ from twisted.python.failure import Failure
 
 from dragonfly.daemon.authority import Authority, Leaf
 from dragonfly.net.fanout import OneShot
+from dragonfly.store.newest import Newest
 
 __all__ = ["LEAVES_KEPT", "RENEW_S", "Leaves", "RunJob"]
 
@@ -45,7 +45,7 @@ class Leaves:
         self.authority = authority
         self._run = run
         self._clock = clock
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._kept: Newest[str, _Kept] = Newest(LEAVES_KEPT)
         self._minting: dict[str, OneShot[CertificateOptions]] = {}
 
     def options(self, host: str) -> Deferred[CertificateOptions]:
@@ -78,7 +78,7 @@ class Leaves:
             if isinstance(result, Failure):
                 minting.fail(result)
                 return
-            self._keep(host, _Kept(result, self._good_until(ends[0])))
+            self._kept.put(host, _Kept(result, self._good_until(ends[0])))
             minting.fire(result)
 
         self._run(job).addBoth(made)
@@ -87,12 +87,6 @@ class Leaves:
     def _good_until(self, end: float) -> float:
         # A new one would not last longer where the authority itself ends.
         return end if end >= self.authority.until else end - RENEW_S
-
-    def _keep(self, host: str, kept: _Kept) -> None:
-        self._kept[host] = kept
-        self._kept.move_to_end(host)
-        while len(self._kept) > LEAVES_KEPT:
-            self._kept.popitem(last=False)
 
 
 def server_options(leaf: Leaf) -> CertificateOptions:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from urllib.parse import urlsplit
 
 import attrs
@@ -27,6 +26,7 @@ from dragonfly.daemon.route import Mode, Route
 from dragonfly.daemon.router import Router
 from dragonfly.daemon.upstream import Upstream
 from dragonfly.errors import OriginError
+from dragonfly.store.newest import Newest
 
 __all__ = ["CHALLENGES_MAX", "KEEP_S", "LoginDesk"]
 
@@ -54,7 +54,7 @@ class LoginDesk:
         self._upstream = upstream
         self._straight_on = straight_on
         self._clock = clock
-        self._known: OrderedDict[Registry, tuple[float, Challenge]] = OrderedDict()
+        self._known: Newest[Registry, tuple[float, Challenge]] = Newest(CHALLENGES_MAX)
 
     def takes(self, head: RequestHead) -> bool:
         """Whether this is a request for it."""
@@ -101,9 +101,7 @@ class LoginDesk:
         if known is not None and self._clock.seconds() - known[0] < KEEP_S:
             return known[1]
         found = await self._ask(registry)
-        self._known[registry] = (self._clock.seconds(), found)
-        while len(self._known) > CHALLENGES_MAX:
-            self._known.popitem(last=False)
+        self._known.put(registry, (self._clock.seconds(), found))
         return found
 
     async def _ask(self, registry: Registry) -> Challenge:

@@ -12,6 +12,7 @@ from dragonfly.net.addresses import FetchPolicy
 from dragonfly.net.endpoints import CheckedEndpoints
 from dragonfly.net.proxies import Proxies
 from dragonfly.net.trust import Trust
+from dragonfly.store.newest import Newest
 
 __all__ = ["Endpoints", "RegistryEndpoints"]
 
@@ -51,7 +52,7 @@ class RegistryEndpoints:
         self._reactor = reactor
         self._proxies = proxies
         self._connect_s = connect_s
-        self._made: dict[Registry, IStreamClientEndpoint] = {}
+        self._made: Newest[Registry, IStreamClientEndpoint] = Newest(_MOST)
 
     def endpoint(self, registry: Registry) -> IStreamClientEndpoint:
         """Where to connect to.
@@ -62,9 +63,7 @@ class RegistryEndpoints:
         made = self._made.get(registry)
         if made is None:
             made = self._make(registry)
-            if len(self._made) >= _MOST:
-                del self._made[next(iter(self._made))]
-            self._made[registry] = made
+            self._made.put(registry, made)
         return made
 
     def plain(self, registry: Registry) -> IStreamClientEndpoint:

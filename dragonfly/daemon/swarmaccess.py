@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 
 import attrs
@@ -18,6 +17,7 @@ from dragonfly.daemon.transferring import Transferring
 from dragonfly.errors import DragonflyError
 from dragonfly.peer.request import FetchRequest
 from dragonfly.peer.ways import Reason
+from dragonfly.store.newest import Newest
 from dragonfly.task.identity import Name
 
 __all__ = ["DARK_S", "LEAVING", "SILENT_MAX", "SwarmAccess", "SwarmSettings"]
@@ -69,7 +69,7 @@ class SwarmAccess:
         self._prefetches = Prefetches(fetch)
         self._dark_until = clock.seconds()
         self._left = False
-        self._silent: OrderedDict[str, float] = OrderedDict()
+        self._silent: Newest[str, float] = Newest(SILENT_MAX)
 
     def limit(self, rate: int | None) -> None:
         """Name ``rate`` as the limit of all downloads together with each of them from now on."""
@@ -113,10 +113,7 @@ class SwarmAccess:
 
     def silent(self, source: Source) -> None:
         """No supernode said anything of that in time, for which the origin may be the reason."""
-        self._silent[source.name.origin] = self._clock.seconds() + DARK_S
-        self._silent.move_to_end(source.name.origin)
-        while len(self._silent) > SILENT_MAX:
-            self._silent.popitem(last=False)
+        self._silent.put(source.name.origin, self._clock.seconds() + DARK_S)
 
     # -- inside -----------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from dragonfly.store.newest import Newest
 
 __all__ = ["DOUBTS_MAX", "Doubts"]
 
@@ -14,15 +14,11 @@ class Doubts:
     """Remembers URLs, the newest :data:`DOUBTS_MAX` of them."""
 
     def __init__(self, most: int = DOUBTS_MAX) -> None:
-        self._most = most
-        self._urls: OrderedDict[str, None] = OrderedDict()
+        self._urls: Newest[str, None] = Newest(most)
 
     def __contains__(self, url: str) -> bool:
         return url in self._urls
 
     def add(self, url: str) -> None:
         """Remember ``url``."""
-        self._urls[url] = None
-        self._urls.move_to_end(url)
-        if len(self._urls) > self._most:
-            self._urls.popitem(last=False)
+        self._urls.put(url, None)

@@ -9,7 +9,6 @@ for each URL and credential per round trip of its own, however many callers ther
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Protocol
 from weakref import WeakValueDictionary
@@ -23,6 +22,7 @@ from dragonfly.errors import OriginError, OriginRefused, OriginUndecided, Origin
 from dragonfly.net.fanout import OneShot
 from dragonfly.net.reply import OriginReply, strong
 from dragonfly.net.tasks import TaskSet
+from dragonfly.store.newest import Newest
 from dragonfly.task.identity import origin_of
 
 __all__ = [
@@ -162,8 +162,8 @@ class Admission:
         self._turns = DeferredSemaphore(PROBES_MAX)
         self._origins: WeakValueDictionary[str, DeferredSemaphore] = WeakValueDictionary()
         self._lines: dict[bytes, _Line] = {}
-        self._outages: OrderedDict[bytes, _Outage] = OrderedDict()
-        self._admitted: OrderedDict[tuple[bytes, bytes], tuple[float, Admitted]] = OrderedDict()
+        self._outages: Newest[bytes, _Outage] = Newest(FAILURES_MAX)
+        self._admitted: Newest[tuple[bytes, bytes], tuple[float, Admitted]] = Newest(ADMITTED_MAX)
 
     def access(
         self, url: str, headers: Sequence[tuple[str, str]] = (), *, loopback: bool = False
@@ -312,22 +312,16 @@ class Admission:
         wait_s = self._failure_s
         if before is not None:
             wait_s = min(before.wait_s * FAILURE_GROWTH, max(FAILURE_LONGEST_S, self._failure_s))
-        self._outages[access.key] = _Outage(
-            self._clock.seconds() + wait_s, wait_s, str(error), error.status
-        )
-        if len(self._outages) > FAILURES_MAX:
-            self._outages.popitem(last=False)
+        until = self._clock.seconds() + wait_s
+        self._outages.put(access.key, _Outage(until, wait_s, str(error), error.status))
 
     def _remembered(self, name: bytes, access: Access) -> Admitted | None:
         until, admitted = self._admitted.get((name, access.key), (0.0, None))
         return admitted if self._clock.seconds() < until else None
 
     def _remember(self, name: bytes, admitted: Admitted) -> None:
-        key = (name, admitted.access.key)
-        self._admitted.pop(key, None)
-        self._admitted[key] = (self._clock.seconds() + ADMISSION_S, admitted)
-        if len(self._admitted) > ADMITTED_MAX:
-            self._admitted.popitem(last=False)
+        until = self._clock.seconds() + ADMISSION_S
+        self._admitted.put((name, admitted.access.key), (until, admitted))
 
 
 def _same_version(one: OriginReply, other: OriginReply) -> bool:

@@ -6,7 +6,6 @@ behind NAT costs nobody a timeout, and nobody is sent to a host that did not ask
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Any
@@ -20,6 +19,7 @@ from twisted.internet.protocol import Factory, Protocol
 
 from dragonfly.net.addresses import is_loopback
 from dragonfly.net.tasks import TaskSet
+from dragonfly.store.newest import Newest
 
 __all__ = ["DIALS_MAX", "DIAL_S", "REMEMBER_S", "DialBack", "usable_address"]
 
@@ -84,7 +84,7 @@ class DialBack:
         self._reactor = reactor
         self._tasks = tasks
         self._turns = DeferredSemaphore(DIALS_MAX)
-        self._known: OrderedDict[tuple[str, int], _Answer] = OrderedDict()
+        self._known: Newest[tuple[str, int], _Answer] = Newest(_REMEMBERED_MAX)
         self._asking: dict[tuple[str, int], list[Callable[[bool], object]]] = {}
 
     def known(self, address: str, port: int) -> bool | None:
@@ -136,7 +136,4 @@ class DialBack:
 
     def _remember(self, address: str, port: int, reachable: bool) -> None:
         until = self._reactor.seconds() + REMEMBER_S
-        self._known[address, port] = _Answer(until, reachable)
-        self._known.move_to_end((address, port))
-        if len(self._known) > _REMEMBERED_MAX:
-            self._known.popitem(last=False)
+        self._known.put((address, port), _Answer(until, reachable))

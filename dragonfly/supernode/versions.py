@@ -12,11 +12,11 @@ comes again after a restart.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 
 import attrs
 
+from dragonfly.store.newest import Newest
 from dragonfly.supernode.admission import Admitted
 from dragonfly.task.identity import Name, content_version, task_id
 
@@ -46,7 +46,7 @@ class Versions:
 
     def __init__(self, under_way: Callable[[bytes], bool]) -> None:
         self._under_way = under_way
-        self._numbers: OrderedDict[tuple[bytes, str], _Numbered] = OrderedDict()
+        self._numbers: Newest[tuple[bytes, str], _Numbered] = Newest(NUMBERS_MAX)
         self._last = 0
 
     def task(self, name: Name, admitted: Admitted, now: float) -> bytes | None:
@@ -62,10 +62,7 @@ class Versions:
         task = task_id(name, version)
         if version.kind == "fetch" and shared is None:
             self._last = number
-            self._numbers.pop(key, None)
-            self._numbers[key] = _Numbered(number, now, _shown(admitted), task)
-            if len(self._numbers) > NUMBERS_MAX:
-                self._numbers.popitem(last=False)
+            self._numbers.put(key, _Numbered(number, now, _shown(admitted), task))
         return task
 
     def _shared(self, key: tuple[bytes, str], admitted: Admitted, now: float) -> _Numbered | None:
