@@ -32,7 +32,7 @@ from dragonfly.daemon.remarks import remarks
 from dragonfly.daemon.route import Route
 from dragonfly.daemon.source import Source
 from dragonfly.daemon.swarmaccess import LEAVING, SwarmAccess
-from dragonfly.daemon.transferring import Transferring
+from dragonfly.daemon.transferring import Transferring, layout_of
 from dragonfly.daemon.vigil import HungUp, Vigil
 from dragonfly.errors import ConfigError, DragonflyError, NoSources, OriginError, TaskError
 from dragonfly.net.origin import READER, OriginClient
@@ -41,7 +41,6 @@ from dragonfly.net.reply import OriginReply
 from dragonfly.net.throttle import Throttle
 from dragonfly.net.trust import Trust
 from dragonfly.task.identity import name_of
-from dragonfly.task.layout import Layout
 from dragonfly.task.signedurls import signing_parameters
 
 __all__ = ["LENGTH_S", "Blobs"]
@@ -86,7 +85,6 @@ class Blobs:
         self._checks = Checks(Admissions(clock.seconds), via=via)
         self._detours = Detours(clock, heard=swarm.heard, silent=swarm.silent)
         self._asked: set[_Asked] = set()
-        self._deliveries: set[Delivery] = set()
 
     async def leave_swarm(self) -> None:
         """Do without the peer from now on; answers under way go on from the origin, each in
@@ -95,12 +93,13 @@ class Blobs:
         Cancelling stops the waiting only.
         """
         self._swarm.leave()
+        deliveries = [each.delivery for each in self._asked if each.delivery is not None]
         for asked in list(self._asked):
-            if asked.download is not None and asked.delivering:
+            if asked.download is not None and asked.delivery is not None:
                 asked.download.give_up(TaskError(LEAVING))
             else:  # the origin was not heard yet: nothing was begun with it
                 asked.forget()
-        for delivery in list(self._deliveries):
+        for delivery in deliveries:
             await delivery.parted.wait()
 
     async def answer(self, responder: Responder, route: Route, note: Note) -> None:
@@ -124,9 +123,7 @@ class Blobs:
         except (DragonflyError, _Unfit) as error:
             note.because(str(error))
             return False
-        # For who is not on this host, and names the place himself, not before our check said yes:
-        # a supernode on this host would ask its loopback for us, if it is an older one.
-        download = self._swarm.begin(source, route, note) if route.registry.local else None
+        download = self._swarm.begin(source, route, note)
         asked = _Asked(responder, route, source, download, Vigil(responder, self._clock), note)
         self._asked.add(asked)
         try:
@@ -135,7 +132,8 @@ class Blobs:
             self._asked.discard(asked)
             if asked.download is not None:
                 self._swarm.heard(asked.download)
-                if not (asked.unheard and self._detours.search(source, asked.download)):
+                unheard = asked.delivery is not None and asked.delivery.unheard
+                if not (unheard and self._detours.search(source, asked.download)):
                     asked.download.cancel()
 
     # -- what is asked for -----------------------------------------------------------------
@@ -225,7 +223,7 @@ class Blobs:
         if source.length == 0:
             note.because("the registry announces no bytes")
             return False
-        layout = _layout_of(download) if download is not None else None
+        layout = layout_of(download) if download is not None else None
         known = layout.length if layout is not None else None
         if None not in (known, source.length) and known != source.length:
             note.because(f"{known} bytes are known here, the registry announces {source.length}")
@@ -244,12 +242,12 @@ class Blobs:
 
         def enough() -> str:
             waited = self._clock.seconds() >= until
-            return "enough" if waited or download.ended or _layout_of(download) else ""
+            return "enough" if waited or download.ended or layout_of(download) else ""
 
         if not enough():
             with suppress(NoSources):
                 await vigil.wait(waiting, enough)
-        layout = _layout_of(download)
+        layout = layout_of(download)
         return layout.length if layout is not None else None
 
     # -- the answer ---------------------------------------------------------------------------
@@ -282,7 +280,7 @@ class Blobs:
             self._swarm.prefetch(asked.source, asked.route)
         self._checks.believe(asked.source, asked.route)
         self._start(asked, reply, parts)
-        delivery = Delivery(
+        delivery = asked.delivery = Delivery(
             asked.download,
             asked.source,
             parts,
@@ -293,13 +291,9 @@ class Blobs:
             detour=self._detours.of(asked.source.name),
             flows=(self._limit.flow(asked),) if self._limit is not None else (),
         )
-        self._deliveries.add(delivery)
-        asked.delivering = True
         try:
             await delivery.run()
         finally:
-            self._deliveries.discard(delivery)
-            asked.unheard = delivery.unheard
             if delivery.unanswered:
                 self._swarm.silent(asked.source)
             if asked.note.ending == "aborted":  # refused, perhaps, what it said yes to
@@ -316,8 +310,7 @@ class _Asked:
     download: Transferring | None
     vigil: Vigil
     note: Note
-    delivering: bool = False
-    unheard: bool = False
+    delivery: Delivery | None = None
 
     def forget(self) -> None:
         """The swarm is of no use for it."""
@@ -328,10 +321,3 @@ class _Asked:
 
 class _Unfit(Exception):
     """Not for the swarm; the text says why."""
-
-
-def _layout_of(download: Transferring) -> Layout | None:
-    try:
-        return download.layout
-    except TaskError:
-        return None

@@ -17,7 +17,7 @@ from dragonfly.daemon.outlet import Outlet
 from dragonfly.daemon.parts import Part, Parts
 from dragonfly.daemon.shares import shares
 from dragonfly.daemon.source import Source
-from dragonfly.daemon.transferring import Transferring
+from dragonfly.daemon.transferring import Transferring, layout_of
 from dragonfly.daemon.vigil import Vigil
 from dragonfly.errors import (
     DigestMismatch,
@@ -25,7 +25,6 @@ from dragonfly.errors import (
     NoSources,
     OriginChanged,
     OriginError,
-    TaskError,
 )
 from dragonfly.net.fanout import OneShot
 from dragonfly.net.throttle import Flow
@@ -145,7 +144,7 @@ class Delivery:
 
     def _outlet_of(self, part: Part) -> Outlet:
         """The way to the client: what can be compared with a digest is held back at its end."""
-        whole = part.begin == 0 and part.end == self._source.length
+        whole = not self._is_part(part)
         return Outlet(
             self._responder,
             self._clock,
@@ -232,7 +231,7 @@ class Delivery:
 
     async def _layout(self, download: Transferring) -> None:
         """Wait until the download has something to read."""
-        if self._known and _begun(download):
+        if self._known and layout_of(download) is not None:
             return
         begun: Deferred[None] = Deferred()
         self._begun = begun  # a listener may be told at once
@@ -278,8 +277,8 @@ class Delivery:
         self.unanswered = not self._known
         return f"nothing came for {limit_s:g} s after {outlet.taken - outlet.begin} bytes"
 
-    def _is_part(self, outlet: Outlet) -> bool:
-        return outlet.begin > 0 or outlet.end != self._source.length
+    def _is_part(self, piece: Part | Outlet) -> bool:
+        return piece.begin > 0 or piece.end != self._source.length
 
     def _late_verdict(self) -> str:
         if self._outlet.waited_s() < CHECK_S:
@@ -343,9 +342,7 @@ class Delivery:
     def _explain_cut(self, text: str) -> None:
         """Why the body is not complete, behind what led to it."""
         self._log.info("cutting an answer off: {error}", error=text)
-        note = self._note
-        if text not in note.why:
-            note.why = f"{note.why}; then: {text}" if note.why else text
+        self._note.then(text)
 
     def _abort(self) -> None:
         if not self._responder.over:
@@ -363,13 +360,6 @@ class Delivery:
         self.parted.fire(None)
         if self._download is not None and not self.unheard:
             self._download.cancel()
-
-
-def _begun(download: Transferring) -> bool:
-    try:
-        return bool(download.layout)
-    except TaskError:
-        return False
 
 
 class _Ear:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from dragonfly.daemon.http import Headers
 from dragonfly.daemon.source import Source
-from dragonfly.daemon.transferring import Transferring
-from dragonfly.errors import TaskError
+from dragonfly.daemon.transferring import Transferring, layout_of
 
 __all__ = ["BACKEND", "DFDAEMON", "FROM_ORIGIN", "PROXY", "error_type", "remarks"]
 
@@ -51,10 +50,8 @@ def remarks(source: Source, download: Transferring | None) -> Headers:
 
 def _is_here(download: Transferring) -> bool:
     """Whether all of it was on this host before anybody asked for it now."""
-    try:
-        length = download.layout.length
-    except TaskError:
-        return False
+    layout = layout_of(download)
+    length = layout.length if layout is not None else None
     return length is not None and download.sources["cache"] >= length
 
 

@@ -418,10 +418,10 @@ class DaemonService(MultiService):
         await self.front.stopService()
         if self.https is not None:
             await self.https.stopService()
-        if self.finished.fired:  # another process answers there, and that it is well
+        handed_over = self.finished.fired
+        if handed_over:  # another process answers there, and that it is well
             await self.status.stopService()
         # After a hand-over nobody waits for this process but its own clients.
-        handed_over = self.finished.fired
         await self._leaving.drain(HANDED_OVER_S if handed_over else self.config.drain_s)
         with suppress(defer.TimeoutError):
             await deadline(self._upstream.close(), CLOSE_S, self._reactor)

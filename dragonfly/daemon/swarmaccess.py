@@ -87,8 +87,8 @@ class SwarmAccess:
         """Begin a download, if that is of use; else note why not.
 
         Before the origin said yes that is of use for what a digest names: nobody else may be
-        shown those bytes for it. And never for who is elsewhere: what the supernode can reach
-        is not what he may.
+        shown those bytes for it. And never for who is elsewhere, and names the place himself:
+        what the supernode can reach, its own loopback for instance, is not what he may.
         """
         if route.head.method == b"HEAD" or (source.reply is None and _must_wait(source, route)):
             return None

@@ -6,14 +6,14 @@ from typing import Protocol
 
 from twisted.internet.interfaces import IConsumer
 
-from dragonfly.errors import DragonflyError
+from dragonfly.errors import DragonflyError, TaskError
 from dragonfly.net.fanout import OneShot
 from dragonfly.peer.prefix import Prefix
 from dragonfly.peer.reader import OrderedReader
 from dragonfly.peer.ways import DownloadListener
 from dragonfly.task.layout import Layout
 
-__all__ = ["Transferring"]
+__all__ = ["Transferring", "layout_of"]
 
 
 class Transferring(Protocol):
@@ -60,3 +60,11 @@ class Transferring(Protocol):
 
     def cancel(self) -> None:
         """Want it no more."""
+
+
+def layout_of(download: Transferring) -> Layout | None:
+    """Its layout; ``None``: that is not known yet."""
+    try:
+        return download.layout
+    except TaskError:
+        return None
