@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from dragonfly.errors import ConfigError
+from dragonfly.net.addresses import host_port
 from dragonfly.net.trust import Trust
 from dragonfly.net.urls import parse_target, redact
 
@@ -38,7 +39,7 @@ class Registry:
     @property
     def place(self) -> str:
         """``host:port``, always with the port."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return host_port(self.host, self.port)
 
     @property
     def netloc(self) -> str:

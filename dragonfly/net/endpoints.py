@@ -35,7 +35,7 @@ from twisted.web.iweb import IAgentEndpointFactory, IPolicyForHTTPS
 from zope.interface import implementer
 
 from dragonfly.errors import AddressRefused, OriginUnreachable
-from dragonfly.net.addresses import FetchPolicy, literal
+from dragonfly.net.addresses import FetchPolicy, host_port, literal
 from dragonfly.net.passage import ProxyEndpoint
 from dragonfly.net.proxies import Proxies, Proxy
 
@@ -190,7 +190,7 @@ class CheckedEndpoints:
         proxy = self._proxies.proxy_for("https", host, port)
         if proxy is None:
             return self._direct(host, port)
-        return self._through(proxy, host, f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+        return self._through(proxy, host, host_port(host, port))
 
     def _direct(self, host: str, port: int) -> IStreamClientEndpoint:
         return _CheckedEndpoint(self._reactor, host, port, self._policy, self._timeout_s)

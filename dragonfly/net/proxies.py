@@ -13,7 +13,7 @@ from ipaddress import ip_address
 import attrs
 
 from dragonfly.errors import ConfigError
-from dragonfly.net.addresses import is_loopback, literal, plain_address
+from dragonfly.net.addresses import host_port, is_loopback, literal, plain_address
 from dragonfly.net.noproxy import Exemptions, parse_exemptions
 from dragonfly.net.urls import parse_target
 
@@ -37,7 +37,7 @@ class Proxy:
 
     def __str__(self) -> str:
         """Host and port, for messages: never the credentials."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return host_port(self.host, self.port)
 
 
 @attrs.frozen(kw_only=True)

@@ -8,6 +8,7 @@ from urllib.parse import SplitResult, quote, unquote_to_bytes, urljoin, urlsplit
 import attrs
 
 from dragonfly.errors import ConfigError
+from dragonfly.net.addresses import host_port
 
 __all__ = ["Target", "parse_target", "redact"]
 
@@ -40,7 +41,7 @@ class Target:
     @property
     def netloc(self) -> str:
         """``host:port`` for messages, with brackets around an IPv6 address."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return host_port(self.host, self.port)
 
     def join(self, location: str) -> Target:
         """Resolve a ``Location`` against this URL.

@@ -16,6 +16,7 @@ from dragonfly.setup.engines import (
     DOCKER_CONFIG,
     DROP_INS,
     REGISTRIES_CONF,
+    registry_of,
 )
 from dragonfly.setup.finding import Finding, Level, fail, ok, skipped, warn
 from dragonfly.setup.plan import Mirror
@@ -128,17 +129,12 @@ def _hosts_files(tree: Tree, directory: str, mirror: Mirror, what: str) -> Itera
             ours.append(name)
         elif first is not None or "_default" in tree.names(directory):
             text = f"{directory}/{name} does not lead to dfdaemon first"
-            remedy = f"dfdaemon setup {what} --registry {_host(name)}"
+            remedy = f"dfdaemon setup {what} --registry {registry_of(name)}"
             yield warn(what, text, remedy if name != "_default" else f"dfdaemon setup {what}")
     if ours:
         yield ok(what, f"comes to dfdaemon for {', '.join(ours)}")
     elif what == "containerd":
         yield warn(what, f"nothing in {directory} leads to dfdaemon", "dfdaemon setup containerd")
-
-
-def _host(name: str) -> str:
-    host, _, port = name.rstrip("_").rpartition("_")
-    return f"{host}:{port}" if name.endswith("_") and port.isdigit() else name
 
 
 # -- docker --------------------------------------------------------------------------------

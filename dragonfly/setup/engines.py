@@ -90,13 +90,14 @@ def _passed_over(tree: Tree, directory: str) -> list[str]:
     """Registries with a directory of their own do not come to ``_default``."""
     others = [name for name in tree.names(directory) if name != "_default"]
     return [
-        f"{directory}/{name} is used instead of _default: add --registry {_registry_of(name)}"
+        f"{directory}/{name} is used instead of _default: add --registry {registry_of(name)}"
         for name in others
         if not hosts_named(tree, f"{directory}/{name}")
     ]
 
 
-def _registry_of(directory: str) -> str:
+def registry_of(directory: str) -> str:
+    """Which registry a directory with a hosts.toml is about."""
     host, _, port = directory.rstrip("_").rpartition("_")
     return f"{host}:{port}" if directory.endswith("_") and port.isdigit() else directory
 
