@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from dragonfly.daemon.misrouted import Misrouted
 from dragonfly.daemon.registry import Registry, parse_registry
-from dragonfly.daemon.router import Misrouted
 from dragonfly.errors import ConfigError
 
 __all__ = ["connect_target"]

@@ -15,9 +15,10 @@ from dragonfly.daemon.hops import came_through
 from dragonfly.daemon.http import RequestHead, Responder
 from dragonfly.daemon.logindesk import LoginDesk
 from dragonfly.daemon.logins import with_credentials
+from dragonfly.daemon.misrouted import Misrouted
 from dragonfly.daemon.note import Note
 from dragonfly.daemon.route import Route
-from dragonfly.daemon.router import Misrouted, Router
+from dragonfly.daemon.router import Router
 from dragonfly.errors import DragonflyError
 from dragonfly.net.urls import redact
 

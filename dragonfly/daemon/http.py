@@ -12,6 +12,8 @@ from typing import Protocol
 import attrs
 from twisted.internet.interfaces import IPullProducer, IPushProducer
 
+from dragonfly.net.addresses import is_loopback
+
 __all__ = [
     "Answer",
     "BodyReceiver",
@@ -58,6 +60,11 @@ class RequestHead:
     client: str = ""
     tunnel: str = ""
     secure: bool = False
+
+    @property
+    def local(self) -> bool:
+        """Whether the client is on this machine."""
+        return is_loopback(self.client) or not self.client
 
 
 class BodyReceiver(Protocol):

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Mapping
 
 import attrs
 
+from dragonfly.daemon.misrouted import Misrouted
 from dragonfly.daemon.registry import Registry, parse_registry
 from dragonfly.errors import ConfigError
+from dragonfly.net.blockedports import BLOCKED_PORTS
 from dragonfly.net.trust import Trust
 
 __all__ = ["Registries", "TrustedHosts", "canonical"]
@@ -90,6 +92,14 @@ class Registries:
     def describes(self, registry: Registry) -> bool:
         """Whether it is the operator who named that one."""
         return registry.place in self._known
+
+    def check_port(self, registry: Registry) -> None:
+        """Refuse what is no port for HTTP, unless the operator named it.
+
+        :raises Misrouted: 403.
+        """
+        if registry.port in BLOCKED_PORTS and not self.describes(registry):
+            raise Misrouted(403, f"port {registry.port} of {registry.host} is not for HTTP")
 
     def _matching(self, place: str) -> Trust | None:
         matching = (each.trust for each in self._trusted if each.regx.search(place))

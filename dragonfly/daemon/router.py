@@ -14,16 +14,15 @@ from urllib.parse import unquote
 import attrs
 
 from dragonfly.daemon.http import RequestHead, find
+from dragonfly.daemon.misrouted import Misrouted
 from dragonfly.daemon.registries import Registries
 from dragonfly.daemon.registry import Registry, parse_registry
 from dragonfly.daemon.route import Mode, Route
 from dragonfly.daemon.rules import Rules, matched_text
 from dragonfly.daemon.wishes import Wishes, wishes_of, without_wishes
 from dragonfly.errors import ConfigError
-from dragonfly.net.addresses import is_loopback
-from dragonfly.net.blockedports import BLOCKED_PORTS
 
-__all__ = ["Misrouted", "Router"]
+__all__ = ["Router"]
 
 # Many clients make one slash of two.
 _PREFIXED = re.compile(
@@ -34,14 +33,6 @@ _BY_PATH = re.compile(rb"/v2/([^/?]+)(/[^?]+(?:\?.*)?)", re.DOTALL)
 # containers/image allows no colon there, and containerd's directories have the same form.
 _PORT = re.compile(r"_([0-9]{1,5})_?$")
 _SHARED = frozenset((b"GET", b"HEAD"))
-
-
-class Misrouted(Exception):
-    """Not a request that can be answered; ``status`` says how it is refused."""
-
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(text)
-        self.status = status
 
 
 class Router:
@@ -63,7 +54,7 @@ class Router:
         """
         wishes = wishes_of(head.headers)
         head = attrs.evolve(head, headers=without_wishes(head.headers))
-        local = _is_local(head)
+        local = head.local
         try:
             route = self._by_form(head, wishes, local)
             return self._by_rule(route)
@@ -77,7 +68,7 @@ class Router:
         """
         target = b"/v2/%b/manifests/x" % name.encode("latin-1", "replace")
         try:
-            registry, there = self._by_path(target, _is_local(head))
+            registry, there = self._by_path(target, head.local)
             asking = Route(mode=Mode.MIRROR, registry=registry, head=_asking(head, there))
             registry = self._by_rule(asking).registry
         except ConfigError as error:
@@ -97,10 +88,10 @@ class Router:
         if parts is None:
             raise Misrouted(502, "the registry's realm for tokens is no URL")
         try:
-            route = self._absolute(Mode.PROXY, head, parts.groups(), _is_local(head))
+            route = self._absolute(Mode.PROXY, head, parts.groups(), head.local)
         except (ConfigError, Misrouted) as error:
             raise Misrouted(502, f"the registry's realm for tokens: {error}") from None
-        self._check_port(route.registry)
+        self._registries.check_port(route.registry)
         return route.registry
 
     # -- the form -------------------------------------------------------------------------
@@ -178,17 +169,13 @@ class Router:
 
     def _by_rule(self, route: Route) -> Route:
         registry, target = route.registry, route.head.target
-        self._check_port(registry)
+        self._registries.check_port(registry)
         rule = self._rules.first(matched_text(registry.scheme, registry.netloc, target))
         shared = route.head.method in _SHARED
         if rule is not None:
             registry = self._sent_to(registry, rule.redirect, rule.use_https)
         swarm = (rule is not None and not rule.direct) or route.wishes.use_p2p
         return attrs.evolve(route, registry=registry, named=route.registry, swarm=swarm and shared)
-
-    def _check_port(self, registry: Registry) -> None:
-        if registry.port in BLOCKED_PORTS and not self._registries.describes(registry):
-            raise Misrouted(403, f"port {registry.port} of {registry.host} is not for HTTP")
 
     def _sent_to(self, registry: Registry, redirect: str, use_https: bool) -> Registry:
         if redirect:  # the operator's own words
@@ -199,10 +186,6 @@ class Router:
             port = 443 if registry.port == 80 else registry.port
             registry = self._registries.at("https", registry.host, port, local=registry.local)
         return registry
-
-
-def _is_local(head: RequestHead) -> bool:
-    return is_loopback(head.client) or not head.client
 
 
 def _asking(head: RequestHead, target: bytes) -> RequestHead:

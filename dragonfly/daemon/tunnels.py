@@ -17,16 +17,15 @@ from dragonfly.daemon.hops import came_through
 from dragonfly.daemon.http import RequestHead
 from dragonfly.daemon.interception import Interception
 from dragonfly.daemon.limits import FrontLimits
+from dragonfly.daemon.misrouted import Misrouted
 from dragonfly.daemon.note import Note
 from dragonfly.daemon.opening import HANDSHAKE, Opening
 from dragonfly.daemon.refusals import Refusal
 from dragonfly.daemon.registries import Registries
 from dragonfly.daemon.registry import Registry
-from dragonfly.daemon.router import Misrouted
 from dragonfly.daemon.tunnel import Tunnel
 from dragonfly.errors import AddressRefused, DragonflyError, OriginTimedOut
 from dragonfly.net.addresses import is_loopback
-from dragonfly.net.blockedports import BLOCKED_PORTS
 from dragonfly.net.deadline import deadline
 from dragonfly.net.tasks import TaskSet
 
@@ -149,10 +148,8 @@ class Tunnels:
         if came_through(head.headers, self._via):
             raise Misrouted(508, "a loop: this request came through here before")
         wanted = connect_target(head.target)
-        local = is_loopback(head.client) or not head.client
-        registry = self._registries.at("https", wanted.host, wanted.port, local=local)
-        if registry.port in BLOCKED_PORTS and not self._registries.describes(registry):
-            raise Misrouted(403, f"port {registry.port} of {registry.host} is not for HTTP")
+        registry = self._registries.at("https", wanted.host, wanted.port, local=head.local)
+        self._registries.check_port(registry)
         return registry
 
     async def _dial(self, registry: Registry) -> Tunnel:

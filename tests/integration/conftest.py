@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest_twisted
 from twisted.internet import reactor
@@ -11,6 +12,7 @@ from twisted.internet import reactor
 from dragonfly.net.addresses import FetchPolicy
 from dragonfly.net.origin import OriginClient
 from tests.doubles.origin import FakeOrigin
+from tests.doubles.peers import Supernode
 from tests.doubles.replaying import Scene
 
 
@@ -38,6 +40,23 @@ async def origin_client() -> AsyncIterator[OriginClient]:
     client = OriginClient(reactor, policy=FetchPolicy(allow_loopback=True))
     yield client
     await client.close()
+
+
+@pytest_twisted.async_yield_fixture
+async def node(tmp_path: Path) -> AsyncIterator[Supernode]:
+    """A supernode."""
+    running = await Supernode.started(tmp_path / "node")
+    yield running
+    await running.stop()
+
+
+@pytest_twisted.async_yield_fixture
+async def roles() -> AsyncIterator[list[Any]]:
+    """What is put in is stopped in the end, the last one first."""
+    running: list[Any] = []
+    yield running
+    for each in reversed(running):
+        await each.stop()
 
 
 @pytest_twisted.async_yield_fixture

@@ -108,15 +108,6 @@ async def places(tmp_path: Path) -> AsyncIterator[Places]:
         await each.origin.stop()
 
 
-@pytest_twisted.async_yield_fixture
-async def roles() -> AsyncIterator[list[Any]]:
-    """What is put in is stopped in the end, the last one first."""
-    running: list[Any] = []
-    yield running
-    for each in reversed(running):
-        await each.stop()
-
-
 def client(trust: Trust | OriginTrusts) -> OriginClient:
     """One that may fetch here."""
     return OriginClient(reactor, policy=FetchPolicy(allow_loopback=True), trust=trust)

@@ -45,14 +45,6 @@ PATH = f"/v2/app/blobs/sha256:{hashlib.sha256(BLOB).hexdigest()}"
 
 
 @pytest_twisted.async_yield_fixture
-async def node(tmp_path: Path) -> AsyncIterator[Supernode]:
-    """A supernode."""
-    running = await Supernode.started(tmp_path / "node")
-    yield running
-    await running.stop()
-
-
-@pytest_twisted.async_yield_fixture
 async def start(tmp_path: Path, origin: FakeOrigin) -> AsyncIterator[Start]:
     """Starts a dfdaemon in front of ``origin``; all of them end with the test."""
     started: list[Daemon] = []

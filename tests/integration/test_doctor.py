@@ -89,14 +89,6 @@ class Host:
 
 
 @pytest_twisted.async_yield_fixture
-async def node(tmp_path: Path) -> AsyncIterator[Supernode]:
-    """A supernode."""
-    running = await Supernode.started(tmp_path / "node")
-    yield running
-    await running.stop()
-
-
-@pytest_twisted.async_yield_fixture
 async def daemon(tmp_path: Path, origin: FakeOrigin, node: Supernode) -> AsyncIterator[Daemon]:
     """A dfdaemon in front of ``origin``."""
     running = await Daemon.started(tmp_path / "root/home", origin.url(""), node)

@@ -34,14 +34,6 @@ BODY = random.Random(11).randbytes(3_000_000)
 
 
 @pytest_twisted.async_yield_fixture
-async def node(tmp_path: Path) -> AsyncIterator[Supernode]:
-    """A supernode."""
-    running = await Supernode.started(tmp_path / "node")
-    yield running
-    await running.stop()
-
-
-@pytest_twisted.async_yield_fixture
 async def one(tmp_path: Path, node: Supernode) -> AsyncIterator[Peer]:
     """A peer of it."""
     running = await Peer.started(tmp_path / "one", node)

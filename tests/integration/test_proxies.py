@@ -67,15 +67,6 @@ async def proxy() -> AsyncIterator[FakeProxy]:
     await running.stop()
 
 
-@pytest_twisted.async_yield_fixture
-async def roles() -> AsyncIterator[list[Any]]:
-    """What is put in is stopped in the end, the last one first."""
-    running: list[Any] = []
-    yield running
-    for each in reversed(running):
-        await each.stop()
-
-
 def proxies(proxy: FakeProxy, **others: str) -> Proxies:
     """The rules of a process whose proxy for everything that is."""
     return Proxies.of({"ALL_PROXY": proxy.url(userinfo=f"user:{SECRET}"), **others})

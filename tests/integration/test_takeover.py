@@ -30,14 +30,6 @@ Start = Callable[..., Awaitable[Daemon]]
 
 
 @pytest_twisted.async_yield_fixture
-async def node(tmp_path: Path) -> AsyncIterator[Supernode]:
-    """A supernode."""
-    running = await Supernode.started(tmp_path / "node")
-    yield running
-    await running.stop()
-
-
-@pytest_twisted.async_yield_fixture
 async def start(tmp_path: Path, origin: FakeOrigin, node: Supernode) -> AsyncIterator[Start]:
     """Starts a dfdaemon in the one home; all of them end with the test."""
     started: list[Daemon] = []

@@ -6,11 +6,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dragonfly.daemon.http import RequestHead
+from dragonfly.daemon.misrouted import Misrouted
 from dragonfly.daemon.prefixed import with_prefix
 from dragonfly.daemon.registries import Registries
 from dragonfly.daemon.registry import parse_registry
 from dragonfly.daemon.route import Route
-from dragonfly.daemon.router import Misrouted, Router
+from dragonfly.daemon.router import Router
 from dragonfly.daemon.rules import Rules
 
 ROUTER = Router(

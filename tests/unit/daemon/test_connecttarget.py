@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dragonfly.daemon.connecttarget import connect_target
-from dragonfly.daemon.router import Misrouted
+from dragonfly.daemon.misrouted import Misrouted
 
 
 @pytest.mark.parametrize(

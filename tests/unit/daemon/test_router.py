@@ -6,10 +6,11 @@ import attrs
 import pytest
 
 from dragonfly.daemon.http import RequestHead
+from dragonfly.daemon.misrouted import Misrouted
 from dragonfly.daemon.registries import Registries
 from dragonfly.daemon.registry import parse_registry
 from dragonfly.daemon.route import Mode, Route
-from dragonfly.daemon.router import Misrouted, Router
+from dragonfly.daemon.router import Router
 from dragonfly.daemon.rules import Rule, Rules
 from tests.doubles.responding import request
 
