@@ -10,15 +10,15 @@ import attrs
 from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
 
-from dragonfly.daemon.answering import answer_in_text, status_of
-from dragonfly.daemon.hops import came_through
-from dragonfly.daemon.http import RequestHead, Responder
-from dragonfly.daemon.logindesk import LoginDesk
-from dragonfly.daemon.logins import with_credentials
-from dragonfly.daemon.misrouted import Misrouted
-from dragonfly.daemon.note import Note
-from dragonfly.daemon.route import Route
-from dragonfly.daemon.router import Router
+from dragonfly.daemon.front.answering import answer_in_text, status_of
+from dragonfly.daemon.http.hops import came_through
+from dragonfly.daemon.http.messages import RequestHead, Responder
+from dragonfly.daemon.log.note import Note
+from dragonfly.daemon.routing.misrouted import Misrouted
+from dragonfly.daemon.routing.route import Route
+from dragonfly.daemon.routing.router import Router
+from dragonfly.daemon.straight.logindesk import LoginDesk
+from dragonfly.daemon.straight.logins import with_credentials
 from dragonfly.errors import DragonflyError
 from dragonfly.net.urls import redact
 

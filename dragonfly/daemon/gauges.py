@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dragonfly.daemon.front import FrontFactory
-from dragonfly.daemon.tunnels import Tunnels
+from dragonfly.daemon.front.front import FrontFactory
+from dragonfly.daemon.tunnels.tunnels import Tunnels
 from dragonfly.metrics import DaemonMetrics
 from dragonfly.peer.service import PeerService
 

@@ -20,33 +20,33 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 
 import dragonfly
 from dragonfly.config import DaemonConfig, changed_keys, rate_text
-from dragonfly.daemon.accesslog import AccessLog
-from dragonfly.daemon.authority import Authority
-from dragonfly.daemon.blob import Blobs
+from dragonfly.daemon.blobs.blob import Blobs
+from dragonfly.daemon.blobs.swarmaccess import SwarmAccess, SwarmSettings
+from dragonfly.daemon.blobs.transferring import Transferring
 from dragonfly.daemon.desk import Desk
-from dragonfly.daemon.front import FrontFactory
+from dragonfly.daemon.front.front import FrontFactory
 from dragonfly.daemon.gauges import Gauges
-from dragonfly.daemon.handover import HandOver
-from dragonfly.daemon.hijacking import authority_of, interception_of
-from dragonfly.daemon.knownregistries import known_registries
-from dragonfly.daemon.leaving import Leaving
-from dragonfly.daemon.logfile import LogFile
-from dragonfly.daemon.logindesk import LoginDesk
-from dragonfly.daemon.namecheck import NameCheck
-from dragonfly.daemon.passthrough import Passthrough
-from dragonfly.daemon.pem import server_options
+from dragonfly.daemon.lifetime.handover import HandOver
+from dragonfly.daemon.lifetime.leaving import Leaving
+from dragonfly.daemon.lifetime.predecessor import Predecessor
+from dragonfly.daemon.lifetime.takeover import DAEMON_ROLE, take_home
+from dragonfly.daemon.log.accesslog import AccessLog
+from dragonfly.daemon.log.logfile import LogFile
 from dragonfly.daemon.place import Place
-from dragonfly.daemon.predecessor import Predecessor
-from dragonfly.daemon.registries import Registries
-from dragonfly.daemon.registry import Registry, parse_registry
-from dragonfly.daemon.router import Router
-from dragonfly.daemon.rules import Rule, Rules
+from dragonfly.daemon.routing.knownregistries import known_registries
+from dragonfly.daemon.routing.registries import Registries
+from dragonfly.daemon.routing.registry import Registry, parse_registry
+from dragonfly.daemon.routing.router import Router
+from dragonfly.daemon.routing.rules import Rule, Rules
 from dragonfly.daemon.status import make_status_site
-from dragonfly.daemon.swarmaccess import SwarmAccess, SwarmSettings
-from dragonfly.daemon.takeover import DAEMON_ROLE, take_home
-from dragonfly.daemon.transferring import Transferring
-from dragonfly.daemon.tunnels import Tunnels
-from dragonfly.daemon.upstream import Upstream
+from dragonfly.daemon.straight.logindesk import LoginDesk
+from dragonfly.daemon.straight.namecheck import NameCheck
+from dragonfly.daemon.straight.passthrough import Passthrough
+from dragonfly.daemon.tls.authority import Authority
+from dragonfly.daemon.tls.pem import server_options
+from dragonfly.daemon.tunnels.hijacking import authority_of, interception_of
+from dragonfly.daemon.tunnels.tunnels import Tunnels
+from dragonfly.daemon.upstream.upstream import Upstream
 from dragonfly.errors import ConfigError, HomeBusy, StoreError
 from dragonfly.metrics import DaemonMetrics
 from dragonfly.net.build import build_info

@@ -11,7 +11,7 @@ from pathlib import Path
 from twisted.python import usage
 
 from dragonfly.config import values
-from dragonfly.daemon.newauthority import (
+from dragonfly.daemon.tls.newauthority import (
     DAYS_MOST,
     NewAuthority,
     make_authority,

@@ -24,12 +24,12 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from dragonfly.config import Node
-from dragonfly.daemon.blob import Blobs
-from dragonfly.daemon.http import Responder
-from dragonfly.daemon.note import Note
-from dragonfly.daemon.registry import Registry, parse_registry
-from dragonfly.daemon.route import Route
-from dragonfly.daemon.swarmaccess import SwarmAccess, SwarmSettings
+from dragonfly.daemon.blobs.blob import Blobs
+from dragonfly.daemon.blobs.swarmaccess import SwarmAccess, SwarmSettings
+from dragonfly.daemon.http.messages import Responder
+from dragonfly.daemon.log.note import Note
+from dragonfly.daemon.routing.registry import Registry, parse_registry
+from dragonfly.daemon.routing.route import Route
 from dragonfly.errors import OriginChanged, TaskError
 from dragonfly.net.fanout import OneShot
 from dragonfly.net.reply import OriginReply

@@ -14,10 +14,10 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from dragonfly.daemon.connection import Connection
-from dragonfly.daemon.front import FrontFactory
-from dragonfly.daemon.http import Headers, Responder
-from dragonfly.daemon.limits import FrontLimits
+from dragonfly.daemon.front.connection import Connection
+from dragonfly.daemon.front.front import FrontFactory
+from dragonfly.daemon.front.limits import FrontLimits
+from dragonfly.daemon.http.messages import Headers, Responder
 
 __all__ = ["Answers", "Body", "ClientEnd", "Writer", "bodies", "connect", "join"]
 

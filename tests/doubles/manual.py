@@ -9,7 +9,7 @@ from pathlib import Path
 import attrs
 
 from dragonfly.config.daemon import parse_daemon_config
-from dragonfly.daemon.rules import Rule
+from dragonfly.daemon.routing.rules import Rule
 
 __all__ = ["documented_rules"]
 

@@ -21,18 +21,18 @@ from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
-from dragonfly.daemon.blob import Blobs
+from dragonfly.daemon.blobs.blob import Blobs
+from dragonfly.daemon.blobs.swarmaccess import SwarmAccess, SwarmSettings
 from dragonfly.daemon.desk import Desk
-from dragonfly.daemon.front import FrontFactory
-from dragonfly.daemon.namecheck import NameCheck
-from dragonfly.daemon.note import Note
-from dragonfly.daemon.passthrough import Passthrough
-from dragonfly.daemon.registries import Registries
-from dragonfly.daemon.registry import Registry
-from dragonfly.daemon.router import Router
-from dragonfly.daemon.rules import Rule, Rules
-from dragonfly.daemon.swarmaccess import SwarmAccess, SwarmSettings
-from dragonfly.daemon.upstream import Upstream
+from dragonfly.daemon.front.front import FrontFactory
+from dragonfly.daemon.log.note import Note
+from dragonfly.daemon.routing.registries import Registries
+from dragonfly.daemon.routing.registry import Registry
+from dragonfly.daemon.routing.router import Router
+from dragonfly.daemon.routing.rules import Rule, Rules
+from dragonfly.daemon.straight.namecheck import NameCheck
+from dragonfly.daemon.straight.passthrough import Passthrough
+from dragonfly.daemon.upstream.upstream import Upstream
 from tests.doubles.peers import Peer
 
 __all__ = ["Answer", "Mirror", "Visitor"]

@@ -20,7 +20,7 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from dragonfly.daemon.registry import Registry
+from dragonfly.daemon.routing.registry import Registry
 from tests.doubles.bounded_pipe import BoundedPipe, pump
 
 __all__ = ["MemoryRegistry", "Visit"]

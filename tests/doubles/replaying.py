@@ -17,8 +17,8 @@ from typing import Any
 
 from twisted.internet import reactor
 
-from dragonfly.daemon.registry import parse_registry
-from dragonfly.daemon.rules import Rule
+from dragonfly.daemon.routing.registry import parse_registry
+from dragonfly.daemon.routing.rules import Rule
 from tests.doubles.mirror import Mirror
 from tests.doubles.origin import FakeOrigin, Page
 from tests.doubles.peers import Peer, Supernode

@@ -7,10 +7,10 @@ from typing import Any
 
 import attrs
 
-from dragonfly.daemon.http import BodyReceiver, Headers, RequestHead
-from dragonfly.daemon.registry import Registry
-from dragonfly.daemon.route import Mode, Route
-from dragonfly.daemon.wishes import wishes_of, without_wishes
+from dragonfly.daemon.http.messages import BodyReceiver, Headers, RequestHead
+from dragonfly.daemon.routing.registry import Registry
+from dragonfly.daemon.routing.route import Mode, Route
+from dragonfly.daemon.routing.wishes import wishes_of, without_wishes
 from dragonfly.errors import ClientGone
 
 __all__ = ["FedBody", "HeardResponder", "request", "routed"]

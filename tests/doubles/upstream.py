@@ -6,11 +6,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from dragonfly.daemon.exchange import Exchange
-from dragonfly.daemon.http import Headers
-from dragonfly.daemon.registry import Registry
-from dragonfly.daemon.upstream import Upstream
-from dragonfly.daemon.upstreamlink import CLOSE_S
+from dragonfly.daemon.http.messages import Headers
+from dragonfly.daemon.routing.registry import Registry
+from dragonfly.daemon.upstream.exchange import Exchange
+from dragonfly.daemon.upstream.link import CLOSE_S
+from dragonfly.daemon.upstream.upstream import Upstream
 from dragonfly.errors import DragonflyError
 from dragonfly.net.proxies import Proxies
 from tests.doubles.registry import MemoryRegistry, Visit

@@ -25,7 +25,7 @@ from twisted.internet.threads import deferToThread
 from dragonfly.config import OriginCert
 from dragonfly.config.hijack import Hijack, HijackHost
 from dragonfly.config.proxies import ProxyRule
-from dragonfly.daemon.newauthority import make_authority, write_authority
+from dragonfly.daemon.tls.newauthority import make_authority, write_authority
 from dragonfly.net.tls import ServerCertificate, load_or_make_certificate
 from tests.doubles.daemons import Daemon
 from tests.doubles.hub import REPO, Hub

@@ -25,11 +25,11 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from dragonfly.config import RegistryMirror
 from dragonfly.config.hijack import Hijack, HijackHost
-from dragonfly.daemon.authority import common_name
-from dragonfly.daemon.front import FrontFactory
-from dragonfly.daemon.limits import FrontLimits
-from dragonfly.daemon.newauthority import make_authority, write_authority
-from dragonfly.daemon.outflow import END_S
+from dragonfly.daemon.front.front import FrontFactory
+from dragonfly.daemon.front.limits import FrontLimits
+from dragonfly.daemon.front.outflow import END_S
+from dragonfly.daemon.tls.authority import common_name
+from dragonfly.daemon.tls.newauthority import make_authority, write_authority
 from dragonfly.net.tls import ServerCertificate, load_or_make_certificate
 from tests.doubles.daemons import Daemon
 from tests.doubles.front import Answers

@@ -15,8 +15,8 @@ from pytest_twisted import ensureDeferred
 from twisted.internet import reactor
 
 from dragonfly.config import KnownRegistry, OriginCert
-from dragonfly.daemon.registry import Registry
-from dragonfly.daemon.upstream import Upstream
+from dragonfly.daemon.routing.registry import Registry
+from dragonfly.daemon.upstream.upstream import Upstream
 from dragonfly.errors import ConfigError, OriginUnreachable
 from dragonfly.net.addresses import FetchPolicy
 from dragonfly.net.origin import OriginClient

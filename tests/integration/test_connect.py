@@ -24,7 +24,7 @@ from twisted.internet.threads import deferToThread
 from twisted.logger import globalLogPublisher
 
 from dragonfly.config.hijack import Hijack, HijackHost
-from dragonfly.daemon.newauthority import make_authority, write_authority
+from dragonfly.daemon.tls.newauthority import make_authority, write_authority
 from dragonfly.errors import ConfigError
 from dragonfly.net.tls import load_or_make_certificate
 from tests.doubles.daemons import Daemon

@@ -14,8 +14,8 @@ from pytest_twisted import ensureDeferred
 from twisted.internet import reactor
 from twisted.internet.defer import gatherResults
 
-from dragonfly.daemon.outlet import HOLD_BYTES
-from dragonfly.daemon.registry import parse_registry
+from dragonfly.daemon.blobs.outlet import HOLD_BYTES
+from dragonfly.daemon.routing.registry import parse_registry
 from dragonfly.errors import DiskFull
 from tests.doubles.mirror import VIA, Answer, Mirror
 from tests.doubles.origin import FakeOrigin, Logged

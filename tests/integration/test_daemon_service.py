@@ -28,7 +28,7 @@ from twisted.internet.threads import deferToThread
 
 import dragonfly
 from dragonfly.config import DaemonConfig, RegistryMirror
-from dragonfly.daemon.registry import parse_registry
+from dragonfly.daemon.routing.registry import parse_registry
 from dragonfly.daemon.service import make_daemon
 from dragonfly.dfget.client import Conversation, connect
 from dragonfly.errors import ConfigError, HomeBusy, ListenError, StoreError

@@ -21,9 +21,9 @@ from twisted.internet.threads import deferToThread
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from dragonfly.daemon.front import FrontFactory
-from dragonfly.daemon.http import Headers, Responder
-from dragonfly.daemon.limits import FrontLimits
+from dragonfly.daemon.front.front import FrontFactory
+from dragonfly.daemon.front.limits import FrontLimits
+from dragonfly.daemon.http.messages import Headers, Responder
 from tests.doubles.front import Body
 
 MIB = 1024 * 1024

@@ -11,8 +11,8 @@ import pytest_twisted
 from pytest_twisted import ensureDeferred
 from twisted.internet import reactor
 
-from dragonfly.daemon.models import HTTP_MAX
-from dragonfly.daemon.rules import Rule
+from dragonfly.daemon.blobs.models import HTTP_MAX
+from dragonfly.daemon.routing.rules import Rule
 from tests.doubles.hub import REPO, Hub
 from tests.doubles.manual import documented_rules
 from tests.doubles.replaying import Scene

@@ -9,7 +9,7 @@ import pytest_twisted
 from pytest_twisted import ensureDeferred
 from twisted.internet import reactor
 
-from dragonfly.daemon.rules import Rules
+from dragonfly.daemon.routing.rules import Rules
 from tests.doubles.manual import documented_rules
 from tests.doubles.mirror import Mirror
 from tests.doubles.origin import FakeOrigin

@@ -13,13 +13,13 @@ from pytest_twisted import ensureDeferred
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 
-from dragonfly.daemon.front import FrontFactory
-from dragonfly.daemon.http import Responder
-from dragonfly.daemon.note import Note
-from dragonfly.daemon.passthrough import Passthrough
-from dragonfly.daemon.registry import Registry
-from dragonfly.daemon.upstream import Upstream
-from dragonfly.daemon.upstreamlimits import UpstreamLimits
+from dragonfly.daemon.front.front import FrontFactory
+from dragonfly.daemon.http.messages import Responder
+from dragonfly.daemon.log.note import Note
+from dragonfly.daemon.routing.registry import Registry
+from dragonfly.daemon.straight.passthrough import Passthrough
+from dragonfly.daemon.upstream.limits import UpstreamLimits
+from dragonfly.daemon.upstream.upstream import Upstream
 from dragonfly.net.tls import load_or_make_certificate
 from dragonfly.net.trust import Trust
 from tests.doubles.rawtcp import RawLine, RawServer

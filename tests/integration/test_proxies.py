@@ -20,8 +20,8 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.protocols.portforward import ProxyFactory
 
 from dragonfly.config import OriginCert, RegistryMirror
-from dragonfly.daemon.registry import Registry
-from dragonfly.daemon.upstream import Upstream
+from dragonfly.daemon.routing.registry import Registry
+from dragonfly.daemon.upstream.upstream import Upstream
 from dragonfly.errors import AddressRefused, ConfigError, OriginUnreachable, OriginUntrusted
 from dragonfly.net.addresses import FetchPolicy
 from dragonfly.net.origin import OriginClient

@@ -14,9 +14,9 @@ from pytest_twisted import ensureDeferred
 from twisted.internet import reactor
 
 from dragonfly.config import KnownRegistry
-from dragonfly.daemon.authority import load_authority
-from dragonfly.daemon.leaves import server_options
-from dragonfly.daemon.newauthority import make_authority, write_authority
+from dragonfly.daemon.tls.authority import load_authority
+from dragonfly.daemon.tls.leaves import server_options
+from dragonfly.daemon.tls.newauthority import make_authority, write_authority
 from dragonfly.errors import OriginUntrusted
 from dragonfly.net.addresses import FetchPolicy
 from dragonfly.net.origin import OriginClient

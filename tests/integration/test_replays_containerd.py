@@ -7,7 +7,7 @@ import pytest
 from pytest_twisted import ensureDeferred
 from twisted.internet.defer import Deferred, gatherResults
 
-from dragonfly.daemon.rules import Rule
+from dragonfly.daemon.routing.rules import Rule
 from tests.doubles.peers import until
 from tests.doubles.replaying import BODY, MANIFEST, Scene, sha256
 

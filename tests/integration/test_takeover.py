@@ -16,7 +16,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 
-from dragonfly.daemon.predecessor import Predecessor
+from dragonfly.daemon.lifetime.predecessor import Predecessor
 from dragonfly.daemon.service import make_daemon
 from dragonfly.errors import HomeBusy
 from dragonfly.peer.home import Home

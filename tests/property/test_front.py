@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from dragonfly.daemon.http import Responder
-from dragonfly.daemon.limits import FrontLimits
+from dragonfly.daemon.front.limits import FrontLimits
+from dragonfly.daemon.http.messages import Responder
 from tests.doubles.front import Body, ClientEnd, connect
 
 LIMITS = FrontLimits(held_bytes=300, drain_bytes=100)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dragonfly.daemon.http import RequestHead
-from dragonfly.daemon.misrouted import Misrouted
-from dragonfly.daemon.prefixed import with_prefix
-from dragonfly.daemon.registries import Registries
-from dragonfly.daemon.registry import parse_registry
-from dragonfly.daemon.route import Route
-from dragonfly.daemon.router import Router
-from dragonfly.daemon.rules import Rules
+from dragonfly.daemon.http.messages import RequestHead
+from dragonfly.daemon.routing.misrouted import Misrouted
+from dragonfly.daemon.routing.registries import Registries
+from dragonfly.daemon.routing.registry import parse_registry
+from dragonfly.daemon.routing.route import Route
+from dragonfly.daemon.routing.router import Router
+from dragonfly.daemon.routing.rules import Rules
+from dragonfly.daemon.straight.prefixed import with_prefix
 
 ROUTER = Router(
     Registries(

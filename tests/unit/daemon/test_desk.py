@@ -10,13 +10,13 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
 from dragonfly.daemon.desk import Desk
-from dragonfly.daemon.http import Responder
-from dragonfly.daemon.note import Note
-from dragonfly.daemon.registries import Registries
-from dragonfly.daemon.registry import parse_registry
-from dragonfly.daemon.route import Route
-from dragonfly.daemon.router import Router
-from dragonfly.daemon.rules import Rules
+from dragonfly.daemon.http.messages import Responder
+from dragonfly.daemon.log.note import Note
+from dragonfly.daemon.routing.registries import Registries
+from dragonfly.daemon.routing.registry import parse_registry
+from dragonfly.daemon.routing.route import Route
+from dragonfly.daemon.routing.router import Router
+from dragonfly.daemon.routing.rules import Rules
 from dragonfly.errors import ClientGone, ConfigError, DragonflyError, OriginUnreachable
 from tests.doubles.responding import HeardResponder, request
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from dragonfly.config import parse_daemon_config
-from dragonfly.daemon.authority import load_authority
+from dragonfly.daemon.tls.authority import load_authority
 from dragonfly.taps.dfdaemon import main
 
 

@@ -1,0 +1,1 @@
+"""One dfdaemon takes the place of another."""

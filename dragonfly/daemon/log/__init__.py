@@ -1,0 +1,1 @@
+"""What is remembered of requests, and where it is written."""

@@ -1,0 +1,1 @@
+"""What goes straight on to a registry, and comes back."""

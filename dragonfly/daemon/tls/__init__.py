@@ -1,0 +1,1 @@
+"""Certificates: those that an operator names, and those that dfdaemon makes."""

@@ -1,0 +1,1 @@
+"""Asking registries: connections, requests, answers."""
