@@ -109,7 +109,8 @@ def makeService(
         service manager hands in.
     :raises SystemExit: it cannot run here; the text is all the user needs.
     """
-    from dragonfly.daemon.service import SOCKETS, make_daemon  # noqa: PLC0415 - imports much
+    from dragonfly.daemon.composition import make_daemon  # noqa: PLC0415 - imports much
+    from dragonfly.daemon.ports import SOCKETS  # noqa: PLC0415
 
     allow_open_files()
     keep_buffers()

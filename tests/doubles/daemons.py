@@ -25,7 +25,8 @@ from twisted.web.http_headers import Headers
 
 from dragonfly.config import DaemonConfig, RegistryMirror
 from dragonfly.config.proxies import ProxyRule
-from dragonfly.daemon.service import DaemonService, make_daemon
+from dragonfly.daemon.composition import make_daemon
+from dragonfly.daemon.service import DaemonService
 from dragonfly.net.proxies import Proxies
 from tests.doubles.peers import Supernode
 
@@ -105,7 +106,7 @@ class Daemon:
     @property
     def port(self) -> int:
         """The mirror's."""
-        return self.service.front.port
+        return self.service.ports.front.port
 
     async def get(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
         """Ask the mirror."""
@@ -113,7 +114,7 @@ class Daemon:
 
     async def status(self, path: str) -> Answer:
         """Ask the status port."""
-        return await self._ask(self.service.status.port, path, {})
+        return await self._ask(self.service.ports.status.port, path, {})
 
     async def _ask(self, port: int, path: str, headers: Mapping[str, str]) -> Answer:
         url = f"http://127.0.0.1:{port}{path}".encode()

@@ -558,8 +558,8 @@ async def test_a_proxy_that_is_itself_spoken_to_over_tls(lab: Lab, start: Start)
     """TLS inside of TLS: as a tunnel, and opened."""
     for config, authority in (({}, lab.theirs), ({"hijack": lab.hijack()}, lab.ours)):
         daemon = await start(certpem=lab.theirs, keypem=lab.theirs, https_port=0, **config)
-        assert daemon.service.https is not None
-        for port in (daemon.port, daemon.service.https.port):
+        assert daemon.service.ports.https is not None
+        for port in (daemon.port, daemon.service.ports.https.port):
             target = f"localhost:{port_of(lab.secure)}"
             answer = await deferToThread(doubly, port, target, lab.theirs, authority)
             assert answer.endswith(BLOB)

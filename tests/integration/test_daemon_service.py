@@ -28,8 +28,8 @@ from twisted.internet.threads import deferToThread
 
 import dragonfly
 from dragonfly.config import DaemonConfig, RegistryMirror
+from dragonfly.daemon.composition import make_daemon
 from dragonfly.daemon.routing.registry import parse_registry
-from dragonfly.daemon.service import make_daemon
 from dragonfly.dfget.client import Conversation, connect
 from dragonfly.errors import ConfigError, HomeBusy, ListenError, StoreError
 from dragonfly.net.tls import load_or_make_certificate
@@ -138,9 +138,9 @@ async def test_it_tells_how_it_is(origin: FakeOrigin, daemon: Daemon, tmp_path: 
     assert answer.status == 200
     service = daemon.service
     ports = {
-        "front": service.front.port,
+        "front": service.ports.front.port,
         "pieces": service.peer.pieces.port,
-        "status": service.status.port,
+        "status": service.ports.status.port,
     }
     assert answer.json == {
         "ok": True,
@@ -351,7 +351,7 @@ async def test_over_tls(origin: FakeOrigin, start: Start, tmp_path: Path) -> Non
     origin.put("/v2/", b"{}")
     daemon = await start(certpem=path, keypem=path, https_port=0)
     told = json.loads((tmp_path / "home" / "dfdaemon-ports.json").read_text())
-    https = daemon.service.https
+    https = daemon.service.ports.https
     assert https is not None
     assert told["https"] == https.port
     tls = offering_h2(path)
@@ -387,7 +387,7 @@ async def test_another_rate_while_it_runs(origin: FakeOrigin, tmp_path: Path) ->
     service.reconfigure(attrs.evolve(config, rate_limit=2000, verbose=True))
     assert service.peer.total.rate == 2000
     assert service.peer._uploader._limit.rate == 2000
-    assert service._swarm._settings.total_limit == 2000
+    assert service._reception.swarm._settings.total_limit == 2000
     service.reconfigure(attrs.evolve(config, rate_limit=None))
     assert service.peer.total.rate is None
     await service.stopService()

@@ -151,7 +151,7 @@ async def test_what_cannot_be_asked(world: World) -> None:
         ('Bearer realm="http://h.example:25/"', 403, b"port 25"),
     ):
         world.registry.challenge = challenge
-        world.daemon.service._desk._logins._known.clear()
+        world.daemon.service._reception.desk._logins._known.clear()
         answer = await world.token()
         assert answer.status == status
         assert text in answer.body
@@ -160,8 +160,10 @@ async def test_what_cannot_be_asked(world: World) -> None:
 @ensureDeferred
 async def test_a_registry_that_nobody_named(world: World) -> None:
     """A path may lead anywhere: no password goes there."""
-    registry = world.daemon.service._desk._router.repository("r.example:5000/x", request())[0]
-    head = world.daemon.service._desk._logins._known_to(
+    registry = world.daemon.service._reception.desk._router.repository(
+        "r.example:5000/x", request()
+    )[0]
+    head = world.daemon.service._reception.desk._logins._known_to(
         registry, request(b"GET", b"/", (b"Authorization", BASIC.encode()))
     )
     assert [name for name, _ in head.headers] == [b"Host"]

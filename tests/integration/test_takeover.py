@@ -16,8 +16,8 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 
+from dragonfly.daemon.composition import make_daemon
 from dragonfly.daemon.lifetime.predecessor import Predecessor
-from dragonfly.daemon.service import make_daemon
 from dragonfly.errors import HomeBusy
 from dragonfly.peer.home import Home
 from tests.doubles.daemons import Daemon
@@ -77,7 +77,7 @@ async def test_all_steps(start: Start, tmp_path: Path) -> None:
     home = tmp_path / "home"
     old = await start()
     service = old.service
-    ports = [service.front.port, service.status.port, service.peer.pieces.port]
+    ports = [service.ports.front.port, service.ports.status.port, service.peer.pieces.port]
     new = await met(home)
     assert list(new.sockets) == ["dfdaemon", "dfdaemon-status", "dfdaemon-peer"]
     assert [sock.getsockname()[1] for sock in new.sockets.values()] == ports
@@ -185,14 +185,14 @@ async def test_it_ends_meanwhile(start: Start, tmp_path: Path) -> None:
 async def test_a_new_one_in_its_place(start: Start, tmp_path: Path) -> None:
     """All of it together: the new one is made in a thread, as its start blocks."""
     old = await start()
-    ports = old.service._ports()
+    ports = old.service.ports.numbers()
     blocking: Deferred[Daemon] = deferToThread(start_blocking, old.service.config)
     new = await blocking
     new.service.privilegedStartService()
     new.service.startService()
     await old.service.finished.wait()
     await old.stop()
-    assert new.service._ports() == ports
+    assert new.service.ports.numbers() == ports
     assert await through_swarm(new)
     await new.stop()
 
