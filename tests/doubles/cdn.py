@@ -19,7 +19,6 @@ from twisted.internet.task import Clock
 from dragonfly.metrics import BuildInfo, SupernodeMetrics
 from dragonfly.net.disk import DiskPool
 from dragonfly.signatures import KeyRing, SigningKey
-from dragonfly.store.piecestore import PieceStore
 from dragonfly.supernode.admission import Access, Admitted
 from dragonfly.supernode.cdn import Cdn, Wanted
 from dragonfly.supernode.content import Content, State
@@ -28,6 +27,7 @@ from dragonfly.task.digest import Digest, piece_digest
 from dragonfly.task.identity import name_of
 from dragonfly.task.manifest import parse_run
 from tests.doubles.reader import ScriptedReader, make_reply
+from tests.doubles.stores import open_store
 from tests.doubles.threads import HandThreads
 
 __all__ = ["NOW", "PIECE", "URL", "CdnLab", "content_of"]
@@ -60,8 +60,7 @@ class CdnLab:
         self.threads = HandThreads(direct=self.direct)
         self.disk = DiskPool(self.threads, threads=self.threads)
         self.disk.start()
-        self.store = PieceStore(self.home)
-        self.store.open()
+        self.store = open_store(self.home)
         self.tools = FetchTools(
             reader=lambda _: self.reader,
             disk=self.disk,

@@ -14,13 +14,13 @@ from dragonfly.metrics import BuildInfo, SupernodeMetrics
 from dragonfly.net.disk import DiskPool
 from dragonfly.signatures import SigningKey
 from dragonfly.store.hot import HotPieces
-from dragonfly.store.piecestore import PieceStore
 from dragonfly.supernode.content import Content
 from dragonfly.supernode.seed import Seed
 from dragonfly.task.digest import piece_digest
 from dragonfly.task.manifest import Manifest
 from tests.doubles.bounded_pipe import BoundedPipe
 from tests.doubles.leecher import Leecher
+from tests.doubles.stores import open_store
 
 __all__ = ["PIECE", "Scene", "Shelf", "Shop"]
 
@@ -45,8 +45,7 @@ class Shop:
     def __init__(self, root: Path, clock: Any, disk: DiskPool, **options: Any) -> None:
         self.clock = clock
         self.key = SigningKey.generate()
-        self.store = PieceStore(root, HotPieces(0))
-        self.store.open()
+        self.store = open_store(root, HotPieces(0))
         self.shelf = Shelf()
         self.bytes: dict[bytes, bytes] = {}
         self.bans: dict[bytes, str] = {}

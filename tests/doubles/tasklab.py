@@ -21,10 +21,11 @@ from dragonfly.peer.content import Content
 from dragonfly.peer.writebatch import BATCH_S
 from dragonfly.signatures import KeyRing, SigningKey
 from dragonfly.store.hot import HotPieces
-from dragonfly.store.piecestore import PieceStore, TaskFile
+from dragonfly.store.piecestore import TaskFile
 from dragonfly.task.digest import piece_digest
 from dragonfly.task.layout import Layout
 from dragonfly.task.manifest import Manifest, Run, sign_run
+from tests.doubles.stores import open_store
 from tests.doubles.threads import HandThreads
 
 __all__ = ["FETCH", "PIECE", "TASK", "TaskLab"]
@@ -70,8 +71,7 @@ class TaskLab:
 
     def file(self, *, length_known: bool = True) -> TaskFile:
         """An empty file in a store of its own."""
-        store = PieceStore(self._home / f"store{next(self._stores)}", HotPieces(0))
-        store.open()
+        store = open_store(self._home / f"store{next(self._stores)}", HotPieces(0))
         length = self.layout.length if length_known else None
         return store.create(TASK, FETCH, self.layout.piece_size, length)
 

@@ -101,10 +101,16 @@ def went_on(host: Dfdaemon, act: Act) -> None:
     assert "leaves the swarm" in answers[0].why
 
 
-def test_a_restart_under_a_holder_of_its_sockets(act: Act) -> None:
+@pytest.fixture
+def held() -> Iterator[HeldSockets]:
+    """The sockets of one host."""
+    sockets = HeldSockets(NAMES)
+    yield sockets
+    sockets.close()
+
+
+def test_a_restart_under_a_holder_of_its_sockets(act: Act, held: HeldSockets) -> None:
     """The second process starts when the first has ended; connections wait in between."""
-    held = HeldSockets(NAMES)
-    act.depot.scene.at_end(held.close)
     host = act.host("held", held)
     assert [host.port, host.pieces] == [held.ports[0], held.ports[2]]
     pull = act.depot.skopeo.pull(f"{host.netloc}/app:1")

@@ -21,6 +21,7 @@ from dragonfly.peer.pieces import PART_BYTES, WHOLE_BYTES, PieceIntake, Verdict
 from dragonfly.peer.writebatch import BATCH_S
 from dragonfly.store.hot import HOT_PIECE_BYTES
 from dragonfly.store.journal import recover
+from tests.doubles.stores import close_stores
 from tests.doubles.tasklab import TaskLab
 
 SOURCES = ("a", "b", "c")
@@ -215,6 +216,7 @@ class Pieces(RuleBasedStateMachine):
         assert self.file.in_use
         self.file.release()
         assert not self.file.in_use
+        close_stores()
         self.directory.cleanup()
 
 

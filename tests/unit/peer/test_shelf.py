@@ -9,8 +9,9 @@ import pytest
 from dragonfly.errors import StoreError
 from dragonfly.peer.shelf import KEEP_UNFINISHED_S, Shelf
 from dragonfly.store.hot import HotPieces
-from dragonfly.store.piecestore import PieceStore, TaskFile
+from dragonfly.store.piecestore import TaskFile
 from tests.doubles.inline import InlineReactor, inline_disk, result_of
+from tests.doubles.stores import open_store
 
 TASK = b"t" * 32
 NAME = b"n" * 32
@@ -23,8 +24,7 @@ class Cupboard:
 
     def __init__(self, root: Path) -> None:
         self.now = 1_000_000.0
-        self.store = PieceStore(root, HotPieces(0))
-        self.store.open()
+        self.store = open_store(root, HotPieces(0))
         disk = inline_disk(InlineReactor())
         self.shelf = Shelf(self.store, disk, wall=lambda: self.now)
 

@@ -26,9 +26,9 @@ from dragonfly.peer.solo import FIRST_PAUSE_S, TRIES, Solo
 from dragonfly.peer.solodesk import local_id
 from dragonfly.signatures import SigningKey
 from dragonfly.store.hot import HotPieces
-from dragonfly.store.piecestore import PieceStore
 from dragonfly.task.identity import name_of
 from tests.doubles.inline import InlineReactor, inline_disk
+from tests.doubles.stores import open_store
 from tests.doubles.threads import HandThreads
 
 SIZE = 32 * 1024
@@ -95,8 +95,7 @@ class Scene:
         self.unused: list[Solo] = []
         self.local_limit = None
         self.tasks = TaskSet(Logger("test"))
-        store = PieceStore(root, HotPieces(0))
-        store.open()
+        store = open_store(root, HotPieces(0))
         none: Any = None
         equipment = Equipment(
             reactor=self.reactor,

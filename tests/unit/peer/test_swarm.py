@@ -34,12 +34,12 @@ from dragonfly.peer.writebatch import BATCH_S
 from dragonfly.sched.slots import UploadSlots
 from dragonfly.signatures import SigningKey
 from dragonfly.store.hot import HotPieces
-from dragonfly.store.piecestore import PieceStore
 from dragonfly.task.digest import piece_digest
 from dragonfly.task.grant import Grant, sign_grant
 from dragonfly.task.identity import name_of
 from dragonfly.task.manifest import Run, sign_run
 from tests.doubles.inline import InlineReactor, InlineThreads, inline_disk, result_of
+from tests.doubles.stores import open_store
 
 URL = "http://host/file"
 NAME = name_of(URL)
@@ -160,8 +160,7 @@ class Scene:
         self.supernodes = FakeSupernodes()
         self.threads = InlineThreads()
         disk = inline_disk(self.reactor, self.threads)
-        store = PieceStore(root, HotPieces(0))
-        store.open()
+        store = open_store(root, HotPieces(0))
         self.tasks = TaskSet(Logger("test"))
         none: Any = None
         self.equipment = Equipment(

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from dragonfly.errors import StoreError
-from dragonfly.store.piecestore import PieceStore, TaskFile
+from dragonfly.store.piecestore import TaskFile
 from dragonfly.supernode.intake import Intake
 from dragonfly.task.digest import Digest, piece_digest
 from tests.doubles.cdn import PIECE, content_of
+from tests.doubles.stores import open_store
 
 BODY = content_of(3 * PIECE + 50)
 DIGESTS = [piece_digest(BODY[at : at + PIECE]) for at in range(0, len(BODY), PIECE)]
@@ -20,9 +21,7 @@ DIGESTS = [piece_digest(BODY[at : at + PIECE]) for at in range(0, len(BODY), PIE
 @pytest.fixture
 def file(tmp_path: Path) -> TaskFile:
     """An empty task file with room for the body."""
-    store = PieceStore(tmp_path)
-    store.open()
-    return store.create(b"T" * 32, 1, PIECE, len(BODY))
+    return open_store(tmp_path).create(b"T" * 32, 1, PIECE, len(BODY))
 
 
 @pytest.mark.parametrize("step", [1000, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE, len(BODY)])
