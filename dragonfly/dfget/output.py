@@ -108,11 +108,12 @@ class FileOutput:
         """Take ``source``; what was copied from the same file before stays."""
         with naming(source):
             fd = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
-        if self._source is not None:
-            if not os.path.sameopenfile(fd, self._source):
+        earlier, self._source = self._source, fd
+        if earlier is not None:
+            same = os.path.sameopenfile(fd, earlier)
+            os.close(earlier)
+            if not same:
                 self.restart()
-            os.close(self._source)
-        self._source = fd
         # A clone of what is there yet tells whether a clone will do at the end.
         self._shared = reflink(fd, self._fd) if not self._copied.total else self._shared
         if length is not None and not self._shared and length > self._allocated:
@@ -196,11 +197,12 @@ class StreamOutput:
         """Take ``source``."""
         with naming(source):
             fd = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
-        if self._source is not None:
-            if not os.path.sameopenfile(fd, self._source):
+        earlier, self._source = self._source, fd
+        if earlier is not None:
+            same = os.path.sameopenfile(fd, earlier)
+            os.close(earlier)
+            if not same:
                 self.restart()
-            os.close(self._source)
-        self._source = fd
 
     def copy(self, begin: int, end: int) -> None:
         """Send what is next in order now."""

@@ -367,6 +367,20 @@ def test_stream_cannot_take_back(place: Path, source: Path) -> None:
     os.close(reading)
 
 
+def test_stream_of_another_version_is_closed(place: Path, source: Path) -> None:
+    """The file that came too late is not left open either; every test is checked for that."""
+    out, reading = pipe_output(place)
+    out.begin(str(source), 3000)
+    out.copy(0, 10)
+    other = source.with_name("other")
+    other.write_bytes(DATA[1:])
+    with pytest.raises(OutputError, match="the content changed after 10 bytes"):
+        out.begin(str(other), 3000)
+    out.discard()
+    assert os.read(reading, 10_000) == DATA[:10]
+    os.close(reading)
+
+
 def test_stream_whose_reader_left_is_an_error(place: Path, source: Path) -> None:
     """``dfget -o - URL | head`` ends."""
     out, reading = pipe_output(place)
