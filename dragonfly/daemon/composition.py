@@ -20,7 +20,7 @@ from dragonfly.daemon.place import Place
 from dragonfly.daemon.routing.knownregistries import known_registries
 from dragonfly.daemon.routing.registry import Registry, parse_registry
 from dragonfly.daemon.service import DaemonService
-from dragonfly.daemon.tls.pem import server_options
+from dragonfly.daemon.tls.serving import options_of_files
 from dragonfly.daemon.tunnels.hijacking import authority_of
 from dragonfly.errors import ConfigError
 from dragonfly.net.proxies import Proxies
@@ -82,7 +82,7 @@ def make_daemon(
         opened = {**before.sockets, **opened}
     pieces = opened.get("dfdaemon-peer")
     try:
-        registries = known_registries(config, place.home)
+        registries = known_registries(config)
         runtime = attrs.evolve(runtime, trust_at=registries.trust_at)
         make = partial(make_peer, settings, runtime)
         peer = _peer(place, lambda: make(opened=pieces), before)
@@ -136,7 +136,7 @@ def _is_here(config: DaemonConfig, host: str, port: int) -> bool:
 def _tls(config: DaemonConfig) -> CertificateOptions | None:
     if config.certpem is None or config.keypem is None:
         return None
-    return server_options(config.certpem, config.keypem)
+    return options_of_files(config.certpem, config.keypem)
 
 
 def _peer_settings(config: DaemonConfig, place: Place) -> PeerSettings:

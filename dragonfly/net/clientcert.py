@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import attrs
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL
 from twisted.internet._sslverify import IOpenSSLTrustRoot  # there is no public name for it
 from zope.interface import implementer
 
-from dragonfly.errors import ConfigError
+from dragonfly.net.contexts import show
+from dragonfly.net.pem import KeyPair, PemFile, read_pair
 
 __all__ = ["ClientCertificate", "RootWithClient"]
 
@@ -30,41 +28,19 @@ class ClientCertificate:
     cert: str
     key: str
 
-    def check(self) -> None:
-        """See whether the files can be used.
+    def read(self) -> KeyPair:
+        """Read them.
 
-        :raises ConfigError: naming the one that cannot.
+        :raises ConfigError: one cannot be used, or the key is another's; the text names it.
         """
-        shown = self._certificate()
-        try:
-            key = load_pem_private_key(_read("client_key", self.key), password=None)
-        except TypeError:
-            raise ConfigError(f"client_key {self.key}: the key is encrypted") from None
-        except ValueError:
-            raise ConfigError(f"client_key {self.key}: no key in PEM form") from None
-        if key.public_key() != shown.public_key():
-            text = f"it does not belong to the certificate in {self.cert}"
-            raise ConfigError(f"client_key {self.key}: {text}")
+        return read_pair(PemFile("client_cert", self.cert), PemFile("client_key", self.key))
 
     def put_into(self, context: SSL.Context) -> None:
         """Have all connections of the context show it.
 
-        :raises ConfigError: as :meth:`check` does.
+        :raises ConfigError: as :meth:`read` does, or OpenSSL does not take it.
         """
-        self.check()  # OpenSSL would ask the terminal for the password of a key
-        try:
-            # From files: which key objects pyOpenSSL takes depends on its version.
-            context.use_certificate_chain_file(self.cert)
-            context.use_privatekey_file(self.key)
-        except SSL.Error:
-            text = f"not the key of the certificate in {self.cert}"
-            raise ConfigError(f"client_key {self.key}: {text}") from None
-
-    def _certificate(self) -> x509.Certificate:
-        try:
-            return x509.load_pem_x509_certificates(_read("client_cert", self.cert))[0]
-        except ValueError:
-            raise ConfigError(f"client_cert {self.cert}: no certificate in PEM form") from None
+        show(context, self.read())
 
 
 @implementer(IOpenSSLTrustRoot)
@@ -82,10 +58,3 @@ class RootWithClient:
     def _addCACertsToContext(self, context: SSL.Context) -> None:
         self._root._addCACertsToContext(context)  # noqa: SLF001
         self._client.put_into(context)
-
-
-def _read(key: str, path: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as exc:
-        raise ConfigError(f"{key} {path}: {exc.strerror}") from None

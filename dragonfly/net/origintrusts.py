@@ -79,7 +79,7 @@ class WayTrusts:
         said = self.known(there.host, there.port)
         if said is None:
             said = away if away.insecure and there.host == home.host else Trust()
-        if said.insecure or said.cacerts is not None or away.cacerts is None:
+        if said.insecure or said.cacerts or not away.cacerts:
             return said
         return attrs.evolve(said, cacerts=away.cacerts, system=True)
 

@@ -24,7 +24,6 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
     PublicFormat,
-    load_pem_private_key,
 )
 from cryptography.x509.oid import NameOID
 from OpenSSL import SSL, crypto
@@ -34,7 +33,9 @@ from twisted.python.failure import Failure
 from twisted.web.iweb import IPolicyForHTTPS
 from zope.interface import implementer
 
-from dragonfly.errors import ConfigError, TrustError
+from dragonfly.errors import TrustError
+from dragonfly.net.contexts import serving
+from dragonfly.net.pem import KeyPair, PemFile, read_pair
 from dragonfly.store.files import read_or_create_secret
 
 if TYPE_CHECKING:
@@ -76,15 +77,9 @@ class ServerCertificate:
     def options(self) -> CertificateOptions:
         """Return the context factory for listening; reads the file.
 
-        :raises OpenSSL.SSL.Error: it is not there any more.
+        :raises ConfigError: it is not there any more.
         """
-        options = CertificateOptions()
-        context = options.getContext()
-        # From the file: whether pyOpenSSL takes key objects of its own or those of
-        # cryptography without a warning depends on its version, and on Twisted's.
-        context.use_certificate_chain_file(str(self.path))
-        context.use_privatekey_file(str(self.path))
-        return options
+        return serving(_pair(self.path))
 
 
 def load_or_make_certificate(
@@ -109,14 +104,13 @@ def load_or_make_certificate(
         return _self_signed(tuple(names), now or datetime.datetime.now(datetime.timezone.utc))
 
     pem = read_or_create_secret(path, make)
-    try:
-        key = load_pem_private_key(pem, password=None)
-        certificate = x509.load_pem_x509_certificate(pem)
-    except (ValueError, TypeError) as exc:
-        raise ConfigError(f"{path}: not a key with its certificate ({exc})") from None
-    if key.public_key() != certificate.public_key():
-        raise ConfigError(f"{path}: the key does not belong to the certificate")
+    _pair(path)
     return ServerCertificate(path, pem)
+
+
+def _pair(path: Path) -> KeyPair:
+    file = PemFile("", str(path))
+    return read_pair(file, file)
 
 
 def _self_signed(names: tuple[str, ...], now: datetime.datetime) -> bytes:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
-from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
 from twisted.internet._sslverify import IOpenSSLTrustRoot
@@ -24,6 +22,7 @@ from zope.interface import implementer
 
 from dragonfly.errors import ConfigError
 from dragonfly.net.clientcert import ClientCertificate, RootWithClient
+from dragonfly.net.pem import PemFile
 
 if TYPE_CHECKING:
     from twisted.protocols.tls import TLSMemoryBIOProtocol
@@ -31,12 +30,16 @@ if TYPE_CHECKING:
 __all__ = ["Trust", "UncheckedConnection"]
 
 
+def _paths(given: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else given or ()
+
+
 @attrs.frozen
 class Trust:
     """How far an origin's certificate is checked, and which one is shown to it.
 
-    By default against the system's authorities.  ``cacerts`` names a PEM file, or
-    several, whose authorities count instead, or with ``system`` as well; ``insecure``
+    By default against the system's authorities.  ``cacerts`` are PEM files (one may be given
+    as it is) whose authorities count instead, or with ``system`` as well; ``insecure``
     believes anybody.
 
     ``client_cert`` names a PEM file with the certificate (and its chain) that we show
@@ -44,7 +47,7 @@ class Trust:
     same file.
     """
 
-    cacerts: str | tuple[str, ...] | None = None
+    cacerts: tuple[str, ...] = attrs.field(default=(), converter=_paths)
     insecure: bool = False
     client_cert: str | None = None
     client_key: str | None = None
@@ -72,24 +75,18 @@ class Trust:
                 raise ConfigError(f"client_key {self.client_key} is given, and no client_cert")
             return None
         client = ClientCertificate(self.client_cert, self.client_key or self.client_cert)
-        client.check()
+        client.read()  # an error is told now, not by the first connection
         return client
 
     def _root(self) -> Any:
-        paths = (self.cacerts,) if isinstance(self.cacerts, str) else self.cacerts or ()
-        if not paths:
+        if not self.cacerts:
             return platformTrust()
-        own = trustRootFromCertificates([each for path in paths for each in _load(path)])
+        own = trustRootFromCertificates([each for path in self.cacerts for each in _load(path)])
         return _Roots(platformTrust(), own) if self.system else own
 
 
 def _load(path: str) -> list[Certificate]:
-    try:
-        found = x509.load_pem_x509_certificates(Path(path).read_bytes())
-    except OSError as exc:
-        raise ConfigError(f"cacerts {path}: {exc.strerror}") from None
-    except ValueError:
-        raise ConfigError(f"cacerts {path}: no certificate in PEM form") from None
+    found = PemFile("cacerts", path).certificates()
     return [Certificate.loadPEM(each.public_bytes(Encoding.PEM)) for each in found]
 
 

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from dragonfly.config import DaemonConfig
+from dragonfly.daemon.tls.authority import may_sign
 from dragonfly.errors import ConfigError, OriginUnreachable, StoreError
+from dragonfly.net.pem import PemFile, read_pair
 from dragonfly.setup.finding import Finding, fail, ok, warn
 from dragonfly.setup.running import home_of
 from dragonfly.setup.tree import Tree
@@ -118,7 +119,7 @@ def check_authority(config: DaemonConfig, tree: Tree, now: datetime.datetime) ->
     yield finding
     if certificate is None:
         return
-    if not _is_authority(certificate):
+    if not may_sign(certificate):
         yield fail(what, "is no certificate of an authority", "make one: dfdaemon gen-ca")
         return
     yield _trusted(what, certificate, tree)
@@ -135,15 +136,10 @@ def _certificate(
     what: str, path: str, key_path: str, now: datetime.datetime
 ) -> tuple[x509.Certificate | None, Finding]:
     try:
-        certificate = x509.load_pem_x509_certificate(Path(path).expanduser().read_bytes())
-        key = load_pem_private_key(Path(key_path).expanduser().read_bytes(), password=None)
-    except (OSError, ValueError, TypeError) as error:
-        reason = getattr(error, "strerror", None) or "not in PEM form"
-        name = getattr(error, "filename", None) or f"{path} or its key {key_path}"
-        return None, fail(what, f"cannot read {name}: {reason}", "correct the path, or its mode")
-    if key.public_key() != certificate.public_key():
-        text = f"the key {key_path} does not belong to it"
-        return None, fail(what, text, "name the files that were made together")
+        certificate = read_pair(PemFile("certificate", path), PemFile("key", key_path)).chain[0]
+    except ConfigError as error:
+        remedy = "name files that were made together, and that dfdaemon may read"
+        return None, fail(what, f"cannot be used: {error}", remedy)
     # cryptography 43 and later: times with a zone
     begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     if not begins <= now < ends:
@@ -153,14 +149,6 @@ def _certificate(
         text = f"expires on {ends:%Y-%m-%d}"
         return certificate, warn(what, text, "make a new one, and have it trusted before")
     return certificate, ok(what, f"is valid until {ends:%Y-%m-%d}")
-
-
-def _is_authority(certificate: x509.Certificate) -> bool:
-    try:
-        found = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
-    except (x509.ExtensionNotFound, ValueError):
-        return False
-    return found.value.ca
 
 
 def _trusted(what: str, certificate: x509.Certificate, tree: Tree) -> Finding:

@@ -297,7 +297,7 @@ def _trusts(config: SupernodeConfig) -> OriginTrusts:
     return OriginTrusts(
         {
             (each.host, each.port): Trust(
-                cacerts=each.certs or None,
+                cacerts=each.certs,
                 insecure=each.insecure,
                 client_cert=each.client_cert,
                 client_key=each.client_key,

@@ -120,7 +120,7 @@ async def test_one_authority_for_both(lab: Lab) -> None:
     """A registry's authorities count for the storage, besides those of the system."""
     with pytest.raises(OriginUntrusted):
         await lab.length(WayTrusts(lab.registry.trust, nothing_known))
-    files = (str(lab.registry.trust.cacerts), str(lab.storage.trust.cacerts))
+    files = (*lab.registry.trust.cacerts, *lab.storage.trust.cacerts)
     assert await lab.length(Trust(cacerts=files)) == len(CONTENT)
 
 
@@ -128,7 +128,7 @@ async def test_one_authority_for_both(lab: Lab) -> None:
 async def test_the_systems_authorities_too(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """A registry with an authority of its own, whose layers are at a public storage."""
     # OpenSSL reads the system's authorities from where this says.
-    monkeypatch.setenv("SSL_CERT_FILE", str(lab.storage.trust.cacerts))
+    monkeypatch.setenv("SSL_CERT_FILE", *lab.storage.trust.cacerts)
     assert await lab.length(lab.registry.trust) == len(CONTENT)
     with pytest.raises(OriginUntrusted, match=f"localhost:{lab.storage.origin.port}"):
         await lab.length(WayTrusts(lab.registry.trust, None))  # said of the whole way, alone
@@ -145,7 +145,7 @@ async def test_a_users_word_is_for_the_whole_way(lab: Lab) -> None:
 
 def known(place: Place, *, host: str = "127.0.0.1", insecure: bool = False) -> KnownRegistry:
     """What an operator says of it."""
-    certs = () if insecure else (str(place.trust.cacerts),)
+    certs = () if insecure else place.trust.cacerts
     return KnownRegistry(host=f"{host}:{place.origin.port}", certs=certs, insecure=insecure)
 
 

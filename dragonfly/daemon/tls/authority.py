@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import datetime
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Any
 
 import attrs
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from dragonfly.errors import ConfigError
+from dragonfly.net.pem import KeyPair, PemFile, read_pair
 
 __all__ = [
     "BACKDATED",
@@ -28,6 +26,7 @@ __all__ = [
     "Leaf",
     "common_name",
     "load_authority",
+    "may_sign",
 ]
 
 BACKDATED = datetime.timedelta(hours=1)
@@ -41,15 +40,12 @@ _NAME_CHARS = 64
 
 
 @attrs.frozen(kw_only=True)
-class Leaf:
+class Leaf(KeyPair):
     """What a server needs that speaks for one host.
 
-    :ivar chain: its certificate, and those between it and the root.
     :ivar until: seconds since 1970 when it ends.
     """
 
-    key: ec.EllipticCurvePrivateKey = attrs.field(repr=False)
-    chain: tuple[x509.Certificate, ...]
     until: float
 
 
@@ -79,7 +75,7 @@ class Authority:
         end = min(began + LEAF_LIFETIME, self.certificate.not_valid_after_utc)
         certificate = self._build(host, key, began - BACKDATED, end).sign(self.key, self._hash)
         chain = (certificate, *self._between())
-        return Leaf(key=key, chain=chain, until=end.timestamp())
+        return Leaf(key=key, chain=chain, name=host, until=end.timestamp())
 
     def _build(
         self,
@@ -166,55 +162,24 @@ def load_authority(cert: str, key: str, *, now: float) -> Authority:
     :raises ConfigError: one cannot be read, it is no CA's certificate, it has ended or not
         begun, or the key is another's; the text names the file.
     """
-    certificates = _certificates(cert)
-    authority = Authority(
-        certificate=certificates[0], key=_private_key(key), above=tuple(certificates[1:])
-    )
-    _check_authority(authority.certificate, cert)
-    _check_dates(authority.certificate, cert, now)
-    if authority.key.public_key() != authority.certificate.public_key():
-        raise ConfigError(f"hijack_https: key {key} is not that of the certificate in {cert}")
-    return authority
-
-
-def _read(what: str, path: str) -> bytes:
-    try:
-        return Path(path).expanduser().read_bytes()
-    except (OSError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ConfigError(f"hijack_https: {what} {path}: {reason}") from None
-
-
-def _certificates(path: str) -> list[x509.Certificate]:
-    try:
-        return x509.load_pem_x509_certificates(_read("cert", path))
-    except ValueError:
-        raise ConfigError(f"hijack_https: cert {path}: no certificate in PEM form") from None
-
-
-def _private_key(path: str) -> Any:
-    try:
-        return load_pem_private_key(_read("key", path), password=None)
-    except TypeError:
-        raise ConfigError(f"hijack_https: key {path} has a passphrase; it must not") from None
-    except (ValueError, UnsupportedAlgorithm):
-        raise ConfigError(f"hijack_https: key {path}: no private key in PEM form") from None
-
-
-def _check_authority(certificate: x509.Certificate, path: str) -> None:
-    if not _may_sign(certificate):
+    file = PemFile("hijack_https: cert", cert)
+    pair = read_pair(file, PemFile("hijack_https: key", key))
+    certificate, *above = pair.chain
+    if not may_sign(certificate):
         raise ConfigError(
-            f"hijack_https: cert {path} is no authority's: it must not sign others;"
-            " 'dfdaemon gen-ca' makes one"
+            f"{file} is no authority's: it must not sign others; 'dfdaemon gen-ca' makes one"
         )
+    _check_dates(certificate, file, now)
+    return Authority(certificate=certificate, key=pair.key, above=tuple(above))
 
 
-def _may_sign(certificate: x509.Certificate) -> bool:
-    extensions = certificate.extensions
+def may_sign(certificate: x509.Certificate) -> bool:
+    """Whether it is that of an authority: clients believe what it signed if they believe it."""
     try:
+        extensions = certificate.extensions
         if not extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
             return False
-    except x509.ExtensionNotFound:
+    except (x509.ExtensionNotFound, ValueError):
         return False
     try:
         return extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
@@ -222,12 +187,12 @@ def _may_sign(certificate: x509.Certificate) -> bool:
         return True
 
 
-def _check_dates(certificate: x509.Certificate, path: str, now: float) -> None:
+def _check_dates(certificate: x509.Certificate, file: PemFile, now: float) -> None:
     begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     today = datetime.datetime.fromtimestamp(now, datetime.timezone.utc)
     if not begin <= today < end:
         word = "has ended" if today >= end else "has not begun"
         raise ConfigError(
-            f"hijack_https: cert {path} {word}: it is valid from {begin:%Y-%m-%d %H:%M} to"
+            f"{file} {word}: it is valid from {begin:%Y-%m-%d %H:%M} to"
             f" {end:%Y-%m-%d %H:%M} UTC, now it is {today:%Y-%m-%d %H:%M}"
         )

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import attrs
-from OpenSSL import SSL, crypto
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.ssl import CertificateOptions
 from twisted.python.failure import Failure
 
-from dragonfly.daemon.tls.authority import Authority, Leaf
+from dragonfly.daemon.tls.authority import Authority
+from dragonfly.daemon.tls.serving import server_options
 from dragonfly.net.fanout import OneShot
 from dragonfly.store.newest import Newest
 
@@ -87,22 +87,3 @@ class Leaves:
     def _good_until(self, end: float) -> float:
         # A new one would not last longer where the authority itself ends.
         return end if end >= self.authority.until else end - RENEW_S
-
-
-def server_options(leaf: Leaf) -> CertificateOptions:
-    """Make what a server speaks TLS with: HTTP/1.1 only, whatever else the client offers."""
-    options = CertificateOptions(acceptableProtocols=[b"http/1.1"])
-    context = options.getContext()
-    try:
-        _use(context, leaf.key, *leaf.chain)
-    except TypeError:  # pyOpenSSL before 24.3 takes its own classes only, later ones warn of them
-        key = crypto.PKey.from_cryptography_key(leaf.key)
-        _use(context, key, *map(crypto.X509.from_cryptography, leaf.chain))
-    return options
-
-
-def _use(context: SSL.Context, key: Any, certificate: Any, *above: Any) -> None:
-    context.use_certificate(certificate)
-    context.use_privatekey(key)
-    for each in above:
-        context.add_extra_chain_cert(each)

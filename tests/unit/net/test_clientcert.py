@@ -68,7 +68,7 @@ def test_files_that_do(files: Files) -> None:
     [
         ("absent.pem", None, r"^client_cert .*absent\.pem: No such file"),
         ("key.pem", None, r"^client_cert .*key\.pem: no certificate in PEM form"),
-        ("cert.pem", None, r"^client_key .*cert\.pem: no key in PEM form"),
+        ("cert.pem", None, r"^client_key .*cert\.pem: no private key in PEM form"),
         ("cert.pem", "absent.pem", r"^client_key .*absent\.pem: No such file"),
         ("cert.pem", "encrypted.pem", r"^client_key .*encrypted\.pem: the key is encrypted"),
         (

@@ -105,12 +105,12 @@ def test_what_is_no_ca(tmp_path: Path) -> None:
     """A server's certificate cannot sign; a key of another does not, either."""
     assert "no certificate of an authority" in said(made(tmp_path / "a", ca=False))[1]
     one, other = made(tmp_path / "b"), made(tmp_path / "c")
-    assert "does not belong to it" in said(attrs.evolve(one, key=other.key))[0]
+    assert "does not belong to the certificate" in said(attrs.evolve(one, key=other.key))[0]
     missing = said(attrs.evolve(one, cert="/no/such"))
     assert len(missing) == 1
     assert "/no/such: No such file" in missing[0]
     Path(one.cert).write_text("nonsense")
-    assert "not in PEM form" in said(one)[0]
+    assert f"certificate {one.cert}: no certificate in PEM form" in said(one)[0]
 
 
 def test_no_ca(tmp_path: Path) -> None:

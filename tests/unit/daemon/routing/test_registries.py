@@ -13,6 +13,7 @@ from dragonfly.daemon.routing.knownregistries import known_registries
 from dragonfly.daemon.routing.registries import Registries, TrustedHosts
 from dragonfly.daemon.routing.registry import parse_registry
 from dragonfly.errors import ConfigError
+from dragonfly.net.tls import load_or_make_certificate
 from dragonfly.net.trust import Trust
 
 OWN = Trust(cacerts="own.pem")
@@ -110,13 +111,29 @@ def test_what_is_said_of_a_place(
 
 
 @pytest.mark.parametrize("host", ["r.example", "r.example:443", "mirror.example"])
-def test_described_twice(tmp_path: Path, host: str) -> None:
+def test_described_twice(host: str) -> None:
     """It is said at the start, if they differ."""
     config = DaemonConfig(
         registry=RegistryMirror(remote="https://mirror.example"),
         registries=(KnownRegistry(host="r.example"), KnownRegistry(host=host, insecure=True)),
     )
     with pytest.raises(ConfigError, match=r"example:443 is described twice"):
-        known_registries(config, tmp_path)
+        known_registries(config)
     same = tuple(attrs.evolve(each, insecure=False) for each in config.registries)
-    known_registries(attrs.evolve(config, registries=same), tmp_path)
+    known_registries(attrs.evolve(config, registries=same))
+
+
+def test_authorities_are_read_at_the_start(tmp_path: Path) -> None:
+    """Those of several files count; one that is of no use is named before a pull fails for it."""
+    files = []
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        files.append(str(load_or_make_certificate(tmp_path / name).path))
+    known = KnownRegistry(host="r.example", certs=tuple(files))
+    found = known_registries(DaemonConfig(registries=(known,)))
+    assert found.trust_at("r.example", 443) == Trust(cacerts=tuple(files))
+    (tmp_path / "bad.pem").write_text("nonsense")
+    for bad, text in (("bad.pem", "no certificate in PEM form"), ("absent", "No such file")):
+        wrong = attrs.evolve(known, certs=(files[0], str(tmp_path / bad)))
+        with pytest.raises(ConfigError, match=f"^certs {tmp_path / bad}: {text}"):
+            known_registries(DaemonConfig(registries=(wrong,)))

@@ -174,7 +174,7 @@ def test_files_that_do_not_fit(tmp_path: Path) -> None:
     for data, text in (
         (b"nonsense", "no private key"),
         (locked, "passphrase"),
-        (stranger, "is not that of the certificate"),
+        (stranger, "does not belong to the certificate"),
     ):
         other.write_bytes(data)
         with pytest.raises(ConfigError, match=text) as caught:
