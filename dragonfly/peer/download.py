@@ -24,7 +24,6 @@ from dragonfly.errors import (
 )
 from dragonfly.net.fanout import OneShot
 from dragonfly.net.tasks import Task
-from dragonfly.net.trust import Trust
 from dragonfly.peer.audience import Audience
 from dragonfly.peer.content import Content
 from dragonfly.peer.equipment import Equipment
@@ -289,14 +288,8 @@ class Download:
         :raises ConfigError: the file of authorities cannot be used.
         """
         request = self.request
-        trust = Trust(
-            cacerts=request.cacerts,
-            insecure=request.insecure,
-            client_cert=request.client_cert,
-            client_key=request.client_key,
-        )
         origins = self._equipment.origins
-        client = origins.get(trust, request.loopback, everywhere=request.everywhere)
+        client = origins.get(request.trust, request.loopback, everywhere=request.everywhere)
         return OriginSource(client, request.url, request.headers)
 
     def notice(self, text: str) -> None:

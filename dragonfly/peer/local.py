@@ -24,6 +24,7 @@ from zope.interface import implementer
 import dragonfly
 from dragonfly.config import parse_node
 from dragonfly.errors import ConfigError, DragonflyError, OriginError, TrackerError
+from dragonfly.net.trust import Trust
 from dragonfly.peer.download import Download
 from dragonfly.peer.request import FetchRequest
 from dragonfly.peer.succession import Handing, Succession
@@ -59,8 +60,10 @@ def parse_get(message: dict[str, Any]) -> FetchRequest:
         min_rate=_count(message, "minrate"),
         timeout_s=_optional(message, "timeout", (int, float)),
         client_queue=_count(message, "clientqueue"),
-        cacerts=_optional(message, "cacerts", str),
-        insecure=bool(message.get("insecure", False)),
+        trust=Trust(
+            cacerts=_optional(message, "cacerts", str),
+            insecure=bool(message.get("insecure", False)),
+        ),
         callsystem=_optional(message, "callsystem", str) or "",
     )
 

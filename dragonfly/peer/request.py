@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 
 from dragonfly.config import Node
+from dragonfly.net.trust import Trust
 from dragonfly.task.digest import Digest
 
 __all__ = ["FetchRequest"]
@@ -16,10 +17,9 @@ class FetchRequest:
 
     ``headers`` and ``url`` may hold credentials, so they are not shown by ``repr``.
 
-    :ivar client_cert: see :class:`~dragonfly.net.trust.Trust`, as for the other three that
-        decide how the origin is met.
-    :ivar everywhere: whether ``cacerts`` and ``insecure`` are a user's word about this download,
-        wherever the origin redirects it to; if not, an operator's about the origin alone.
+    :ivar trust: how the origin is met.
+    :ivar everywhere: whether that is a user's word about this download, wherever the origin
+        redirects it to; if not, an operator's about the origin alone.
     :ivar admitted: the caller asks the origin himself, and gives nothing out before it said
         yes: what is in work here under the name of its digest is joined without asking the
         supernode, which may be slow, or down.
@@ -44,10 +44,7 @@ class FetchRequest:
     min_rate: int | None = None
     timeout_s: float | None = None
     client_queue: int | None = None
-    cacerts: str | tuple[str, ...] | None = None
-    insecure: bool = False
-    client_cert: str | None = None
-    client_key: str | None = None
+    trust: Trust = attrs.field(factory=Trust)
     everywhere: bool = True
     loopback: bool = True
     callsystem: str = ""
@@ -57,8 +54,8 @@ class FetchRequest:
     @property
     def terms(self) -> str:
         """What tells apart callers who believe, or are to the origin, somebody else."""
-        files = (self.cacerts,) if isinstance(self.cacerts, str) else self.cacerts or ()
-        believed = "anybody" if self.insecure else "\0".join(files)
+        trust = self.trust
+        believed = "anybody" if trust.insecure else "\0".join(trust.cacerts)
         if not self.everywhere:
             believed = f"{believed}\0there"
-        return believed if self.client_cert is None else f"{believed}\0as {self.client_cert}"
+        return believed if trust.client_cert is None else f"{believed}\0as {trust.client_cert}"

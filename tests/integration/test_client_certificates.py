@@ -195,11 +195,7 @@ async def test_straight_on(places: Places, tmp_path: Path) -> None:
 
 async def fetched(peer: Peer, places: Places, place: Place) -> Download:
     """A blob, as dfdaemon asks its peer for one."""
-    download = await peer.get(
-        place.put(BLOB, CONTENT),
-        cacerts=places.trust.cacerts,
-        client_cert=places.trust.client_cert,
-    )
+    download = await peer.get(place.put(BLOB, CONTENT), trust=places.trust)
     assert peer.bytes_of(download) == CONTENT
     return download
 
@@ -216,7 +212,7 @@ async def test_a_supernode_without_it(places: Places, roles: list[Any], tmp_path
     assert download.sources["origin"] == len(CONTENT)
     assert place.origin.count(BLOB, "GET") == 1
     with pytest.raises(OriginUnreachable):  # nor may who has none have what was read with it
-        await peer.get(place.origin.url(BLOB), cacerts=places.bare.cacerts)
+        await peer.get(place.origin.url(BLOB), trust=places.bare)
 
 
 @ensureDeferred

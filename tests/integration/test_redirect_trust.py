@@ -172,7 +172,7 @@ async def test_the_peer_believes_the_same(lab: Lab, tmp_path: Path) -> None:
     lab.storage.origin.put("/f", CONTENT)
     url = lab.registry.origin.url(BLOB)
     lab.registry.origin.put(BLOB, redirect=lab.storage.origin.url("/f", host="localhost"))
-    request = FetchRequest(url=url, insecure=True, pattern="source")
+    request = FetchRequest(url=url, trust=ANYBODY, pattern="source")
     daemon = await Daemon.started(tmp_path, "http://127.0.0.1:1")
     with pytest.raises(OriginUntrusted):
         await daemon.service.peer.fetch(attrs.evolve(request, everywhere=False)).done.wait()

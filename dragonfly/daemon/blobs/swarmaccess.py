@@ -129,7 +129,6 @@ class SwarmAccess:
         return ""
 
     def _request(self, source: Source, route: Route) -> FetchRequest:
-        trust = route.registry.trust
         return FetchRequest(
             url=source.url,
             headers=source.headers,
@@ -139,10 +138,7 @@ class SwarmAccess:
             nodes=self._settings.nodes,
             local_limit=self._settings.local_limit,
             total_limit=self._settings.total_limit,
-            cacerts=trust.cacerts,
-            insecure=trust.insecure,
-            client_cert=trust.client_cert,
-            client_key=trust.client_key,
+            trust=route.registry.trust,
             everywhere=False,
             loopback=route.registry.local,
             callsystem="dfdaemon",

@@ -32,6 +32,7 @@ from dragonfly.errors import (
 )
 from dragonfly.net.tasks import TaskSet
 from dragonfly.net.throttle import Throttle
+from dragonfly.net.trust import Trust
 from dragonfly.peer.content import ORIGIN, Content
 from dragonfly.peer.download import CHANGES_IN_SWARM, MAX_RESTARTS, SLOW_AFTER_S, Download
 from dragonfly.peer.equipment import Equipment
@@ -429,7 +430,7 @@ def test_the_reason_of_falling_back_is_kept(scene: Scene) -> None:
 
 def test_how_the_origin_is_read(tmp_path: Path) -> None:
     """With the user's trust and headers."""
-    scene = Scene(tmp_path, headers=(("A", "b"),), insecure=True)
+    scene = Scene(tmp_path, headers=(("A", "b"),), trust=Trust(insecure=True))
     source = scene.download.source()
     assert (source.url, source.headers) == (URL, (("A", "b"),))
     client: Any = source.client

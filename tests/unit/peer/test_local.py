@@ -20,6 +20,7 @@ from dragonfly.errors import (
     OriginRefused,
     TrackerError,
 )
+from dragonfly.net.trust import Trust
 from dragonfly.peer.local import (
     LINE_BYTES,
     RANGES_EVERY_S,
@@ -228,9 +229,9 @@ def test_a_get_carries_everything(scene: Scene) -> None:
     assert request.digest == Digest.parse(digest)
     assert (request.identifier, request.pattern, request.callsystem) == ("i", "cdn", "me")
     assert (request.local_limit, request.total_limit, request.min_rate) == (10, 20, 5)
-    assert (request.timeout_s, request.client_queue, request.cacerts) == (1.5, 4, "/ca")
+    assert (request.timeout_s, request.client_queue) == (1.5, 4)
+    assert request.trust == Trust(cacerts="/ca", insecure=True)
     assert request.notbs
-    assert request.insecure
     assert [node.host for node in request.nodes] == ["host"]
 
 
