@@ -12,8 +12,8 @@ from twisted.internet.interfaces import IReactorTime
 
 from dragonfly.daemon.front.answering import answer_in_text, status_of
 from dragonfly.daemon.http.hops import came_through
-from dragonfly.daemon.http.messages import RequestHead, Responder
-from dragonfly.daemon.log.note import Note
+from dragonfly.daemon.http.messages import RequestHead, Responder, find
+from dragonfly.daemon.log.note import DOCTOR, Note
 from dragonfly.daemon.routing.misrouted import Misrouted
 from dragonfly.daemon.routing.route import Route
 from dragonfly.daemon.routing.router import Router
@@ -117,6 +117,7 @@ def _note(head: RequestHead) -> Note:
         method=head.method.decode("latin-1"),
         target=_USERINFO.sub(r"\1", target),
         client=head.client,
+        trial=find(head.headers, b"user-agent") == DOCTOR.encode(),
     )
 
 

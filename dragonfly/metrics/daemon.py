@@ -21,6 +21,9 @@ class DaemonMetrics(Series):
         self.requests = self._counter(
             "http_requests_total", "Requests by class of the answer", "code", "route"
         )
+        self.trials = self._counter(
+            "trial_requests_total", "Requests of dfdaemon doctor, which are no engine's"
+        )
         self.endings = self._counter(
             "http_endings_total", "How answers ended: done, gone or aborted", "ending"
         )

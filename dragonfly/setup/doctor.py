@@ -135,12 +135,14 @@ class Doctor:
         return mirror_of(attrs.evolve(self.config, port=port)) if port else None
 
     def _visited(self, engines: list[Finding], running: Running | None) -> Iterator[Finding]:
-        """Whether any request came: engines that are set up do not come until they read it."""
+        """Whether any request came but ours: engines that are set up do not come until they
+        read it."""
         used = [each.what for each in engines if each.level is Level.OK and "come" in each.text]
         if running is None or not used:
             return
         try:
-            count = int(sum(running.counters("http_requests_total").values()))
+            ours = sum(running.counters("trial_requests_total").values())
+            count = int(sum(running.counters("http_requests_total").values()) - ours)
         except OriginUnreachable:
             return
         if count:

@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import attrs
 
+from dragonfly.daemon.log.note import DOCTOR
 from dragonfly.errors import OriginError, OriginRefused, OriginUnreachable
 from dragonfly.setup.finding import Finding, fail, ok, skipped, warn
 from dragonfly.setup.image import ACCEPT, Image, parse_challenge, smallest, submanifest
@@ -107,7 +108,7 @@ class TrialPull:
         return reply
 
     def _get(self, path: str, most: int) -> Reply:
-        headers = {"Accept": f"{ACCEPT}, */*", "User-Agent": "dfdaemon-doctor"}
+        headers = {"Accept": f"{ACCEPT}, */*", "User-Agent": DOCTOR}
         if self.named:
             headers["X-Dragonfly-Registry"] = self.image.registry.server
         if self._token:

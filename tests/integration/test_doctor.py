@@ -16,6 +16,7 @@ from pytest_twisted import ensureDeferred
 from twisted.internet.threads import deferToThread
 
 from dragonfly.setup import cli, doctor
+from dragonfly.setup.web import get
 from tests.doubles.daemons import Daemon
 from tests.doubles.origin import FakeOrigin
 from tests.doubles.peers import Supernode
@@ -98,7 +99,7 @@ async def daemon(tmp_path: Path, origin: FakeOrigin, node: Supernode) -> AsyncIt
 
 @ensureDeferred
 async def test_all_is_well(tmp_path: Path, origin: FakeOrigin, daemon: Daemon) -> None:
-    """An engine is set up, a request came, and the pull comes through the swarm."""
+    """An engine is set up, the pull comes through the swarm, and at last the engine, too."""
     host = Host(tmp_path / "root")
     host.configured(registry_mirror={"remote": origin.url("")}, port=daemon.port)
     image(origin, "app")
@@ -118,7 +119,9 @@ async def test_all_is_well(tmp_path: Path, origin: FakeOrigin, daemon: Daemon) -
     assert pull.startswith("ok")
     assert f"a blob of {len(BLOB)} bytes" in pull
     assert "cdn=" in pull
-    assert (await host.report()).of("requests").startswith("ok")
+    assert (await host.report()).of("requests").startswith("WARN")  # that was no engine
+    await deferToThread(get, f"{mirror}/v2/app/manifests/latest")
+    assert (await host.report()).of("requests") == "ok    requests: 1 came since dfdaemon started"
 
 
 @ensureDeferred

@@ -49,6 +49,8 @@ class AccessLog:
     def _count(self, note: Note) -> None:
         metrics, route = self._metrics, note.route
         metrics.requests.labels(_class(note.status), route).inc()
+        if note.trial:
+            metrics.trials.inc()
         metrics.endings.labels(note.ending).inc()
         metrics.seconds.labels(route).observe(note.seconds)
         for source, count in note.sources.items():

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import attrs
 
-__all__ = ["Note"]
+__all__ = ["DOCTOR", "Note"]
+
+DOCTOR = "dfdaemon-doctor"
+"""The ``User-Agent`` of ``dfdaemon doctor``, which pulls as engines do, and is none."""
 
 
 def _no_bytes() -> dict[str, int]:
@@ -16,6 +19,7 @@ class Note:
     """One request, filled in while it is answered. Nothing in it is secret.
 
     :ivar target: path without the query.
+    :ivar trial: it is ``dfdaemon doctor`` who asks.
     :ivar route: ``swarm``, ``direct`` or ``tunnel``.
     :ivar mode: how the client spoke to us: as to a mirror, a proxy, ...
     :ivar status: that the client got; 0: none.
@@ -30,6 +34,7 @@ class Note:
     method: str
     target: str
     client: str
+    trial: bool = False
     registry: str = ""
     route: str = "direct"
     mode: str = ""

@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 
 from dragonfly.daemon.desk import Desk
 from dragonfly.daemon.http.messages import Responder
-from dragonfly.daemon.log.note import Note
+from dragonfly.daemon.log.note import DOCTOR, Note
 from dragonfly.daemon.routing.registries import Registries
 from dragonfly.daemon.routing.registry import parse_registry
 from dragonfly.daemon.routing.route import Route
@@ -122,6 +122,14 @@ def test_what_is_logged(scene: Scene) -> None:
     note = scene.note
     assert (note.method, note.target, note.registry) == ("GET", "/v2/x/tags/list", str(PLACE))
     assert (note.status, note.sent, note.seconds, note.ending) == (200, 2, 2.5, "done")
+
+
+def test_who_asks(scene: Scene) -> None:
+    """What dfdaemon doctor asks is marked, so that it is not taken for an engine."""
+    scene.ask(b"/v2/", (b"User-Agent", b"containerd/2.1.0"))
+    scene.ask(b"/v2/")
+    scene.ask(b"/v2/", (b"User-Agent", DOCTOR.encode()))
+    assert [note.trial for note in scene.notes] == [False, False, True]
 
 
 @pytest.mark.parametrize(

@@ -110,9 +110,10 @@ def test_a_request_is_counted(lines: list[str], metrics: DaemonMetrics) -> None:
     log = AccessLog(metrics)
     sources = {"cache": 0, "peers": 7, "cdn": 0, "registry": 3}
     log(note(status=206, route="swarm", sources=sources, seconds=0.3, why="nothing came for 20 s"))
-    log(note(status=0, ending="gone"))
+    log(note(status=0, ending="gone", trial=True))
     assert value(metrics, "http_requests_total", code="2xx", route="swarm") == 1
     assert value(metrics, "http_requests_total", code="none", route="direct") == 1
+    assert value(metrics, "trial_requests_total") == 1
     assert value(metrics, "bytes_total", source="peers") == 7
     assert value(metrics, "bytes_total", source="registry") == 3
     assert value(metrics, "bytes_total", source="cache") == 0
