@@ -6,6 +6,7 @@ import attrs
 
 from dragonfly.config import values
 from dragonfly.errors import ConfigError
+from dragonfly.hostport import host_port, parse_host_port
 
 __all__ = ["DEFAULT_PORT", "Node", "named_nodes", "parse_node", "parse_nodes"]
 
@@ -22,8 +23,7 @@ class Node:
     weight: int = 1
 
     def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
+        return host_port(self.host, self.port)
 
 
 def parse_node(text: str) -> Node:
@@ -32,12 +32,10 @@ def parse_node(text: str) -> Node:
     :raises ConfigError: it is not of that form, or a number is out of range.
     """
     address, marked, weight = text.strip().partition("=")
-    host, port = _split_port(address.strip(), text)
-    if not host or any(c.isspace() or c in "/?#@,[]" for c in host):
-        raise ConfigError(f"supernode {text!r}: {host!r} is no host name or address")
+    host, port = parse_host_port("supernode", address.strip())
     return Node(
-        host,
-        values.number(f"port of supernode {text!r}", port, 1, 65535) if port else DEFAULT_PORT,
+        values.ip("supernode", host) if ":" in host else host,
+        port or DEFAULT_PORT,
         values.number(f"weight of supernode {text!r}", weight, 1, 1000) if marked else 1,
     )
 
@@ -56,17 +54,3 @@ def named_nodes(key: str, text: str) -> tuple[Node, ...]:
         return parse_nodes(text)
     except ConfigError as error:
         raise ConfigError(f"{key}: {error}") from None
-
-
-def _split_port(address: str, text: str) -> tuple[str, str]:
-    if not address.startswith("["):
-        host, colon, port = address.partition(":")
-        if ":" in port:
-            raise ConfigError(f"supernode {text!r}: write an IPv6 address as [address]:port")
-        if colon and not port:
-            raise ConfigError(f"supernode {text!r}: the port is missing after ':'")
-        return host, port
-    host, closed, rest = address[1:].partition("]")
-    if not closed or (rest and not (rest.startswith(":") and rest[1:])):
-        raise ConfigError(f"supernode {text!r}: write an IPv6 address as [address]:port")
-    return values.ip(f"supernode {text!r}", host), rest[1:]

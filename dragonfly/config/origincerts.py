@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import re
-
 import attrs
 
-from dragonfly.config import values, yamlfile
+from dragonfly.config import yamlfile
 from dragonfly.config.registries import TRUST_KEYS, check_client_key
 from dragonfly.config.values import Parser
 from dragonfly.config.yamlfile import Entry
 from dragonfly.errors import ConfigError
+from dragonfly.hostport import DEFAULT_PORTS, host_port, parse_host_port
 
 __all__ = ["OriginCert", "origin_certs"]
-
-_HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\s/@?#:\[\]]+))(?::([0-9]{1,5}))?")
-_HTTPS_PORT = 443
 
 
 @attrs.frozen(kw_only=True)
@@ -30,7 +26,7 @@ class OriginCert:
     """
 
     host: str
-    port: int = _HTTPS_PORT
+    port: int = DEFAULT_PORTS["https"]
     certs: tuple[str, ...] = ()
     insecure: bool = False
     client_cert: str | None = None
@@ -50,17 +46,14 @@ def origin_certs(section: Entry) -> tuple[OriginCert, ...]:
         check_client_key(item, given)
         host, port = place = given.pop("place")
         if place in found:
-            raise ConfigError(f"{item.where}: {host}:{port} comes twice in {section.key}")
+            raise ConfigError(f"{item.where}: {host_port(*place)} comes twice in {section.key}")
         found[place] = OriginCert(host=host, port=port, **given)
     return tuple(found.values())
 
 
 def _place(key: str, text: str) -> tuple[str, int]:
-    match = _HOST.fullmatch(text)
-    if match is None:
-        raise ConfigError(f"{key}: {text!r} is not of the form host[:port]")
-    port = _HTTPS_PORT if match[3] is None else values.number(key, match[3], 1, 65535)
-    return _ascii(key, match[1] or match[2]), port
+    host, port = parse_host_port(key, text)
+    return _ascii(key, host), port or DEFAULT_PORTS["https"]
 
 
 def _ascii(key: str, host: str) -> str:

@@ -11,6 +11,7 @@ from dragonfly.config import values, yamlfile
 from dragonfly.config.values import Parser
 from dragonfly.config.yamlfile import Entry
 from dragonfly.errors import ConfigError
+from dragonfly.hostport import parse_host_port
 
 __all__ = [
     "DEFAULT_REGISTRY",
@@ -60,7 +61,6 @@ class KnownRegistry:
 
 
 _REMOTE = re.compile(r"(https?://)?[^/?#@\s]+/?", re.IGNORECASE)
-_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^/?#@\s:\[\]]+)(:[0-9]{1,5})?", re.IGNORECASE)
 
 
 def remote(key: str, text: str) -> str:
@@ -73,8 +73,7 @@ def remote(key: str, text: str) -> str:
 
 
 def _host(key: str, text: str) -> str:
-    if not _HOST.fullmatch(text):
-        raise ConfigError(f"{key}: {text!r} is not of the form host:port")
+    parse_host_port(key, text)
     return text
 
 

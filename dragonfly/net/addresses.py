@@ -15,7 +15,7 @@ import attrs
 
 from dragonfly.errors import AddressRefused
 
-__all__ = ["FetchPolicy", "host_port", "is_loopback", "literal", "plain_address"]
+__all__ = ["FetchPolicy", "is_loopback", "literal", "plain_address"]
 
 _Address = IPv4Address | IPv6Address
 _Network = IPv4Network | IPv6Network
@@ -150,8 +150,3 @@ def _this_network(address: _Address) -> str | None:
     if isinstance(address, IPv4Address) and (int(address) >> 24 == 0 or int(address) == 0xFFFFFFFF):
         return "no address of one host"
     return None
-
-
-def host_port(host: str, port: int) -> str:
-    """Return ``host:port``, with brackets around an IPv6 address."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -35,7 +35,8 @@ from twisted.web.iweb import IAgentEndpointFactory, IPolicyForHTTPS
 from zope.interface import implementer
 
 from dragonfly.errors import AddressRefused, OriginUnreachable
-from dragonfly.net.addresses import FetchPolicy, host_port, literal
+from dragonfly.hostport import host_port
+from dragonfly.net.addresses import FetchPolicy, literal
 from dragonfly.net.passage import ProxyEndpoint
 from dragonfly.net.proxies import Proxies, Proxy
 

@@ -13,7 +13,8 @@ from ipaddress import ip_address
 import attrs
 
 from dragonfly.errors import ConfigError
-from dragonfly.net.addresses import host_port, is_loopback, literal, plain_address
+from dragonfly.hostport import host_port
+from dragonfly.net.addresses import is_loopback, literal, plain_address
 from dragonfly.net.noproxy import Exemptions, parse_exemptions
 from dragonfly.net.urls import parse_target
 

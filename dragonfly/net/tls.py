@@ -34,6 +34,7 @@ from twisted.web.iweb import IPolicyForHTTPS
 from zope.interface import implementer
 
 from dragonfly.errors import TrustError
+from dragonfly.hostport import host_port
 from dragonfly.net.contexts import serving
 from dragonfly.net.pem import KeyPair, PemFile, read_pair
 from dragonfly.store.files import read_or_create_secret
@@ -169,8 +170,7 @@ class PinnedPolicy:
     def creatorForNetloc(self, hostname: bytes, port: int) -> PinnedConnection:
         """Return what makes connections to that server."""
         host = hostname.decode("ascii")
-        netloc = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        return PinnedConnection(netloc, self._known, self._learn)
+        return PinnedConnection(host_port(host, port), self._known, self._learn)
 
 
 @implementer(IOpenSSLClientConnectionCreator)

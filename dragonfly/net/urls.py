@@ -8,11 +8,10 @@ from urllib.parse import SplitResult, quote, unquote_to_bytes, urljoin, urlsplit
 import attrs
 
 from dragonfly.errors import ConfigError
-from dragonfly.net.addresses import host_port
+from dragonfly.hostport import DEFAULT_PORTS, authority, host_port
 
 __all__ = ["Target", "parse_target", "redact"]
 
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 # Everything that RFC 3986 allows in a path or query, and "%" for what is encoded
 # already: what the caller wrote is sent as written, the rest is encoded.
 _AS_WRITTEN = "!#$%&'()*+,/:;=?@[]~"
@@ -71,14 +70,12 @@ def parse_target(url: str) -> Target:
         query = quote(parts.query, safe=_AS_WRITTEN)
     except ValueError as exc:
         raise ConfigError(f"malformed URL {_bare(url)}: {exc}") from None
-    if parts.scheme not in _DEFAULT_PORTS:
+    if parts.scheme not in DEFAULT_PORTS:
         raise ConfigError(f"malformed URL {_bare(url)}: only http and https can be fetched")
     if not host or any(c <= " " or c in '"<>\\^`{|}' for c in host):
         raise ConfigError(f"malformed URL {_bare(url)}: no usable host name")
-    default = _DEFAULT_PORTS[parts.scheme]
-    port = default if port is None else port
-    shown = f"[{host}]" if ":" in host else host
-    netloc = shown if port == default else f"{shown}:{port}"
+    port = DEFAULT_PORTS[parts.scheme] if port is None else port
+    netloc = authority(parts.scheme, host, port)
     return Target(
         url=urlunsplit((parts.scheme, netloc, path, query, "")),
         scheme=parts.scheme,

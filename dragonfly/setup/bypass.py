@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from dragonfly.errors import ConfigError
+from dragonfly.hostport import parse_host_port
 from dragonfly.setup import containersconf, criconfig, hosts, jsontext, tomltext
 from dragonfly.setup.engines import (
     CONTAINERD_CONFIG,
@@ -176,7 +177,7 @@ def _proxy_of(tree: Tree, unit: str, mirror: Mirror) -> Iterator[Finding]:
             if line.strip().startswith("Environment="):
                 pairs = re.findall(r"(\w+)=([^\s\"']+)", line.partition("=")[2])
                 found |= {key.upper(): value for key, value in pairs}
-    host = mirror.netloc.rpartition(":")[0]
+    host, _ = parse_host_port("--mirror", mirror.netloc)
     if {"HTTP_PROXY", "HTTPS_PROXY"} & set(found) and host not in found.get("NO_PROXY", ""):
         text = f"the proxy in {directory} stands before {mirror.netloc}"
         yield warn(unit, text, f"add {host} to NO_PROXY there")

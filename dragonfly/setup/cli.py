@@ -15,6 +15,7 @@ from dragonfly.setup.engines import ENGINES
 from dragonfly.setup.plan import Mirror, Plan, Wanted, parse_mirror
 from dragonfly.setup.record import SUFFIX
 from dragonfly.setup.registryname import parse_name
+from dragonfly.setup.running import reached
 from dragonfly.setup.session import Session
 
 __all__ = ["daemon_config", "listed_in", "main", "mirror_of"]
@@ -79,10 +80,8 @@ def mirror_of(config: DaemonConfig) -> Mirror:
     """
     if not config.port:
         raise ConfigError("port is 0 in dfdaemon's configuration: name the mirror by --mirror")
-    here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(config.host_ip, config.host_ip)
-    host = f"[{here}]" if ":" in here else here
     scheme = "https" if config.certpem else "http"
-    return parse_mirror(f"{scheme}://{host}:{config.port}")
+    return parse_mirror(f"{scheme}://{reached(config.host_ip, config.port)}")
 
 
 def listed_in(config: DaemonConfig) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import re
 import attrs
 
 from dragonfly.errors import ConfigError
+from dragonfly.hostport import bracketed, parse_host_port
 
 __all__ = ["DOCKER_HUB", "RegistryName", "parse_name"]
 
@@ -42,10 +43,8 @@ class RegistryName:
     @property
     def directories(self) -> tuple[str, ...]:
         """The names below ``certs.d`` under which engines look, the first that exists wins."""
-        host, colon, port = self.host.rpartition(":")
-        if colon and port.isdigit():
-            return (f"{host}_{port}_", self.host)
-        return (self.host,)
+        host, port = parse_host_port("registry", self.host)
+        return (self.host,) if port is None else (f"{bracketed(host)}_{port}_", self.host)
 
 
 def parse_name(text: str, key: str = "--registry") -> RegistryName:
@@ -59,4 +58,5 @@ def parse_name(text: str, key: str = "--registry") -> RegistryName:
     if found is None:
         raise ConfigError(f"{key}: {text!r} is not a registry of the form host[:port]")
     host = found["host"].lower()
+    parse_host_port(key, host)
     return RegistryName(DOCKER_HUB if host in _HUB else host, (found["scheme"] or "https").lower())

@@ -15,10 +15,11 @@ import attrs
 from dragonfly import __version__
 from dragonfly.config import DaemonConfig
 from dragonfly.errors import OriginUnreachable
+from dragonfly.hostport import host_port
 from dragonfly.setup.finding import Finding, fail, ok, warn
 from dragonfly.setup.web import get
 
-__all__ = ["Running", "check_ports", "find_running", "home_of"]
+__all__ = ["Running", "check_ports", "find_running", "home_of", "reached"]
 
 PORTS_FILE = "dfdaemon-ports.json"
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}
@@ -62,11 +63,16 @@ def home_of(config: DaemonConfig) -> Path:
         return Path(config.work_home)
 
 
+def reached(address: str, port: int) -> str:
+    """Give ``host:port`` where that is reached from this host which is listened on there."""
+    return host_port(_ANY.get(address, address), port)
+
+
 def find_running(config: DaemonConfig) -> tuple[Running | None, Finding]:
     """Ask the status port: that of the file in the home, else of the configuration."""
     told = _told(home_of(config))
     port = told.get("status", config.status_port)
-    url = f"http://{_netloc(config.status_ip or config.host_ip, port)}"
+    url = f"http://{reached(config.status_ip or config.host_ip, port)}"
     try:
         reply = get(f"{url}/healthy")
         state = json.loads(reply.body)
@@ -128,11 +134,6 @@ def _told(home: Path) -> dict[str, int]:
         return {str(key): int(value) for key, value in found.items()}
     except (OSError, ValueError, AttributeError, TypeError):
         return {}
-
-
-def _netloc(address: str, port: int) -> str:
-    here = _ANY.get(address, address)
-    return f"[{here}]:{port}" if ":" in here else f"{here}:{port}"
 
 
 def _running(url: str, state: Mapping[str, Any]) -> Running:

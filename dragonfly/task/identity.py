@@ -20,6 +20,7 @@ import attrs
 from blake3 import blake3
 
 from dragonfly.errors import ConfigError
+from dragonfly.hostport import DEFAULT_PORTS
 from dragonfly.task.digest import Digest
 from dragonfly.task.signedurls import signing_parameters
 
@@ -35,7 +36,6 @@ __all__ = [
     "task_id",
 ]
 
-_PORTS = {"http": 80, "https": 443}
 _BLOB = re.compile(r"(.*?)/v2/.+/blobs/sha256(?::|%3[Aa])([0-9a-f]{64})")
 """The path of a registry's API: elsewhere anybody may have put a file of such a name. What stands
 before it is another registry, or no registry: it is part of the name."""
@@ -208,7 +208,7 @@ def _split(url: str) -> SplitResult:
         port = parts.port
     except ValueError as error:
         raise ConfigError(f"URL {shown!r}: {error}") from None
-    if parts.scheme.lower() not in _PORTS:
+    if parts.scheme.lower() not in DEFAULT_PORTS:
         raise ConfigError(f"URL {shown!r}: it does not begin with http:// or https://")
     if not parts.hostname:
         raise ConfigError(f"URL {shown!r}: it names no host")
@@ -219,7 +219,7 @@ def _split(url: str) -> SplitResult:
 
 def _origin(parts: SplitResult) -> str:
     scheme = parts.scheme.lower()
-    return f"{scheme}://{_host(parts.hostname or '')}:{parts.port or _PORTS[scheme]}"
+    return f"{scheme}://{_host(parts.hostname or '')}:{parts.port or DEFAULT_PORTS[scheme]}"
 
 
 def _host(host: str) -> str:

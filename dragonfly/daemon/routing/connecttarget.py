@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 from dragonfly.daemon.routing.misrouted import Misrouted
 from dragonfly.daemon.routing.registry import Registry, parse_registry
 from dragonfly.errors import ConfigError
+from dragonfly.hostport import host_port, parse_host_port
 
 __all__ = ["connect_target"]
-
-_AUTHORITY = re.compile(rb"(\[[0-9a-f:.]+\]|[^\s\[\]:/?#@\x80-\xff]+):([0-9]{1,5})", re.IGNORECASE)
 
 
 def connect_target(target: bytes) -> Registry:
@@ -18,10 +15,13 @@ def connect_target(target: bytes) -> Registry:
 
     :raises Misrouted: 400: it is not of that form.
     """
-    found = _AUTHORITY.fullmatch(target)
-    if found is None or int(found[2]) > 65535:
+    try:
+        host, port = parse_host_port("CONNECT", target.decode("ascii"), least=0)
+    except (ConfigError, UnicodeError):
+        port = None
+    if port is None:
         raise Misrouted(400, "the target of CONNECT must be host:port")
     try:
-        return parse_registry(f"https://{target.decode('latin-1')}")
+        return parse_registry(f"https://{host_port(host, port)}")
     except ConfigError:
         raise Misrouted(400, "the target of CONNECT names no usable host") from None

@@ -114,9 +114,11 @@ class Registries:
 
 def _among(known: Mapping[str, Registry], text: str) -> Registry | None:
     """The one of them that ``host[:port]`` means."""
-    for scheme in ("https", "http"):
-        found = known.get(parse_registry(f"{scheme}://{text}").place)
-        if found is not None and (found.scheme == scheme or _has_port(text)):
+    meant = [parse_registry(f"{scheme}://{text}") for scheme in ("https", "http")]
+    with_port = meant[0].port == meant[1].port
+    for each in meant:
+        found = known.get(each.place)
+        if found is not None and (found.scheme == each.scheme or with_port):
             return found
     return None
 
@@ -126,7 +128,3 @@ def canonical(registry: Registry) -> Registry:
     if registry.host == "docker.io" and registry.secure:
         return attrs.evolve(registry, host=DOCKER_HUB)
     return registry
-
-
-def _has_port(text: str) -> bool:
-    return text.rpartition(":")[2].isdigit() and not text.endswith("]")

@@ -7,13 +7,11 @@ from urllib.parse import urlsplit
 import attrs
 
 from dragonfly.errors import ConfigError
-from dragonfly.net.addresses import host_port
+from dragonfly.hostport import authority, host_port
 from dragonfly.net.trust import Trust
 from dragonfly.net.urls import parse_target, redact
 
 __all__ = ["Registry", "parse_registry"]
-
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @attrs.frozen(kw_only=True)
@@ -44,8 +42,7 @@ class Registry:
     @property
     def netloc(self) -> str:
         """What goes into ``Host``: the port only where it is not the scheme's own."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
+        return authority(self.scheme, self.host, self.port)
 
     def url(self, target: bytes) -> str:
         """The absolute URL of a request target in origin-form."""

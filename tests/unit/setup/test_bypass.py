@@ -129,20 +129,36 @@ def test_docker(daemon_json: str, remote: str, level: str, said: str) -> None:
     assert any(line.startswith(level) and said in line for line in found), found
 
 
-def test_a_proxy_before_the_mirror() -> None:
-    """Loopback is never reached by a proxy, another address is unless NO_PROXY has it."""
-    mirror = "http://10.0.0.1:65001"
-    unit = "/etc/systemd/system/docker.service.d/proxy.conf"
-    proxy = '[Service]\nEnvironment="HTTP_PROXY=http://u:secret@p:3128"\n'
-    files = {"/etc/docker/daemon.json": f'{{"registry-mirrors": ["{mirror}"]}}', unit: proxy}
+PROXY_OF_DOCKER = "/etc/systemd/system/docker.service.d/proxy.conf"
+
+
+@pytest.mark.parametrize(
+    ("mirror", "host"),
+    [
+        ("http://10.0.0.1:65001", "10.0.0.1"),
+        ("http://[fd00::1]:65001", "fd00::1"),  # no brackets: Go knows none there
+        ("https://mirror.test", "mirror.test"),
+    ],
+)
+def test_a_proxy_before_the_mirror(mirror: str, host: str) -> None:
+    """Another address than loopback is reached by it unless NO_PROXY has it."""
+    files = {
+        "/etc/docker/daemon.json": f'{{"registry-mirrors": ["{mirror}"]}}',
+        PROXY_OF_DOCKER: '[Service]\nEnvironment="HTTP_PROXY=http://u:secret@p:3128"\n',
+    }
     found = lines(files, mirror=mirror)
     assert found[-1].startswith("WARN  docker: the proxy in")
     assert "secret" not in found[-1]
-    assert "add 10.0.0.1 to NO_PROXY" in found[-1]
-    files[unit] += 'Environment="NO_PROXY=localhost,10.0.0.1"\n'
+    assert f"add {host} to NO_PROXY" in found[-1]
+    files[PROXY_OF_DOCKER] += f'Environment="NO_PROXY=localhost,{host}"\n'
     assert all(line.startswith("ok") for line in lines(files, mirror=mirror))
-    files = {"/etc/docker/daemon.json": f'{{"registry-mirrors": ["{MIRROR}"]}}', unit: proxy}
-    assert all(line.startswith("ok") for line in lines(files))
+
+
+def test_a_proxy_and_loopback() -> None:
+    """That is never reached by one."""
+    proxy = "Environment=HTTP_PROXY=http://p:3128"
+    files = {"/etc/docker/daemon.json": f'{{"registry-mirrors": ["{MIRROR}"]}}'}
+    assert all(line.startswith("ok") for line in lines({**files, PROXY_OF_DOCKER: proxy}))
 
 
 def test_a_registry_in_the_path_has_to_be_known() -> None:
