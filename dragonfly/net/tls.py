@@ -9,7 +9,6 @@ is renewed for the same key.
 from __future__ import annotations
 
 import datetime
-import hashlib
 from collections.abc import Callable, Iterable
 from ipaddress import ip_address
 from pathlib import Path
@@ -18,14 +17,7 @@ from typing import TYPE_CHECKING
 import attrs
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-)
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL, crypto
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.internet.ssl import CertificateOptions
@@ -35,6 +27,7 @@ from zope.interface import implementer
 
 from dragonfly.errors import TrustError
 from dragonfly.hostport import host_port
+from dragonfly.net.certificates import BACKDATED, builder, common_name, new_key, pem_of, pin_of
 from dragonfly.net.contexts import serving
 from dragonfly.net.pem import KeyPair, PemFile, read_pair
 from dragonfly.store.files import read_or_create_secret
@@ -42,16 +35,10 @@ from dragonfly.store.files import read_or_create_secret
 if TYPE_CHECKING:
     from twisted.protocols.tls import TLSMemoryBIOProtocol
 
-__all__ = ["PinnedPolicy", "ServerCertificate", "load_or_make_certificate", "pin_of"]
+__all__ = ["PinnedPolicy", "ServerCertificate", "load_or_make_certificate"]
 
 LIFETIME = datetime.timedelta(days=3652)
 FILE_NAME = "tls.pem"
-
-
-def pin_of(certificate: x509.Certificate) -> bytes:
-    """Return the SHA-256 of the certificate's public key (SubjectPublicKeyInfo, DER)."""
-    spki = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return hashlib.sha256(spki).digest()
 
 
 @attrs.frozen
@@ -72,7 +59,7 @@ class ServerCertificate:
 
     @property
     def pin(self) -> bytes:
-        """What clients pin: see :func:`pin_of`."""
+        """What clients pin: see :func:`~dragonfly.net.certificates.pin_of`."""
         return pin_of(self.certificate)
 
     def options(self) -> CertificateOptions:
@@ -115,25 +102,16 @@ def _pair(path: Path) -> KeyPair:
 
 
 def _self_signed(names: tuple[str, ...], now: datetime.datetime) -> bytes:
-    """Make a key and a certificate; EC because an RSA key takes a second to find."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Dragonfly supernode")])
+    """Make a key and a certificate."""
+    key, subject = new_key(), common_name("Dragonfly supernode")
     wanted = dict.fromkeys((*names, "localhost", "127.0.0.1", "::1"))
     certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        # A day of tolerance for clients whose clock is behind.
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + LIFETIME)
+        builder(subject, key, begin=now - BACKDATED, end=now + LIFETIME)
         .add_extension(x509.SubjectAlternativeName(list(map(_san, wanted))), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
-    key_pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return key_pem + certificate.public_bytes(Encoding.PEM)
+    return pem_of(key) + certificate.public_bytes(Encoding.PEM)
 
 
 def _san(name: str) -> x509.GeneralName:

@@ -28,8 +28,8 @@ from dragonfly.config.hijack import Hijack, HijackHost
 from dragonfly.daemon.front.front import FrontFactory
 from dragonfly.daemon.front.limits import FrontLimits
 from dragonfly.daemon.front.outflow import END_S
-from dragonfly.daemon.tls.authority import common_name
 from dragonfly.daemon.tls.newauthority import make_authority, write_authority
+from dragonfly.net.certificates import common_name
 from dragonfly.net.tls import ServerCertificate, load_or_make_certificate
 from tests.doubles.daemons import Daemon
 from tests.doubles.front import Answers

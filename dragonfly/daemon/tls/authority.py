@@ -1,7 +1,5 @@
-"""The authority that vouches for hosts whose connections are opened: certificates, and no reactor.
-
-Keys are EC P-256: an RSA key takes a second to find, and these are made while a client waits.
-"""
+"""The authority that vouches for hosts whose connections are opened: certificates, and no
+reactor."""
 
 from __future__ import annotations
 
@@ -13,9 +11,10 @@ import attrs
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from dragonfly.errors import ConfigError
+from dragonfly.net.certificates import builder, common_name, new_key
 from dragonfly.net.pem import KeyPair, PemFile, read_pair
 
 __all__ = [
@@ -24,7 +23,6 @@ __all__ = [
     "SIGNS_CERTIFICATES",
     "Authority",
     "Leaf",
-    "common_name",
     "load_authority",
     "may_sign",
 ]
@@ -70,7 +68,7 @@ class Authority:
 
         :param now: seconds since 1970.
         """
-        key = ec.generate_private_key(ec.SECP256R1())
+        key = new_key()
         began = datetime.datetime.fromtimestamp(now, datetime.timezone.utc)
         end = min(began + LEAF_LIFETIME, self.certificate.not_valid_after_utc)
         certificate = self._build(host, key, began - BACKDATED, end).sign(self.key, self._hash)
@@ -84,16 +82,11 @@ class Authority:
         begin: datetime.datetime,
         end: datetime.datetime,
     ) -> x509.CertificateBuilder:
+        subject = common_name(host[:_NAME_CHARS])
         usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
         own = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
         return (
-            x509.CertificateBuilder()
-            .subject_name(common_name(host[:_NAME_CHARS]))
-            .issuer_name(self.certificate.subject)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(begin)
-            .not_valid_after(end)
+            builder(subject, key, issuer=self.certificate.subject, begin=begin, end=end)
             .add_extension(x509.SubjectAlternativeName([_alternative(host)]), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_SIGNS_HANDSHAKES, critical=True)
@@ -138,11 +131,6 @@ def _usage(*, handshakes: bool) -> x509.KeyUsage:
 
 _SIGNS_HANDSHAKES = _usage(handshakes=True)
 SIGNS_CERTIFICATES = _usage(handshakes=False)
-
-
-def common_name(text: str) -> x509.Name:
-    """Make a name of nothing but that."""
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
 
 def _alternative(host: str) -> x509.GeneralName:

@@ -8,19 +8,17 @@ from pathlib import Path
 import attrs
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import Encoding
 
-from dragonfly.daemon.tls.authority import SIGNS_CERTIFICATES, common_name
+from dragonfly.daemon.tls.authority import SIGNS_CERTIFICATES
 from dragonfly.errors import ConfigError, StoreError
+from dragonfly.net.certificates import BACKDATED, builder, common_name, new_key, pem_of
 from dragonfly.store.files import atomic_write
 
 __all__ = ["DAYS_MOST", "NewAuthority", "make_authority", "write_authority"]
 
 DAYS_MOST = 3652
 """Ten years: who has the key reads what its clients say, so it should be made anew some day."""
-
-_BACKDATED = datetime.timedelta(days=1)
 
 
 @attrs.frozen(kw_only=True)
@@ -44,7 +42,7 @@ def make_authority(name: str, *, days: int, now: datetime.datetime) -> NewAuthor
     :param days: how long it lasts from ``now`` on.
     :raises ConfigError: the name is empty or longer than 64 characters.
     """
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = new_key()
     own = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
     until = now.replace(microsecond=0) + datetime.timedelta(days=days)
     try:
@@ -52,13 +50,7 @@ def make_authority(name: str, *, days: int, now: datetime.datetime) -> NewAuthor
     except ValueError:
         raise ConfigError(f"--name: {name!r} has not 1 to 64 characters") from None
     certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - _BACKDATED)
-        .not_valid_after(until)
+        builder(subject, key, begin=now - BACKDATED, end=until)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(SIGNS_CERTIFICATES, critical=True)
         .add_extension(own, critical=False)
@@ -66,7 +58,7 @@ def make_authority(name: str, *, days: int, now: datetime.datetime) -> NewAuthor
     )
     return NewAuthority(
         cert=certificate.public_bytes(Encoding.PEM),
-        key=key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
+        key=pem_of(key),
         until=until,
         fingerprint=certificate.fingerprint(hashes.SHA256()).hex(":").upper(),
     )

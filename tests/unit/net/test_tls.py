@@ -14,7 +14,8 @@ from cryptography import x509
 from OpenSSL import SSL
 
 from dragonfly.errors import ConfigError, StoreError
-from dragonfly.net.tls import FILE_NAME, load_or_make_certificate, pin_of
+from dragonfly.net.certificates import pin_of
+from dragonfly.net.tls import FILE_NAME, load_or_make_certificate
 
 NOW = datetime.datetime(2025, 1, 1, tzinfo=datetime.timezone.utc)
 

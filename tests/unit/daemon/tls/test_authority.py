@@ -19,9 +19,10 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.verification import PolicyBuilder, Store
 
-from dragonfly.daemon.tls.authority import Authority, common_name, load_authority
+from dragonfly.daemon.tls.authority import Authority, load_authority
 from dragonfly.daemon.tls.newauthority import make_authority, write_authority
 from dragonfly.errors import ConfigError, StoreError
+from dragonfly.net.certificates import common_name
 
 NOW = datetime.datetime(2026, 5, 1, 12, 0, tzinfo=datetime.timezone.utc)
 DAY = datetime.timedelta(days=1)
