@@ -12,6 +12,7 @@ from dragonfly.daemon.blobs.swarmaccess import SwarmAccess, SwarmSettings
 from dragonfly.daemon.desk import Desk
 from dragonfly.daemon.log.accesslog import AccessLog
 from dragonfly.daemon.membership import Membership
+from dragonfly.daemon.routing.dockerhub import HUB_NAMES
 from dragonfly.daemon.routing.registries import Registries
 from dragonfly.daemon.routing.router import Router
 from dragonfly.daemon.routing.rules import Rule, Rules
@@ -97,7 +98,7 @@ class Reception:
 def _router(config: DaemonConfig, registries: Registries) -> Router:
     rules = Rules(Rule(**attrs.asdict(each)) for each in config.proxies)
     # Names of Docker Hub's repositories have no dots before the first slash.
-    hub = registries.mirror.host.endswith(".docker.io")
+    hub = registries.mirror.host in HUB_NAMES
     return Router(registries, rules, hosts_in_paths=hub)
 
 

@@ -16,26 +16,15 @@ from dragonfly.errors import StoreError
 from dragonfly.net.disk import DiskPool
 from dragonfly.peer.swarm import Swarm
 from dragonfly.store.files import disk_bytes
+from dragonfly.store.space import lacking
 
-__all__ = ["FREE_BYTES", "FREE_SHARE", "LOOK_EVERY_S", "SHARED_IDLE_S", "Room", "wanted"]
-
-FREE_BYTES = 10 * 1024**3
-"""So much stays free for the next pull and for the container engine, which needs a layer's
-bytes twice: as it comes, and unpacked."""
-
-FREE_SHARE = 0.1
-"""Of a small disk this part is enough."""
+__all__ = ["LOOK_EVERY_S", "SHARED_IDLE_S", "Room"]
 
 LOOK_EVERY_S = 10.0
 """A host that pulls at 1 GB/s writes as much as is kept free in that time."""
 
 SHARED_IDLE_S = 60.0
 """What served somebody within this time is still useful to the swarm."""
-
-
-def wanted(free: int, total: int) -> int:
-    """Give how many bytes should leave a disk with so many free of so many."""
-    return max(0, min(FREE_BYTES, int(total * FREE_SHARE)) - free)
 
 
 class Room(Service):
@@ -83,7 +72,7 @@ class Room(Service):
 
     def _act(self, found: tuple[int, int]) -> None:
         free, total = found
-        short = wanted(free, total)
+        short = lacking(free, total)
         freed = self._swarm.make_room(short, idle_s=SHARED_IDLE_S) if short else 0
         if freed:
             self._log.info(

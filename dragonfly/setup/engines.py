@@ -8,10 +8,11 @@ from typing import Any
 
 import attrs
 
+from dragonfly.daemon.routing.dockerhub import HUB_NAME
 from dragonfly.errors import ConfigError
 from dragonfly.setup import containersconf, criconfig, dockerjson, hosts
 from dragonfly.setup.plan import Change, Plan, Wanted
-from dragonfly.setup.registryname import DOCKER_HUB, RegistryName
+from dragonfly.setup.registryname import RegistryName
 from dragonfly.setup.tree import Tree
 
 __all__ = ["ENGINES", "Engine"]
@@ -23,7 +24,7 @@ REGISTRIES_CONF = "/etc/containers/registries.conf"
 DROP_INS = "/etc/containers/registries.conf.d"
 DROP_IN = f"{DROP_INS}/50-dragonfly.conf"
 
-_HUB = RegistryName(DOCKER_HUB)
+_HUB = RegistryName(HUB_NAME)
 
 _RESTART = "systemctl restart containerd   # config.toml changed"
 _RELOAD = "systemctl reload docker   # registry-mirrors are read again, no restart"

@@ -9,8 +9,9 @@ from typing import Any
 
 import attrs
 
+from dragonfly.daemon.routing.dockerhub import HUB_NAME
 from dragonfly.errors import ConfigError, OriginError
-from dragonfly.setup.registryname import DOCKER_HUB, RegistryName, parse_name
+from dragonfly.setup.registryname import RegistryName, parse_name
 
 __all__ = ["ACCEPT", "Blob", "Image", "parse_challenge", "parse_image", "smallest", "submanifest"]
 
@@ -59,7 +60,7 @@ def parse_image(text: str) -> Image:
     scheme, marked, rest = text.rpartition("://")
     first, _, path = rest.partition("/")
     named = marked or ("/" in rest and (first == "localhost" or "." in first or ":" in first))
-    registry = parse_name(f"{scheme}{marked}{first}" if named else DOCKER_HUB, "--image")
+    registry = parse_name(f"{scheme}{marked}{first}" if named else HUB_NAME, "--image")
     found = _IMAGE.fullmatch(path if named else rest)
     if found is None:
         raise ConfigError(f"--image: {text!r} is not of the form HOST/NAME[:TAG]")

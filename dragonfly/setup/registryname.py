@@ -6,14 +6,13 @@ import re
 
 import attrs
 
+from dragonfly.daemon.routing.dockerhub import HUB_HOST, HUB_NAME, HUB_NAMES
 from dragonfly.errors import ConfigError
 from dragonfly.hostport import bracketed, parse_host_port
 
-__all__ = ["DOCKER_HUB", "RegistryName", "parse_name"]
+__all__ = ["RegistryName", "parse_name"]
 
-DOCKER_HUB = "docker.io"
-
-_HUB = ("docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com")
+_HUB = HUB_NAMES | {"registry.hub.docker.com"}
 _FORM = re.compile(
     r"((?P<scheme>https?)://)?(?P<host>([a-z0-9_.-]*[a-z0-9]|\[[0-9a-f:.]+\])(:[0-9]{1,5})?)/?",
     re.IGNORECASE,
@@ -33,12 +32,12 @@ class RegistryName:
     @property
     def hub(self) -> bool:
         """Whether it is Docker Hub."""
-        return self.host == DOCKER_HUB
+        return self.host == HUB_NAME
 
     @property
     def server(self) -> str:
         """The URL of the registry itself."""
-        return f"{self.scheme}://{'registry-1.docker.io' if self.hub else self.host}"
+        return f"{self.scheme}://{HUB_HOST if self.hub else self.host}"
 
     @property
     def directories(self) -> tuple[str, ...]:
@@ -59,4 +58,4 @@ def parse_name(text: str, key: str = "--registry") -> RegistryName:
         raise ConfigError(f"{key}: {text!r} is not a registry of the form host[:port]")
     host = found["host"].lower()
     parse_host_port(key, host)
-    return RegistryName(DOCKER_HUB if host in _HUB else host, (found["scheme"] or "https").lower())
+    return RegistryName(HUB_NAME if host in _HUB else host, (found["scheme"] or "https").lower())

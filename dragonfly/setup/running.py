@@ -14,6 +14,7 @@ import attrs
 
 from dragonfly import __version__
 from dragonfly.config import DaemonConfig
+from dragonfly.daemon.place import PORTS_FILE
 from dragonfly.errors import OriginUnreachable
 from dragonfly.hostport import host_port
 from dragonfly.setup.finding import Finding, fail, ok, warn
@@ -21,7 +22,6 @@ from dragonfly.setup.web import get
 
 __all__ = ["Running", "check_ports", "find_running", "home_of", "reached"]
 
-PORTS_FILE = "dfdaemon-ports.json"
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 _SAMPLE = re.compile(r"^dragonfly_dfdaemon_(?P<name>\w+?)(\{(?P<labels>[^}]*)\})? (?P<value>\S+)$")
 

@@ -12,18 +12,17 @@ from cryptography import x509
 
 from dragonfly.config import DaemonConfig
 from dragonfly.daemon.tls.authority import may_sign
-from dragonfly.errors import ConfigError, OriginUnreachable, StoreError
+from dragonfly.errors import ConfigError, HomeUnusable, OriginUnreachable, StoreError
 from dragonfly.net.pem import PemFile, read_pair
+from dragonfly.peer.home import Home, Pins
 from dragonfly.setup.finding import Finding, fail, ok, warn
 from dragonfly.setup.running import home_of
 from dragonfly.setup.tree import Tree
 from dragonfly.setup.web import get, unchecked
 from dragonfly.store.files import disk_bytes
+from dragonfly.store.space import lacking
 
 __all__ = ["check_authority", "check_disk", "check_mirror_certificate", "check_supernodes"]
-
-KEEP_FREE = 10 << 30
-"""Where less is free, dfdaemon drops layers before their time; a tenth of a smaller disk."""
 
 SOON = datetime.timedelta(days=30)
 
@@ -42,7 +41,7 @@ BUNDLES = (
 
 def check_supernodes(nodes: Iterable[str], home: Path) -> Iterator[Finding]:
     """Ask each over TLS, as peers do, and compare its key with the one that is remembered."""
-    known = _pins(home)
+    pins = Home(home).pins()
     nodes = tuple(nodes)
     if not nodes:
         text = "none is configured, so everything comes from the registry"
@@ -57,28 +56,18 @@ def check_supernodes(nodes: Iterable[str], home: Path) -> Iterator[Finding]:
         if reply.status != 200:
             text = f"answers /_ping with {reply.status}"
             yield fail(what, text, "another program is there: correct the address")
-        elif reply.pin is not None and known.get(node, reply.pin) != reply.pin:
+        elif reply.pin is not None and (_known(pins, node) or reply.pin) != reply.pin:
             text = "has another key than this host remembers, so nothing is sent to it"
-            path = home / "known_supernodes"
-            yield fail(what, text, f"if it was set up anew, remove its line from {path}")
+            yield fail(what, text, f"if it was set up anew, remove its line from {pins.path}")
         else:
             yield ok(what, "answers")
 
 
-def _pins(home: Path) -> dict[str, bytes]:
-    found: dict[str, bytes] = {}
+def _known(pins: Pins, node: str) -> bytes | None:
     try:
-        lines = (home / "known_supernodes").read_text("utf-8", "replace").splitlines()
-    except OSError:
-        return {}
-    for line in lines:
-        words = line.split()
-        if len(words) == 2:
-            try:
-                found.setdefault(words[0], bytes.fromhex(words[1]))
-            except ValueError:
-                continue
-    return found
+        return pins.get(node)
+    except HomeUnusable:  # another user's, perhaps
+        return None
 
 
 # -- disk ----------------------------------------------------------------------------------
@@ -101,7 +90,7 @@ def check_disk(config: DaemonConfig) -> Finding:
         remedy = "every layer comes from the registry: make it writable, or change localrepo"
         return fail(what, f"cannot be written: {reason}", remedy)
     text = f"{free / 2**30:.1f} of {whole / 2**30:.1f} GiB are free"
-    if free < min(KEEP_FREE, whole // 10):
+    if lacking(free, whole):
         return warn(what, text, "layers are dropped early: use a larger disk (localrepo)")
     return ok(what, text)
 

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import attrs
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from dragonfly.errors import OriginUnreachable
+from dragonfly.net.certificates import pin_of
 
 __all__ = ["LIMIT", "Reply", "get", "unchecked"]
 
@@ -97,9 +97,7 @@ def _pin(connection: http.client.HTTPConnection) -> bytes | None:
     shown = connection.sock.getpeercert(binary_form=True)
     if shown is None:
         return None
-    key = x509.load_der_x509_certificate(shown).public_key()
-    spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return hashlib.sha256(spki).digest()
+    return pin_of(x509.load_der_x509_certificate(shown))
 
 
 def _reply(response: http.client.HTTPResponse, pin: bytes | None, most: int) -> Reply:

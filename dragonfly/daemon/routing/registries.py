@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import attrs
 
+from dragonfly.daemon.routing.dockerhub import HUB_HOST, HUB_NAME, HUB_NAMES
 from dragonfly.daemon.routing.misrouted import Misrouted
 from dragonfly.daemon.routing.registry import Registry, parse_registry
 from dragonfly.errors import ConfigError
@@ -14,11 +15,6 @@ from dragonfly.net.blockedports import BLOCKED_PORTS
 from dragonfly.net.trust import Trust
 
 __all__ = ["Registries", "TrustedHosts", "canonical"]
-
-DOCKER_HUB = "registry-1.docker.io"
-"""Where the images are that are called docker.io: engines have that name built in."""
-
-_HUB_NAMES = frozenset({"docker.io", "index.docker.io", DOCKER_HUB})
 
 
 @attrs.frozen
@@ -59,7 +55,7 @@ class Registries:
         if "://" in text:
             found = canonical(parse_registry(text))
             return self.at(found.scheme, found.host, found.port, local=local)
-        if text.lower() in _HUB_NAMES:
+        if text.lower() in HUB_NAMES:
             return self._hub(local)
         known = _among(self._known, text)
         if known is not None:
@@ -107,9 +103,9 @@ class Registries:
 
     def _hub(self, local: bool) -> Registry:
         """Docker Hub: the mirror's if that is it, however the operator calls it."""
-        if self.mirror.host in _HUB_NAMES:
+        if self.mirror.host in HUB_NAMES:
             return self.mirror
-        return self.at("https", DOCKER_HUB, 443, local=local)
+        return self.at("https", HUB_HOST, 443, local=local)
 
 
 def _among(known: Mapping[str, Registry], text: str) -> Registry | None:
@@ -125,6 +121,6 @@ def _among(known: Mapping[str, Registry], text: str) -> Registry | None:
 
 def canonical(registry: Registry) -> Registry:
     """The registry itself, where only the name is given by which engines call Docker Hub."""
-    if registry.host == "docker.io" and registry.secure:
-        return attrs.evolve(registry, host=DOCKER_HUB)
+    if registry.host == HUB_NAME and registry.secure:
+        return attrs.evolve(registry, host=HUB_HOST)
     return registry

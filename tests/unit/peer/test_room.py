@@ -1,33 +1,15 @@
-"""Room on the disk: how much is kept free, and who is told."""
+"""Room on the disk: who is told when it is short."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from dragonfly.errors import StoreError
-from dragonfly.peer.room import FREE_BYTES, LOOK_EVERY_S, SHARED_IDLE_S, Room, wanted
+from dragonfly.peer.room import LOOK_EVERY_S, SHARED_IDLE_S, Room
 from tests.doubles.inline import InlineReactor, inline_disk
 
 GB = 1024**3
-
-
-@pytest.mark.parametrize(
-    ("free", "total", "short"),
-    [
-        (11 * GB, 1000 * GB, 0),
-        (FREE_BYTES, 1000 * GB, 0),
-        (4 * GB, 1000 * GB, 6 * GB),
-        (2 * GB, 20 * GB, 0),
-        (1 * GB, 20 * GB, 1 * GB),
-        (0, 0, 0),
-    ],
-)
-def test_ten_gigabytes_or_a_tenth(free: int, total: int, short: int) -> None:
-    """The smaller of both stays free."""
-    assert wanted(free, total) == short
 
 
 class Swarm:
