@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
-from urllib.parse import SplitResult, quote, unquote_to_bytes, urljoin, urlsplit, urlunsplit
+from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
 import attrs
 
 from dragonfly.errors import ConfigError
 from dragonfly.hostport import DEFAULT_PORTS, authority, host_port
+from dragonfly.task.identity import basic_of
 
 __all__ = ["Target", "parse_target", "redact"]
 
@@ -81,7 +81,7 @@ def parse_target(url: str) -> Target:
         scheme=parts.scheme,
         host=host,
         port=port,
-        authorization=_basic(parts),
+        authorization=basic_of(parts.netloc),
     )
 
 
@@ -112,12 +112,3 @@ def _ascii_host(host: str) -> str:
     """Lower-case and IDNA-encode; raises UnicodeError, which is a ValueError."""
     host = host.lower()
     return host if host.isascii() else host.encode("idna").decode("ascii")
-
-
-def _basic(parts: SplitResult) -> str | None:
-    userinfo, at, _ = parts.netloc.rpartition("@")
-    if not at:
-        return None
-    user, _, password = userinfo.partition(":")
-    pair = unquote_to_bytes(user) + b":" + unquote_to_bytes(password)
-    return "Basic " + b64encode(pair).decode("ascii")

@@ -28,6 +28,7 @@ __all__ = [
     "Name",
     "Reply",
     "Version",
+    "basic_of",
     "content_version",
     "name_of",
     "origin_of",
@@ -188,13 +189,21 @@ def split_userinfo(url: str) -> tuple[str, str | None]:
     :raises ConfigError: not an absolute http or https URL.
     """
     parts = _split(url)
-    userinfo, at, host = parts.netloc.rpartition("@")
-    if not at:
+    authorization = basic_of(parts.netloc)
+    if authorization is None:
         return url, None
+    host = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=host).geturl(), authorization
+
+
+def basic_of(netloc: str) -> str | None:
+    """Give the ``Authorization`` that ``user:password@`` before a host stands for."""
+    userinfo, at, _ = netloc.rpartition("@")
+    if not at:
+        return None
     user, _, password = userinfo.partition(":")
     plain = unquote_to_bytes(user) + b":" + unquote_to_bytes(password)
-    token = base64.b64encode(plain).decode()
-    return parts._replace(netloc=host).geturl(), f"Basic {token}"
+    return f"Basic {base64.b64encode(plain).decode()}"
 
 
 def _split(url: str) -> SplitResult:
