@@ -1,4 +1,4 @@
-"""Names of images, and what a registry says of one; pure."""
+"""Names of images, and what a manifest says of one; pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dragonfly.daemon.routing.dockerhub import HUB_NAME
 from dragonfly.errors import ConfigError, OriginError
 from dragonfly.setup.registryname import RegistryName, parse_name
 
-__all__ = ["ACCEPT", "Blob", "Image", "parse_challenge", "parse_image", "smallest", "submanifest"]
+__all__ = ["ACCEPT", "Blob", "Image", "parse_image", "smallest", "submanifest"]
 
 ACCEPT = (
     "application/vnd.oci.image.index.v1+json, "
@@ -68,14 +68,6 @@ def parse_image(text: str) -> Image:
     if registry.hub and "/" not in name:
         name = f"library/{name}"
     return Image(registry, name, found["digest"] or found["tag"] or "latest")
-
-
-def parse_challenge(text: str) -> dict[str, str]:
-    """Read ``WWW-Authenticate: Bearer realm=...``; empty if it asks for something else."""
-    scheme, _, rest = text.strip().partition(" ")
-    if scheme.lower() != "bearer":
-        return {}
-    return dict(re.findall(r'(\w+)="([^"]*)"', rest))
 
 
 def submanifest(body: bytes, architecture: str) -> str | None:

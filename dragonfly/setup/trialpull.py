@@ -11,9 +11,10 @@ from urllib.parse import quote, urlencode, urlsplit
 import attrs
 
 from dragonfly.daemon.log.note import DOCTOR
+from dragonfly.daemon.straight.challenge import parse_challenge
 from dragonfly.errors import OriginError, OriginRefused, OriginUnreachable
 from dragonfly.setup.finding import Finding, fail, ok, skipped, warn
-from dragonfly.setup.image import ACCEPT, Image, parse_challenge, smallest, submanifest
+from dragonfly.setup.image import ACCEPT, Image, smallest, submanifest
 from dragonfly.setup.running import Running
 from dragonfly.setup.web import Reply, get
 
@@ -119,11 +120,11 @@ class TrialPull:
     def _fetched(self, challenge: str) -> str:
         """A token as for anybody, from where the registry says; not through dfdaemon, as engines
         do it."""
-        fields = parse_challenge(challenge)
-        realm = urlsplit(fields.pop("realm", ""))
+        scheme, said = parse_challenge(challenge)
+        realm = urlsplit(said.get("realm", "") if scheme == "bearer" else "")
         if realm.scheme not in ("http", "https") or not realm.netloc:
             raise OriginRefused("the registry wants credentials", 401)
-        fields.setdefault("scope", f"repository:{self.image.name}:pull")
+        fields = {"scope": f"repository:{self.image.name}:pull", **said}
         asked = [(key, fields[key]) for key in ("service", "scope") if key in fields]
         query = "&".join(part for part in (realm.query, urlencode(asked)) if part)
         reply = get(realm._replace(query=query, fragment="").geturl())

@@ -14,13 +14,12 @@ import binascii
 import hashlib
 import json
 import re
-from collections.abc import Mapping
 from urllib.parse import parse_qsl, urlencode
-from urllib.request import parse_http_list, parse_keqv_list
 
 import attrs
 
 from dragonfly.daemon.http.messages import Headers, RequestHead, find, find_all
+from dragonfly.daemon.straight.challenge import parse_challenge
 
 __all__ = [
     "TOKEN_PATH",
@@ -78,21 +77,12 @@ def our_challenge(head: RequestHead) -> Headers:
 def challenge_of(headers: Headers) -> Challenge | None:
     """What a registry's 401 asks for; ``None``: nothing that is known here."""
     for line in find_all(headers, b"www-authenticate"):
-        scheme, _, rest = line.decode("latin-1").strip().partition(" ")
-        if scheme.lower() == "basic":
-            return Challenge(scheme="basic")
-        if scheme.lower() == "bearer":
-            said = _parameters(rest)
-            if said.get("realm"):
-                return Challenge(
-                    scheme="bearer", realm=said["realm"], service=said.get("service", "")
-                )
+        scheme, said = parse_challenge(line.decode("latin-1"))
+        if scheme == "basic":
+            return Challenge(scheme=scheme)
+        if scheme == "bearer" and said.get("realm"):
+            return Challenge(scheme=scheme, realm=said["realm"], service=said.get("service", ""))
     return None
-
-
-def _parameters(text: str) -> Mapping[str, str]:
-    pairs = [item for item in parse_http_list(text) if "=" in item]
-    return {name.lower(): value for name, value in parse_keqv_list(pairs).items()}
 
 
 def scope_of(target: bytes) -> tuple[str, str]:

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from dragonfly.errors import ConfigError, OriginError
-from dragonfly.setup.image import Blob, parse_challenge, parse_image, smallest, submanifest
+from dragonfly.setup.image import Blob, parse_image, smallest, submanifest
 
 SHA = "sha256:" + "0" * 64
 OTHER = "sha256:" + "1" * 64
@@ -40,18 +40,6 @@ def test_no_names(text: str) -> None:
     """And nothing secret in the error."""
     with pytest.raises(ConfigError, match="--image"):
         parse_image(text)
-
-
-def test_challenges() -> None:
-    """Of tokens; Basic asks for credentials, which there are none of."""
-    text = 'Bearer realm="https://auth.test/token",service="r.test",scope="repository:a:pull"'
-    assert parse_challenge(text) == {
-        "realm": "https://auth.test/token",
-        "service": "r.test",
-        "scope": "repository:a:pull",
-    }
-    assert parse_challenge('Basic realm="r"') == {}
-    assert parse_challenge("") == {}
 
 
 def index(*entries: tuple[str, str, str]) -> bytes:
