@@ -18,7 +18,7 @@ from dragonfly.setup.registryname import parse_name
 from dragonfly.setup.running import reached
 from dragonfly.setup.session import Session
 
-__all__ = ["daemon_config", "listed_in", "main", "mirror_of"]
+__all__ = ["command_parser", "daemon_config", "listed_in", "main", "mirror_of"]
 
 _ABOUT = """\
 Point a container engine at the dfdaemon on this host, by the engine's own files:
@@ -89,27 +89,35 @@ def listed_in(config: DaemonConfig) -> tuple[str, ...]:
     return tuple(each.host for each in config.registries)
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_parser(prog: str, about: str, below: str) -> argparse.ArgumentParser:
+    """Give what reads the command line of a command about the engines of this host.
+
+    It has ``--config`` and ``--root`` already.
+    """
     parser = argparse.ArgumentParser(
-        prog="dfdaemon setup",
-        description=_ABOUT,
-        epilog=_BELOW,
+        prog=prog,
+        description=about,
+        epilog=below,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    file = "of dfdaemon [default: ROOT/etc/dragonfly/dfdaemon.yml, if it is there]"
+    parser.add_argument("--config", type=Path, metavar="FILE", help=file)
+    root = "the engines' files are below it"
+    parser.add_argument("--root", type=Path, default=Path("/"), metavar="DIR", help=root)
+    return parser
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = command_parser("dfdaemon setup", _ABOUT, _BELOW)
     add = parser.add_argument
     add("engine", choices=sorted(ENGINES))
     add("--registry", action="append", default=[], metavar="HOST", help="may be repeated")
     add("--mirror", metavar="URL", help="of dfdaemon [default: from its configuration]")
-    add("--config", type=Path, metavar="FILE", help=f"of dfdaemon [default: {_CONFIG}]")
-    add("--root", type=Path, default=Path("/"), metavar="DIR", help="the engine's files are there")
     add("--dry-run", action="store_true", help="only show the difference")
     add("--undo", action="store_true", help="take back what it did for this engine")
     add("--proxy", action="store_true", help="docker: as its proxy, for all registries")
     add("--ca", type=Path, metavar="FILE", help="docker: the CA of hijack_https, to be trusted")
     return parser
-
-
-_CONFIG = "ROOT/etc/dragonfly/dfdaemon.yml, if it is there"
 
 
 def _run(options: argparse.Namespace, default_file: Path) -> None:

@@ -14,7 +14,7 @@ import attrs
 from dragonfly.config import DaemonConfig
 from dragonfly.errors import DragonflyError, OriginUnreachable
 from dragonfly.setup.bypass import Target, check_engines
-from dragonfly.setup.cli import daemon_config, listed_in, mirror_of
+from dragonfly.setup.cli import command_parser, daemon_config, listed_in, mirror_of
 from dragonfly.setup.disk import DiskTree
 from dragonfly.setup.finding import Finding, Level, skipped, warn
 from dragonfly.setup.image import Image, parse_image
@@ -67,18 +67,9 @@ def main(arguments: Sequence[str], default_file: Path) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="dfdaemon doctor",
-        description=_ABOUT,
-        epilog=_BELOW,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    file = "of dfdaemon [default: ROOT/etc/dragonfly/dfdaemon.yml, if it is there]"
-    parser.add_argument("--config", type=Path, metavar="FILE", help=file)
+    parser = command_parser("dfdaemon doctor", _ABOUT, _BELOW)
     image = "to pull, HOST/NAME[:TAG] or a URL [default: a tiny one, if the registry is Docker Hub]"
     parser.add_argument("--image", help=image)
-    root = "the engines' files are below it"
-    parser.add_argument("--root", type=Path, default=Path("/"), metavar="DIR", help=root)
     return parser
 
 
