@@ -79,6 +79,11 @@ class DaemonConfig:
     verbose: bool = False
     notices: tuple[str, ...] = ()
 
+    @property
+    def status_address(self) -> str:
+        """What the status port listens on."""
+        return self.status_ip or self.host_ip
+
 
 # -- tables ------------------------------------------------------------------------------
 

@@ -47,7 +47,7 @@ class Ports:
         self._reactor = reactor
         self._pieces = pieces
         self._opened = opened
-        host, status_host = config.host_ip, config.status_ip or config.host_ip
+        host = config.host_ip
         front, https, status, _ = SOCKETS
         self.front = self._listener(front, config.port, clients, host, "mirror's port")
         self.https: BoundService | None = None
@@ -59,7 +59,9 @@ class Ports:
         elif https in opened:
             self._log.warn("a socket for TLS is handed in, and there is no certificate")
             opened[https].close()
-        self.status = self._listener(status, config.status_port, site, status_host, "status port")
+        self.status = self._listener(
+            status, config.status_port, site, config.status_address, "status port"
+        )
 
     def _listener(
         self, name: str, port: int, factory: IProtocolFactory, interface: str, what: str

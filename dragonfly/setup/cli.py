@@ -12,10 +12,9 @@ from dragonfly.errors import ConfigError, DragonflyError
 from dragonfly.setup.diff import unified
 from dragonfly.setup.disk import DiskTree
 from dragonfly.setup.engines import ENGINES
-from dragonfly.setup.plan import Mirror, Plan, Wanted, parse_mirror
+from dragonfly.setup.plan import Mirror, Plan, Wanted, parse_mirror, reached
 from dragonfly.setup.record import SUFFIX
 from dragonfly.setup.registryname import parse_name
-from dragonfly.setup.running import reached
 from dragonfly.setup.session import Session
 
 __all__ = ["command_parser", "daemon_config", "listed_in", "main", "mirror_of"]

@@ -7,9 +7,12 @@ from collections.abc import Mapping
 import attrs
 
 from dragonfly.errors import ConfigError
+from dragonfly.hostport import host_port
 from dragonfly.setup.registryname import RegistryName, parse_name
 
-__all__ = ["Change", "Mirror", "Plan", "Wanted", "parse_mirror"]
+__all__ = ["Change", "Mirror", "Plan", "Wanted", "parse_mirror", "reached"]
+
+_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 @attrs.frozen
@@ -29,6 +32,11 @@ def parse_mirror(text: str) -> Mirror:
     if "://" not in text or name.hub:
         raise ConfigError(f"--mirror: {text!r} is not of the form http://host:port")
     return Mirror(f"{name.scheme}://{name.host}", name.host)
+
+
+def reached(address: str, port: int) -> str:
+    """Give ``host:port`` where that is reached from this host which is listened on there."""
+    return host_port(_ANY.get(address, address), port)
 
 
 @attrs.frozen(kw_only=True)

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import errno
 import json
-import re
 import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import attrs
+from prometheus_client.parser import text_string_to_metric_families
 
 from dragonfly import __version__
 from dragonfly.config import DaemonConfig
 from dragonfly.daemon.place import PORTS_FILE
 from dragonfly.errors import OriginUnreachable
-from dragonfly.hostport import host_port
+from dragonfly.metrics import DaemonMetrics
 from dragonfly.setup.finding import Finding, fail, ok, warn
+from dragonfly.setup.plan import reached
 from dragonfly.setup.web import get
 
-__all__ = ["Running", "check_ports", "find_running", "home_of", "reached"]
-
-_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}
-_SAMPLE = re.compile(r"^dragonfly_dfdaemon_(?P<name>\w+?)(\{(?P<labels>[^}]*)\})? (?P<value>\S+)$")
+__all__ = ["Running", "check_ports", "find_running", "home_of"]
 
 
 @attrs.frozen(kw_only=True)
@@ -43,15 +41,18 @@ class Running:
     def counters(self, name: str, label: str = "") -> dict[str, float]:
         """Give a counter's values by one of its labels, summed over the others.
 
-        :raises OriginUnreachable: it does not answer any more.
+        :raises OriginUnreachable: it does not answer any more, or with something else.
         """
         found: dict[str, float] = {}
-        for line in get(f"{self.url}/metrics").body.decode("utf-8", "replace").splitlines():
-            sample = _SAMPLE.match(line)
-            if sample is not None and sample["name"] == name:
-                labels = dict(re.findall(r'(\w+)="([^"]*)"', sample["labels"] or ""))
-                key = labels.get(label, "")
-                found[key] = found.get(key, 0.0) + float(sample["value"])
+        text = get(f"{self.url}/metrics").body.decode("utf-8", "replace")
+        try:
+            families = list(text_string_to_metric_families(text))
+        except ValueError as error:
+            raise OriginUnreachable(f"{self.url}/metrics: {error}") from None
+        for sample in (sample for family in families for sample in family.samples):
+            if sample.name == f"{DaemonMetrics.prefix}_{name}":
+                key = sample.labels.get(label, "")
+                found[key] = found.get(key, 0.0) + sample.value
         return found
 
 
@@ -63,16 +64,11 @@ def home_of(config: DaemonConfig) -> Path:
         return Path(config.work_home)
 
 
-def reached(address: str, port: int) -> str:
-    """Give ``host:port`` where that is reached from this host which is listened on there."""
-    return host_port(_ANY.get(address, address), port)
-
-
 def find_running(config: DaemonConfig) -> tuple[Running | None, Finding]:
     """Ask the status port: that of the file in the home, else of the configuration."""
     told = _told(home_of(config))
     port = told.get("status", config.status_port)
-    url = f"http://{reached(config.status_ip or config.host_ip, port)}"
+    url = f"http://{reached(config.status_address, port)}"
     try:
         reply = get(f"{url}/healthy")
         state = json.loads(reply.body)
@@ -98,7 +94,7 @@ def check_ports(config: DaemonConfig, running: Running | None) -> Iterator[Findi
     wanted = {
         "mirror": (config.host_ip, config.port, "front", "port"),
         "pieces": ("0.0.0.0", config.peer_port, "pieces", "peerPort"),
-        "status": (config.status_ip or config.host_ip, config.status_port, "status", "statusPort"),
+        "status": (config.status_address, config.status_port, "status", "statusPort"),
     }
     for name, (address, port, key, option) in wanted.items():
         what = f"port of {name}"
