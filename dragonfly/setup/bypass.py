@@ -17,11 +17,10 @@ from dragonfly.setup.engines import (
     DOCKER_CONFIG,
     DROP_INS,
     REGISTRIES_CONF,
-    registry_of,
 )
 from dragonfly.setup.finding import Finding, Level, fail, ok, skipped, warn
 from dragonfly.setup.plan import Mirror
-from dragonfly.setup.registryname import RegistryName
+from dragonfly.setup.registryname import RegistryName, host_of_directory
 from dragonfly.setup.tree import Tree
 
 __all__ = ["Target", "check_engines"]
@@ -130,7 +129,7 @@ def _hosts_files(tree: Tree, directory: str, mirror: Mirror, what: str) -> Itera
             ours.append(name)
         elif first is not None or "_default" in tree.names(directory):
             text = f"{directory}/{name} does not lead to dfdaemon first"
-            remedy = f"dfdaemon setup {what} --registry {registry_of(name)}"
+            remedy = f"dfdaemon setup {what} --registry {host_of_directory(name)}"
             yield warn(what, text, remedy if name != "_default" else f"dfdaemon setup {what}")
     if ours:
         yield ok(what, f"comes to dfdaemon for {', '.join(ours)}")

@@ -12,7 +12,7 @@ from dragonfly.daemon.routing.dockerhub import HUB_NAME
 from dragonfly.errors import ConfigError
 from dragonfly.setup import containersconf, criconfig, dockerjson, hosts
 from dragonfly.setup.plan import Change, Plan, Wanted
-from dragonfly.setup.registryname import RegistryName
+from dragonfly.setup.registryname import RegistryName, host_of_directory
 from dragonfly.setup.tree import Tree
 
 __all__ = ["ENGINES", "Engine"]
@@ -91,16 +91,10 @@ def _passed_over(tree: Tree, directory: str) -> list[str]:
     """Registries with a directory of their own do not come to ``_default``."""
     others = [name for name in tree.names(directory) if name != "_default"]
     return [
-        f"{directory}/{name} is used instead of _default: add --registry {registry_of(name)}"
+        f"{directory}/{name} is used instead of _default: add --registry {host_of_directory(name)}"
         for name in others
         if not hosts_named(tree, f"{directory}/{name}")
     ]
-
-
-def registry_of(directory: str) -> str:
-    """Which registry a directory with a hosts.toml is about."""
-    host, _, port = directory.rstrip("_").rpartition("_")
-    return f"{host}:{port}" if directory.endswith("_") and port.isdigit() else directory
 
 
 def hosts_named(tree: Tree, directory: str) -> bool:

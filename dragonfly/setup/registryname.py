@@ -10,7 +10,7 @@ from dragonfly.daemon.routing.dockerhub import HUB_HOST, HUB_NAME, HUB_NAMES
 from dragonfly.errors import ConfigError
 from dragonfly.hostport import bracketed, parse_host_port
 
-__all__ = ["RegistryName", "parse_name"]
+__all__ = ["RegistryName", "host_of_directory", "parse_name"]
 
 _HUB = HUB_NAMES | {"registry.hub.docker.com"}
 _FORM = re.compile(
@@ -44,6 +44,12 @@ class RegistryName:
         """The names below ``certs.d`` under which engines look, the first that exists wins."""
         host, port = parse_host_port("registry", self.host)
         return (self.host,) if port is None else (f"{bracketed(host)}_{port}_", self.host)
+
+
+def host_of_directory(directory: str) -> str:
+    """Give the host of which that is one of the :attr:`~RegistryName.directories`."""
+    host, _, port = directory.rstrip("_").rpartition("_")
+    return f"{host}:{port}" if directory.endswith("_") and port.isdigit() else directory
 
 
 def parse_name(text: str, key: str = "--registry") -> RegistryName:

@@ -7,7 +7,7 @@ import tomlkit
 
 from dragonfly.errors import ConfigError
 from dragonfly.setup.hosts import first_host, pointed, released
-from dragonfly.setup.registryname import RegistryName, parse_name
+from dragonfly.setup.registryname import RegistryName, host_of_directory, parse_name
 
 MIRROR = "http://127.0.0.1:65001"
 GHCR = RegistryName("ghcr.io")
@@ -136,12 +136,15 @@ def test_nothing_but_ours_is_nothing() -> None:
     ],
 )
 def test_names(text: str, host: str, directories: tuple[str, ...]) -> None:
-    """As containerd calls their directories."""
+    """As containerd calls their directories, and back."""
     name = parse_name(text)
     assert (name.host, name.directories) == (host, directories)
+    assert {host_of_directory(each) for each in directories} == {host}
 
 
-@pytest.mark.parametrize("text", ["", "a/b", "ftp://a", "a b", "https://", "a:b", "-"])
+@pytest.mark.parametrize(
+    "text", ["", "a/b", "ftp://a", "a b", "https://", "a:b", "-", "a:0", "a:65536"]
+)
 def test_no_names(text: str) -> None:
     """Neither a path nor another scheme."""
     with pytest.raises(ConfigError, match="--registry"):
