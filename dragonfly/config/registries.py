@@ -60,15 +60,17 @@ class KnownRegistry:
     client_key: str | None = None
 
 
-_REMOTE = re.compile(r"(https?://)?[^/?#@\s]+/?", re.IGNORECASE)
+_REMOTE = re.compile(r"(?:https?://)?([^/?#@\s]+)/?", re.IGNORECASE)
 
 
 def remote(key: str, text: str) -> str:
     """Read where a registry is."""
     if "@" in text:  # what stands before it may be a password
         raise ConfigError(f"{key}: credentials do not belong here")
-    if not _REMOTE.fullmatch(text):
+    found = _REMOTE.fullmatch(text)
+    if found is None:
         raise ConfigError(f"{key}: {text!r} is not of the form https://host:port")
+    parse_host_port(key, found[1])
     return text
 
 

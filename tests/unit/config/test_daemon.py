@@ -183,6 +183,7 @@ def test_flags_win_over_the_file() -> None:
         ("", {"keypem": "/k"}, ["keypem", "'/k'", "certpem"]),
         ("", {"node": "a:x"}, ["--node", "a:x"]),
         ("", {"registry": "a b"}, ["--registry", "a b"]),
+        ("registry_mirror:\n  remote: https://a:x/\n", {}, ["d.yml:2", "remote", "'a:x'"]),
         ("", {"statusPort": "x"}, ["--statusPort", "x"]),
     ],
 )
