@@ -16,8 +16,9 @@ from dragonfly.daemon.upstream.link import MAX_HEAD, UpstreamLink
 from dragonfly.daemon.upstream.patience import Awaited, Patience
 from dragonfly.daemon.upstream.upload import Upload
 from dragonfly.errors import OriginError, OriginTruncated, OriginUnreachable
+from dragonfly.net.readsize import read_at_most
 from dragonfly.net.reasons import cause
-from dragonfly.net.throttle import AHEAD_BYTES, read_at_most
+from dragonfly.net.throttle import AHEAD_BYTES
 
 __all__ = ["Exchange"]
 
