@@ -17,8 +17,8 @@ from twisted.web.client import ResponseDone
 from twisted.web.http import PotentialDataLoss
 
 from dragonfly.errors import OriginTruncated
+from dragonfly.net.readsize import read_at_most
 from dragonfly.net.reasons import cause
-from dragonfly.net.throttle import read_at_most
 
 __all__ = ["BodySink"]
 

@@ -16,8 +16,9 @@ from twisted.logger import Logger
 
 from dragonfly.errors import BadRun, ErrorCode
 from dragonfly.net.disk import DiskPool
+from dragonfly.net.pacer import Pacer
 from dragonfly.net.readgroup import ReadGroup
-from dragonfly.net.throttle import Flow, Pacer
+from dragonfly.net.throttle import Flow
 from dragonfly.peer.content import Content
 from dragonfly.peer.links import Link
 from dragonfly.peer.protocol import PAUSE_LIMIT_S

@@ -12,9 +12,10 @@ from twisted.internet.interfaces import IReactorTime
 from dragonfly.errors import OriginChanged
 from dragonfly.net.disk import DiskPool
 from dragonfly.net.origin import OriginBody, OriginClient
+from dragonfly.net.pacer import Pacer
 from dragonfly.net.reply import Validating
 from dragonfly.net.sink import BodySink
-from dragonfly.net.throttle import Flow, Pacer
+from dragonfly.net.throttle import Flow
 from dragonfly.peer.content import ORIGIN, Content
 from dragonfly.sched.picker import ALL
 

@@ -25,8 +25,8 @@ from zope.interface import implementer
 from dragonfly.errors import ErrorCode, LocalProtocolError, PeerTimedOut, RemoteProtocolError
 from dragonfly.net.addresses import plain_address
 from dragonfly.net.readgroup import ReadGroup
+from dragonfly.net.readsize import read_at_most
 from dragonfly.net.sendnow import send_now, unsent
-from dragonfly.net.throttle import read_at_most
 from dragonfly.net.wakeup import wake_at
 from dragonfly.wire.messages import Closed, Event, Opened
 from dragonfly.wire.session import PeerSession

@@ -24,10 +24,10 @@ from dragonfly.sched.asking import (
     second_at,
     starved_at,
 )
-from dragonfly.sched.availability import Availability
 from dragonfly.sched.flights import ALL, Flights
+from dragonfly.sched.neighbourhood import Neighbourhood
 from dragonfly.sched.neighbours import Flight, Neighbour
-from dragonfly.sched.timing import FLOOR_S, NEVER, SEED_FLOOR_S, TICK_S, Pace, Timing
+from dragonfly.sched.timing import NEVER, TICK_S, Pace
 
 __all__ = ["ALL", "OUT", "Ask", "Cancel", "Late", "Picker"]
 
@@ -74,9 +74,9 @@ class Picker:
         self._now = float("-inf")
         self._pace = Pace()
         self._flights = Flights()
-        self._availability = Availability()
         self._reader = InOrder()
-        self._neighbours: dict[Hashable, Neighbour] = {}
+        self._neighbourhood = Neighbourhood(self._pace)
+        self._neighbours = self._neighbourhood.members
         self._useless: list[Flight] = []
 
     # -- what there is to know ---------------------------------------------------------
@@ -112,27 +112,17 @@ class Picker:
 
     def add_peer(self, peer: Hashable, *, seed: bool) -> None:
         """A neighbour is there; it has shown nothing yet."""
-        timing = Timing(self._pace, floor_s=SEED_FLOOR_S if seed else FLOOR_S)
-        self._neighbours.setdefault(peer, Neighbour(peer, seed, timing))
+        self._neighbourhood.add(peer, seed=seed)
 
     def remove_peer(self, peer: Hashable) -> None:
         """It is gone: what it was asked for is wanted again; what landed is still awaited."""
-        neighbour = self._neighbours.pop(peer, None)
+        neighbour = self._neighbourhood.remove(peer)
         if neighbour is not None:
             self._take_back(neighbour)
-            if not neighbour.seed:
-                self._availability.remove(neighbour.mask)
 
     def peer_has(self, peer: Hashable, mask: int) -> None:
         """``peer`` shows the pieces of ``mask``."""
-        neighbour = self._neighbours.get(peer)
-        if neighbour is None:
-            return
-        new = mask & ~neighbour.mask
-        neighbour.mask |= new
-        neighbour.shows += bool(new)
-        if not neighbour.seed:
-            self._availability.add(new)
+        self._neighbourhood.show(peer, mask)
 
     # -- pieces -----------------------------------------------------------------------------
 
@@ -187,9 +177,13 @@ class Picker:
         for neighbour in self._neighbours.values():
             if neighbour.lifts:
                 neighbour.lift(now)
-        neighbours = self._neighbours.values()
         turn = Round(
-            neighbours, self._flights, self._availability, self._rng, out=self._out, now=now
+            self._neighbours.values(),
+            self._flights,
+            self._neighbourhood.availability,
+            self._rng,
+            out=self._out,
+            now=now,
         )
         return turn.run(self._reader)
 
@@ -294,7 +288,7 @@ class Picker:
         if piece is None:
             neighbour.standing = max(0, neighbour.standing - 1)
         if code == ErrorCode.NOT_ALLOWED and piece is None:
-            self._demote(neighbour)
+            self._neighbourhood.demote(neighbour)
         elif code == ErrorCode.NOT_ALLOWED:
             neighbour.barred |= 1 << (piece or 0)
             neighbour.timing.failed(now)
@@ -304,13 +298,6 @@ class Picker:
         else:
             neighbour.crowded()
             neighbour.timing.busy(now, self._rng)
-
-    def _demote(self, neighbour: Neighbour) -> None:
-        """It does not choose for us: an ordinary neighbour."""
-        if neighbour.seed:
-            neighbour.seed = False
-            neighbour.standing = 0
-            self._availability.add(neighbour.mask)
 
     def _take_back(self, neighbour: Neighbour) -> None:
         for flight in list(neighbour.flights.values()):

@@ -1,4 +1,4 @@
-"""One task on disk: content, journal, manifest and what else must survive.
+"""One task on disk: the content, and the files that tell of it.
 
 Calls that write come one after another, from whichever thread; reads may run beside them.
 Everything here blocks.
@@ -7,9 +7,7 @@ Everything here blocks.
 from __future__ import annotations
 
 import errno
-import json
 import os
-import struct
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,18 +27,19 @@ from dragonfly.store.files import (
 )
 from dragonfly.store.hot import HOT_PIECE_BYTES, HotPieces
 from dragonfly.store.journal import encode_header, encode_records, recover
+from dragonfly.store.metafile import MetaFile
+from dragonfly.store.runfile import RunFile
 from dragonfly.task.bitfield import Bitfield
-from dragonfly.task.manifest import MAX_RUN_BYTES
 
-__all__ = ["TaskFile", "split_runs"]
+__all__ = ["TaskFile"]
 
 _NOT_CACHED = (errno.EAGAIN, errno.ENOENT)
-_SIZE = struct.Struct(">I")
 
 
 class TaskFile:
     """The files of one task, in ``directory``; made by :class:`~.piecestore.PieceStore`.
 
+    :param runs: what the file of signed runs holds already.
     :param hot: pieces of all tasks that need no look at the disk.
     """
 
@@ -55,6 +54,7 @@ class TaskFile:
         length: int | None,
         meta: dict[str, Any],
         hot: HotPieces,
+        runs: bytes = b"",
     ) -> None:
         self.hot = hot
         self.task = task
@@ -71,8 +71,8 @@ class TaskFile:
         self._descriptors = descriptors
         self._data = StoredFile(str(self.path))
         self._journal = AppendFile(str(directory / "journal"), 0, descriptors)
-        self._manifest = AppendFile(str(directory / "manifest"), 0, descriptors)
-        self._runs: list[bytes] = []
+        self._manifest = RunFile(str(directory / "manifest"), descriptors, runs)
+        self._noted = MetaFile(directory / "meta.json")
         self._users = 0
         self._closing = False
         self._peekable = hot.limit > 0 and hasattr(os, "RWF_NOWAIT")
@@ -87,7 +87,7 @@ class TaskFile:
         """
         with naming(self._directory):
             self._directory.mkdir(parents=True, exist_ok=True)
-            for path in (self._data.path, self._manifest.path):
+            for path in (self._data.path, self._manifest.file.path):
                 os.close(os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, 0o644))
         header = encode_header(self.task, self.fetch, self.piece_size)
         atomic_write(self._journal.path, header)
@@ -110,7 +110,7 @@ class TaskFile:
         :raises StoreError: it cannot be read.
         """
         try:
-            length, meta = _read_meta(directory / "meta.json")
+            length, meta = MetaFile(directory / "meta.json").read()
         except FileNotFoundError:
             return None
         try:
@@ -128,10 +128,10 @@ class TaskFile:
             length=length,
             meta=meta,
             hot=hot,
+            runs=runs,
         )
         file.recorded = recovered.pieces
         file._journal.end = recovered.end
-        file._runs, file._manifest.end = split_runs(runs)
         return file
 
     def retain(self) -> None:
@@ -274,12 +274,11 @@ class TaskFile:
 
         :raises DiskFull: no space; it was not kept.
         """
-        self._manifest.append(_SIZE.pack(len(raw)) + raw)
-        self._runs.append(raw)
+        self._manifest.append(raw)
 
     def runs(self) -> list[bytes]:
         """Give all runs that were kept, in the order they came."""
-        return list(self._runs)
+        return self._manifest.all()
 
     def save_meta(self, meta: dict[str, Any]) -> None:
         """Replace what :attr:`meta` holds, atomically.
@@ -287,8 +286,7 @@ class TaskFile:
         :raises StoreError: it cannot be written; the old stays.
         """
         self._check_there()
-        body = {"length": self.length, "meta": meta}
-        atomic_write(self._directory / "meta.json", json.dumps(body, indent=1).encode())
+        self._noted.write(self.length, meta)
         self.meta = meta
 
     def touch(self, now: float) -> None:
@@ -297,40 +295,9 @@ class TaskFile:
         :raises StoreError: it cannot be noted.
         """
         self._check_there()
-        with naming(self._directory):
-            os.utime(self._directory / "meta.json", (now, now))
+        self._noted.touch(now)
 
     @property
     def last_used(self) -> float:
         """When it was last used or written, in unix seconds; 0.0 if it is gone."""
-        try:
-            return os.stat(self._directory / "meta.json").st_mtime
-        except OSError:
-            return 0.0
-
-
-def _read_meta(path: Path) -> tuple[int | None, dict[str, Any]]:
-    data = path.read_bytes()
-    try:
-        saved = json.loads(data)
-        length, meta = saved["length"], saved["meta"]
-    except (ValueError, TypeError, KeyError, RecursionError):
-        raise JournalCorrupt(f"{path}: not what was written there") from None
-    sound = length is None or (isinstance(length, int) and length >= 0)
-    if not sound or not isinstance(meta, dict):
-        raise JournalCorrupt(f"{path}: not what was written there")
-    return length, meta
-
-
-def split_runs(data: bytes) -> tuple[list[bytes], int]:
-    """Take a manifest file apart: the runs, and where the last whole one ends."""
-    runs = []
-    at = 0
-    while at + _SIZE.size <= len(data):
-        (size,) = _SIZE.unpack_from(data, at)
-        end = at + _SIZE.size + size
-        if size > MAX_RUN_BYTES or end > len(data):
-            break
-        runs.append(data[at + _SIZE.size : end])
-        at = end
-    return runs, at
+        return self._noted.last_used

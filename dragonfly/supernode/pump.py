@@ -14,8 +14,9 @@ from twisted.python.failure import Failure
 
 from dragonfly.net.disk import DiskPool
 from dragonfly.net.origin import OriginBody
+from dragonfly.net.pacer import Pacer
 from dragonfly.net.sink import BodySink
-from dragonfly.net.throttle import Flow, Pacer
+from dragonfly.net.throttle import Flow
 
 __all__ = ["GATHER_BYTES", "Pump"]
 

@@ -408,7 +408,9 @@ async def test_upload(bench: Bench) -> None:
     await settled(lambda: pushing.sent)
     assert pushing.sent < size  # kernel buffers, and little more
     front, link = next(iter(bench._front._open)), next(iter(bench.upstream._links))
-    assert front._reader.held + len(link.wire.dataBuffer) + link.wire._tempDataLen < MIB // 2
+    assert (
+        front._pipeline._reader.held + len(link.wire.dataBuffer) + link.wire._tempDataLen < MIB // 2
+    )
     held.callback(None)
     assert (await line.head()).startswith(b"HTTP/1.1 201 Created\r\n")
     assert pushing.sent == size

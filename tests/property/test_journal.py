@@ -14,7 +14,7 @@ from dragonfly.store.journal import (
     encode_records,
     recover,
 )
-from dragonfly.store.taskfile import split_runs
+from dragonfly.store.runfile import split_runs
 
 tasks = st.binary(min_size=32, max_size=32)
 # Small, for a set with a piece of two million is a quarter of a megabyte.

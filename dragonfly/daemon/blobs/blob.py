@@ -14,10 +14,9 @@ from dragonfly.daemon.blobs.admissions import Admissions
 from dragonfly.daemon.blobs.checks import Checks
 from dragonfly.daemon.blobs.delivery import Delivery
 from dragonfly.daemon.blobs.detours import Detours
+from dragonfly.daemon.blobs.eligibility import Unfit, source_of
 from dragonfly.daemon.blobs.headers import (
-    asked_headers,
     blob_answer,
-    conditional,
     unsatisfiable,
     wanted_ranges,
 )
@@ -29,19 +28,16 @@ from dragonfly.daemon.blobs.swarmaccess import LEAVING, SwarmAccess
 from dragonfly.daemon.blobs.transferring import Transferring, layout_of
 from dragonfly.daemon.blobs.vigil import HungUp, Vigil
 from dragonfly.daemon.front.answering import answer_in_text
-from dragonfly.daemon.http.hops import came_through
 from dragonfly.daemon.http.messages import Responder
 from dragonfly.daemon.log.note import Note
 from dragonfly.daemon.routing.route import Route
 from dragonfly.daemon.straight.namecheck import StraightOn
 from dragonfly.errors import ConfigError, DragonflyError, NoSources, OriginError, TaskError
-from dragonfly.net.origin import READER, OriginClient
+from dragonfly.net.origin import OriginClient
 from dragonfly.net.ranges import TooManyRanges, Unsatisfiable
 from dragonfly.net.reply import OriginReply
 from dragonfly.net.throttle import Throttle
 from dragonfly.net.trust import Trust
-from dragonfly.task.identity import name_of
-from dragonfly.task.signedurls import signing_parameters
 
 __all__ = ["LENGTH_S", "Blobs"]
 
@@ -119,8 +115,8 @@ class Blobs:
     async def _answered(self, responder: Responder, route: Route, note: Note) -> bool:
         """Answer, or say ``False`` before anything of an answer went out."""
         try:
-            source = self._source(responder, route)
-        except (DragonflyError, _Unfit) as error:
+            source = source_of(responder, route, self._client)
+        except (DragonflyError, Unfit) as error:
             note.because(str(error))
             return False
         download = self._swarm.begin(source, route, note)
@@ -135,34 +131,6 @@ class Blobs:
                 unheard = asked.delivery is not None and asked.delivery.unheard
                 if not (unheard and self._detours.search(source, asked.download)):
                     asked.download.cancel()
-
-    # -- what is asked for -----------------------------------------------------------------
-
-    def _source(self, responder: Responder, route: Route) -> Source:
-        """The content at its origin.
-
-        :raises _Unfit: nothing but the origin's own answer will do for this request.
-        :raises ConfigError: its URL is malformed, or the origin's authorities are.
-        """
-        head, wishes = route.head, route.wishes
-        if conditional(head.headers) or responder.body.length != 0:
-            raise _Unfit("a conditional request, or one with a body")
-        if came_through(head.headers, READER.encode()):
-            raise _Unfit("asked for on behalf of a swarm, which would wait for itself")
-        try:
-            headers = asked_headers(head.headers)
-            url = route.registry.url(head.target.decode("ascii").encode())
-        except UnicodeError:
-            raise _Unfit("the request is not text") from None
-        filters = signing_parameters(url) if wishes.filters is None else wishes.filters
-        return Source(
-            client=self._client(route.registry.trust, route.registry.local),
-            url=url,
-            headers=headers,
-            name=name_of(url, filters=filters, identifier=wishes.tag),
-            filters=filters,
-            identifier=wishes.tag,
-        )
 
     # -- the check, and what follows from it --------------------------------------------------
 
@@ -317,7 +285,3 @@ class _Asked:
         download, self.download = self.download, None
         if download is not None:
             download.cancel()
-
-
-class _Unfit(Exception):
-    """Not for the swarm; the text says why."""

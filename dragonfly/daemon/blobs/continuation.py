@@ -13,8 +13,9 @@ from dragonfly.daemon.blobs.source import Source
 from dragonfly.daemon.blobs.vigil import Vigil
 from dragonfly.errors import DigestMismatch, OriginChanged, OriginError, OriginTruncated
 from dragonfly.net.origin import OriginBody
+from dragonfly.net.pacer import Pacer
 from dragonfly.net.sink import BodySink
-from dragonfly.net.throttle import Flow, Pacer
+from dragonfly.net.throttle import Flow
 from dragonfly.task.digest import Digest, Hasher
 
 __all__ = ["ANSWER_S", "STALL_S", "TRIES", "Continuation"]

@@ -11,11 +11,13 @@ from twisted.logger import Logger
 
 from dragonfly.daemon.blobs.continuation import Continuation
 from dragonfly.daemon.blobs.detours import Detour
+from dragonfly.daemon.blobs.hearing import Hearing
 from dragonfly.daemon.blobs.outlet import Outlet
 from dragonfly.daemon.blobs.parts import Part, Parts
+from dragonfly.daemon.blobs.sentfront import SentFront
 from dragonfly.daemon.blobs.shares import shares
 from dragonfly.daemon.blobs.source import Source
-from dragonfly.daemon.blobs.transferring import Transferring, layout_of
+from dragonfly.daemon.blobs.transferring import Transferring
 from dragonfly.daemon.blobs.vigil import Vigil
 from dragonfly.daemon.http.messages import Responder
 from dragonfly.daemon.log.note import Note
@@ -28,35 +30,9 @@ from dragonfly.errors import (
 )
 from dragonfly.net.fanout import OneShot
 from dragonfly.net.throttle import Flow
-from dragonfly.peer.prefix import Prefix
-from dragonfly.task.digest import Hasher, new_hasher
-from dragonfly.task.layout import Layout
+from dragonfly.task.digest import Hasher
 
-__all__ = [
-    "BEGIN_S",
-    "CHECK_S",
-    "HUNGRY_S",
-    "PART_S",
-    "SILENCE_S",
-    "Delivery",
-]
-
-BEGIN_S = 10.0
-"""So long the swarm may take to say anything of the blob. Clients of registries begin to give
-up after 30 to 60 s of silence."""
-
-PART_S = 3.0
-"""A client has no byte of a part after so long. Who asks for parts reads them for a container
-that waits: nydusd gives up when it does not have all of one after 5 s, and the registry gives
-it at once. Small parts that nobody has wait less, see :mod:`dragonfly.daemon.blobs.detours`."""
-
-SILENCE_S = 25.0
-"""No piece came for so long. The peer's own fall-back to the registry, which shares what it
-reads, begins after 20 s at the latest, and has time for a piece before that."""
-
-HUNGRY_S = 45.0
-"""Pieces come, but for so long none that the client waits for. On slow links that is normal
-for a while: eight pieces of 1 MiB that come at once at 1 MB/s take 8 s."""
+__all__ = ["CHECK_S", "Delivery"]
 
 CHECK_S = 60.0
 """All bytes are there, and the digest of the whole is not compared yet: 100 GiB of hashing."""
@@ -104,13 +80,11 @@ class Delivery:
         self._detour = detour
         self._flows = flows
         self._outlet = self._outlet_of(parts.parts[0])
-        self._begun: Deferred[None] | None = None
-        self._prefix: Prefix | None = None
+        self._hearing = Hearing(clock, note)
+        self._front = SentFront()
         self.unanswered = False
         self.unheard = False
         self.parted: OneShot[None] = OneShot()
-        self._known = False
-        self._moved_at = clock.seconds()
 
     async def run(self) -> None:
         """Bring all of it, and finish or abort the answer.
@@ -185,7 +159,8 @@ class Delivery:
             self._check_version(download)
             self._check_length(download)
             self._check_worth(download)
-            self._pin(download)
+            if self._outlet.whole:
+                self._front.keep(download)
             reader = download.reader(self._outlet, self._outlet.begin, self._outlet.end)
             try:
                 await self._vigil.wait(reader.done, self._late)
@@ -231,50 +206,17 @@ class Delivery:
 
     async def _layout(self, download: Transferring) -> None:
         """Wait until the download has something to read."""
-        if self._known and layout_of(download) is not None:
-            return
-        begun: Deferred[None] = Deferred()
-        self._begun = begun  # a listener may be told at once
-        download.add_listener(_Ear(self))
-        await self._vigil.wait(begun, self._late)
-
-    def begun(self, error: Exception | None) -> None:
-        """The download has a layout, or will never have one."""
-        waiting, self._begun = self._begun, None
-        if waiting is None or waiting.called:
-            return
-        if error is None:
-            self._known = True
-            waiting.callback(None)
-        else:
-            waiting.errback(error)
-
-    def moved(self) -> None:
-        """A piece came."""
-        self._moved_at = self._clock.seconds()
-
-    def because(self, text: str) -> None:
-        """The download said something."""
-        self._note.because(text)
-
-    def _pin(self, download: Transferring) -> None:
-        self._unpin()
-        if self._outlet.whole:
-            self._prefix = download.prefix()
+        if not self._hearing.has_layout(download):
+            await self._vigil.wait(self._hearing.layout(download), self._late)
 
     def _late(self) -> str:
         """Why the client should wait no longer; empty: it should."""
         outlet, waited_s = self._outlet, self._outlet.waited_s()
-        quiet_s = min(waited_s, self._clock.seconds() - self._moved_at)
-        limit_s = SILENCE_S if quiet_s >= SILENCE_S else HUNGRY_S
-        if not outlet.sent and self._is_part(outlet):
-            limit_s = PART_S
-        elif not self._known:
-            limit_s = BEGIN_S
+        limit_s = self._hearing.limit_s(outlet, part=self._is_part(outlet))
         if waited_s < limit_s:
             download = self._download
             return self._detour.late(download, outlet) if download is not None else ""
-        self.unanswered = not self._known
+        self.unanswered = not self._hearing.known
         return f"nothing came for {limit_s:g} s after {outlet.taken - outlet.begin} bytes"
 
     def _is_part(self, piece: Part | Outlet) -> bool:
@@ -299,7 +241,7 @@ class Delivery:
         """This part comes from the registry; of the next ones the swarm may know more."""
         self._note.because(str(why))
         self._outlet.drop()
-        self.unheard = not self._known
+        self.unheard = not self._hearing.known
         await self._detour.run(self._vigil, self._outlet, self._from_registry)
 
     async def _from_registry(self) -> None:
@@ -324,12 +266,8 @@ class Delivery:
         digest = self._source.digest
         if digest is None:
             return None
-        hasher = new_hasher(digest.algorithm)
-        position = self._outlet.position
-        if position and self._prefix is not None:
-            hashing = Deferred.fromCoroutine(self._prefix.hash_into(hasher, position))
-            await self._vigil.wait(hashing)
-        return hasher
+        hashing = Deferred.fromCoroutine(self._front.hasher(digest, self._outlet.position))
+        return await self._vigil.wait(hashing)
 
     # -- the books -------------------------------------------------------------------------
 
@@ -349,44 +287,9 @@ class Delivery:
             self._note.ending = "aborted"
             self._responder.abort()
 
-    def _unpin(self) -> None:
-        prefix, self._prefix = self._prefix, None
-        if prefix is not None:
-            prefix.release()
-
     def _let_go(self) -> None:
-        self._begun = None
-        self._unpin()
+        self._hearing.stop()
+        self._front.release()
         self.parted.fire(None)
         if self._download is not None and not self.unheard:
             self._download.cancel()
-
-
-class _Ear:
-    """Listens to the download on behalf of a delivery."""
-
-    def __init__(self, delivery: Delivery) -> None:
-        self._delivery = delivery
-
-    def on_layout(self, layout: Layout) -> None:  # noqa: ARG002
-        """There is something to read."""
-        self._delivery.begun(None)
-
-    def on_ranges(self, ranges: list[tuple[int, int]]) -> None:  # noqa: ARG002
-        """It is moving; the reader hears of that by itself."""
-        self._delivery.moved()
-
-    def on_notice(self, text: str) -> None:
-        """Why the swarm did not help, usually."""
-        self._delivery.because(text)
-
-    def on_restart(self) -> None:
-        """The reader has failed."""
-
-    def on_done(self) -> None:
-        """Who needs to know waits for it."""
-        self._delivery.begun(None)
-
-    def on_failed(self, error: Exception) -> None:
-        """It will never be there."""
-        self._delivery.begun(error)

@@ -1,4 +1,8 @@
-"""One request's turn on its connection: the body on its way in, the answer on its way out."""
+"""One request's turn on its connection: the body on its way in, the answer on its way out.
+
+The turn lasts until the answer is complete and the body is read.  If nobody took the body, a
+short rest of it is read and dropped, because that is cheaper than another connection.
+"""
 
 from __future__ import annotations
 
@@ -23,17 +27,20 @@ _GO_AHEAD = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class TurnOwner(Protocol):
-    """The connection."""
+    """The requests of the connection."""
 
     @property
     def leaving(self) -> bool:
-        """Whether it will be closed after this answer in any case."""
+        """Whether the connection will be closed after this answer in any case."""
 
     def mind_reading(self) -> None:
         """What is read, or not, has changed."""
 
     def turn_over(self, stays: bool) -> None:
-        """The answer is complete; *stays*: another one may follow it."""
+        """Answer and body are complete; *stays*: another request may follow."""
+
+    def close(self) -> None:
+        """The answer is complete; the short rest of the body does not come."""
 
     def abort(self) -> None:
         """The answer cannot be completed."""
@@ -63,8 +70,9 @@ class Turn:
         self._clock = clock
         self._limits = limits
         self._owner = owner
-        self._watch = Watch(clock, self._lose_stopped)
+        self._watch = Watch(clock, self._too_late)
         self._pumping = False
+        self._draining = False
         self._went_ahead = False
 
     def begin(self, answer: Answer) -> None:
@@ -76,7 +84,9 @@ class Turn:
 
     def advance(self) -> None:
         """Pass on what has come of the body, as far as somebody wants it."""
-        if not self._pumping:
+        if self._draining:
+            self._drain()
+        elif not self._pumping:
             self._pumping = True
             try:
                 self._pump()
@@ -88,6 +98,15 @@ class Turn:
         self._watch.close()
         self._responder.gone(producer)
         self.body.lose("the client hung up")
+
+    @property
+    def has_room(self) -> bool:
+        """Whether more may be read: for the body as its receiver likes, ahead of it a little."""
+        if self.broken:
+            return True
+        if self.body.flowing or self.body.paused:
+            return self.body.flowing
+        return self._reader.held <= self._limits.held_bytes
 
     @property
     def short(self) -> bool:
@@ -113,10 +132,16 @@ class Turn:
         return self._clock.seconds()
 
     def answered(self, stays: bool) -> None:
-        """The turn is over."""
+        """The turn is over, but for a short rest of the body."""
         self._watch.close()
         self.body.lose("the answer was complete before it")
-        self._owner.turn_over(stays and not self.broken)
+        stays = stays and not self.broken and not self._owner.leaving
+        if stays and self.short and not self.body.ended:
+            self._draining = True
+            self._watch.within(self._limits.body_silence_s)
+            self._drain()
+        else:
+            self._owner.turn_over(stays and self.body.ended)
 
     def cut(self) -> None:
         """The answer cannot be completed."""
@@ -155,8 +180,18 @@ class Turn:
             else:
                 self.body.data(event)
 
-    def _lose_stopped(self) -> None:
-        if self.body.paused:
+    def _drain(self) -> None:
+        while self._draining and (event := self._reader.body()) is not None:
+            if event is END or isinstance(event, Refusal):
+                self._draining = False
+                self._watch.close()
+                self._owner.turn_over(event is END)
+
+    def _too_late(self) -> None:
+        if self._draining:
+            self._draining = False
+            self._owner.close()
+        elif self.body.paused:
             self._lose(f"it was left paused for {self._limits.write_stall_s:g} s")
         else:
             self._lose(f"nothing came for {self._limits.body_silence_s:g} s")

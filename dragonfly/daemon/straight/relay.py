@@ -14,7 +14,8 @@ from dragonfly.daemon.http.messages import Headers, Responder
 from dragonfly.daemon.log.note import Note
 from dragonfly.daemon.routing.wishes import without_wishes
 from dragonfly.daemon.upstream.exchange import Exchange
-from dragonfly.net.throttle import Flow, Pacer
+from dragonfly.net.pacer import Pacer
+from dragonfly.net.throttle import Flow
 
 __all__ = ["Relay"]
 

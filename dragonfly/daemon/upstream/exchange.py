@@ -13,11 +13,12 @@ from dragonfly.daemon.http.hops import body_length
 from dragonfly.daemon.http.messages import BodyReceiver, Headers, RequestBody
 from dragonfly.daemon.upstream.limits import UpstreamLimits
 from dragonfly.daemon.upstream.link import MAX_HEAD, UpstreamLink
+from dragonfly.daemon.upstream.patience import Awaited, Patience
 from dragonfly.daemon.upstream.upload import Upload
 from dragonfly.errors import OriginError, OriginTruncated, OriginUnreachable
+from dragonfly.net.readsize import read_at_most
 from dragonfly.net.reasons import cause
-from dragonfly.net.throttle import AHEAD_BYTES, read_at_most
-from dragonfly.net.watch import Watch
+from dragonfly.net.throttle import AHEAD_BYTES
 
 __all__ = ["Exchange"]
 
@@ -57,14 +58,11 @@ class Exchange:
         self.heard = False
         self.dropped = False
         self._link = link
-        self._limits = limits
         self._on_over = on_over
-        self._timer = Watch(clock, self._late)
-        self._allowed_s = 0.0
+        self._patience = Patience(clock, limits, self._late)
         self._answer: Deferred[None] = Deferred(lambda _: self.abort())
         self._method = b""
         self._upload: Upload | None = None
-        self._expecting = False
         self._receiver: BodyReceiver | None = None
         self._paused = False
         self._lingering = False
@@ -97,9 +95,7 @@ class Exchange:
             self._link.send_end()
         else:
             self._upload = Upload(body, self._link, changed=self._changed, failed=self._fail)
-            self._expecting = expects
-            if not expects:
-                self._upload.begin()
+            (self._upload.hold_back if expects else self._upload.begin)()
         self._watch()
         return self._answer
 
@@ -151,7 +147,7 @@ class Exchange:
         elif not self._over:
             self._receiver = _Nobody()
             self._paused = False
-            self._allow(self._limits.linger_s)
+            self._patience.wait_for(Awaited.REST)
             self._lingering = True
             self._link.flow()
 
@@ -168,9 +164,8 @@ class Exchange:
         self.reason = bytes(response.reason)
         self.headers = tuple(response.headers.raw_items())
         self.length = body_length(self._method, self.status, self.headers)
-        if self._expecting and self._upload is not None:
-            self._expecting = False
-            self._upload.stop()
+        if self._upload is not None:
+            self._upload.answered()
         self._link.hold()
         self._watch()
         self._answer.callback(None)
@@ -178,7 +173,8 @@ class Exchange:
     def data(self, data: bytes) -> None:
         """Some of the body."""
         self.received += len(data)
-        self._watch()
+        if not self._lingering:
+            self._patience.renew()
         if self._receiver is not None:
             self._receiver.body_data(data)
 
@@ -214,8 +210,7 @@ class Exchange:
         return str(self._link.registry)
 
     def _go_on(self) -> None:
-        if self._expecting and self._upload is not None:
-            self._expecting = False
+        if self._upload is not None and self._upload.held_back:
             self._upload.begin()
             self._watch()
 
@@ -245,7 +240,7 @@ class Exchange:
 
     def _finish(self) -> None:
         self._over = True
-        self._timer.close()
+        self._patience.close()
         if self._upload is not None:
             self._upload.stop()
 
@@ -253,43 +248,26 @@ class Exchange:
 
     def _watch(self) -> None:
         if not self._over and not self._lingering:
-            self._allow(self._allowance())
+            self._patience.wait_for(self._awaited())
 
-    def _allow(self, seconds: float | None) -> None:
-        if seconds is None:
-            self._timer.off()
-        else:
-            self._allowed_s = seconds
-            self._timer.within(seconds)
-
-    def _allowance(self) -> float | None:
-        limits = self._limits
-        if self._expecting:
-            return limits.continue_s
-        if self._upload is not None and self._upload.flowing:
+    def _awaited(self) -> Awaited | None:
+        upload = self._upload
+        if upload is not None and upload.held_back:
+            return Awaited.GO_AHEAD
+        if upload is not None and upload.flowing:
             # Unless the registry takes nothing it is the client who is slow; the front sees.
-            return limits.silence_s if self._upload.paused else None
+            return Awaited.ROOM if upload.paused else None
         if not self.status:
-            return limits.answer_s
-        held = self._paused or self._receiver is None
-        return limits.pause_s if held else limits.silence_s
+            return Awaited.ANSWER
+        return Awaited.TAKER if self._paused or self._receiver is None else Awaited.BODY
 
-    def _late(self) -> None:
-        seconds = self._allowed_s
-        if self._expecting:
+    def _late(self, awaited: Awaited, words: str) -> None:
+        if awaited is Awaited.GO_AHEAD:
             self._go_on()
         elif not self.status:
-            self._fail(OriginUnreachable(f"{self._name}: {self._silence(seconds)}"))
+            self._fail(OriginUnreachable(f"{self._name}: {words}"))
         else:
-            held = self._paused or self._receiver is None
-            state = "was left paused" if held else "fell silent"
-            text = f"the body {state} for {seconds:g} s after {self._progress()}"
-            self._fail(self._truncated(text))
-
-    def _silence(self, seconds: float) -> str:
-        if self._upload is not None and self._upload.flowing:
-            return f"it took none of the request's body for {seconds:g} s"
-        return f"no answer in {seconds:g} s"
+            self._fail(self._truncated(f"{words} after {self._progress()}"))
 
     def _progress(self) -> str:
         of = "" if self.length is None else f" of {self.length}"

@@ -24,6 +24,7 @@ class Upload:
     :param failed: called with the error, if the rest of the body will never come.
 
     :ivar begun: whether the body was asked for: from then on it cannot be sent twice.
+    :ivar held_back: until the registry says ``100 Continue``, or nothing at all.
     :ivar over: all of it was sent, or nobody wants the rest.
     :ivar paused: the registry does not take any more for now.
     """
@@ -37,6 +38,7 @@ class Upload:
         failed: Callable[[Exception], None],
     ) -> None:
         self.begun = False
+        self.held_back = False
         self.over = False
         self.paused = False
         self._body = body
@@ -49,8 +51,18 @@ class Upload:
         """Begun and not over."""
         return self.begun and not self.over
 
+    def hold_back(self) -> None:
+        """Let it flow with :meth:`begin` only."""
+        self.held_back = True
+
+    def answered(self) -> None:
+        """The final answer came: what was held back until then stays where it is."""
+        if self.held_back:
+            self.stop()
+
     def begin(self) -> None:
         """Let it flow."""
+        self.held_back = False
         if not self.begun and not self.over:
             self.begun = True
             self._link.wire.registerProducer(self, True)
@@ -60,6 +72,7 @@ class Upload:
         """Nobody wants the rest; reading what still comes, or not, is the front's affair."""
         if self.flowing:
             self._link.wire.unregisterProducer()
+        self.held_back = False
         self.over = True
 
     # -- from the client --------------------------------------------------------------

@@ -10,8 +10,9 @@ from twisted.internet.defer import CancelledError, Deferred
 
 from dragonfly.daemon.blobs.admissions import KEEP_S
 from dragonfly.daemon.blobs.blob import LENGTH_S
-from dragonfly.daemon.blobs.delivery import BEGIN_S, CHECK_S, HUNGRY_S, PART_S, SILENCE_S
+from dragonfly.daemon.blobs.delivery import CHECK_S
 from dragonfly.daemon.blobs.detours import SMALL_BYTES
+from dragonfly.daemon.blobs.hearing import BEGIN_S, HUNGRY_S, PART_S, SILENCE_S
 from dragonfly.daemon.blobs.outlet import HOLD_BYTES
 from dragonfly.daemon.blobs.swarmaccess import DARK_S
 from dragonfly.daemon.blobs.vigil import LOOK_S

@@ -7,7 +7,6 @@ import random
 
 import pytest
 
-from dragonfly.daemon.blobs.delivery import PART_S
 from dragonfly.daemon.blobs.detours import (
     AT_ONCE,
     SEARCH_S,
@@ -16,6 +15,7 @@ from dragonfly.daemon.blobs.detours import (
     SMALL_S,
     TURN_S,
 )
+from dragonfly.daemon.blobs.hearing import PART_S
 from dragonfly.daemon.log.accesslog import reason_of
 from dragonfly.errors import NoSources
 from dragonfly.peer.ways import Reason
