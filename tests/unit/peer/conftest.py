@@ -1,0 +1,19 @@
+"""What several of a peer's unit tests begin with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.doubles.exchanging import ExchangeLab
+from tests.doubles.tasklab import TaskLab
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[ExchangeLab]:
+    """Three pieces, all digests known, nothing here."""
+    scene = ExchangeLab(TaskLab(tmp_path))
+    yield scene
+    scene.end()
