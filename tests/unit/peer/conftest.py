@@ -17,3 +17,9 @@ def scene(tmp_path: Path) -> Iterator[ExchangeLab]:
     scene = ExchangeLab(TaskLab(tmp_path))
     yield scene
     scene.end()
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> TaskLab:
+    """Three pieces, the last one short."""
+    return TaskLab(tmp_path)
