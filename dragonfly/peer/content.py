@@ -15,7 +15,8 @@ from twisted.internet.interfaces import IReactorTime
 from dragonfly.errors import DragonflyError, OriginChanged, StoreError
 from dragonfly.net.disk import DiskPool
 from dragonfly.peer.inventory import Inventory
-from dragonfly.peer.pieces import PieceIntake, Verdict
+from dragonfly.peer.piecefile import Verdict
+from dragonfly.peer.pieces import PieceIntake
 from dragonfly.peer.recovery import Recovery
 from dragonfly.peer.watcher import Observer, Watcher
 from dragonfly.sched.picker import ALL
