@@ -8,7 +8,7 @@ from functools import partial
 from dragonfly.net.disk import DiskPool
 from dragonfly.net.throttle import Flow, Pacer
 from dragonfly.peer.links import Link
-from dragonfly.peer.protocol import PAUSE_LIMIT_S
+from dragonfly.peer.pauses import PAUSE_LIMIT_S
 
 __all__ = ["FlowControl"]
 
