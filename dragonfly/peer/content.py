@@ -8,30 +8,28 @@ became of pieces, and any number of watchers (downloads) which bytes may be used
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
-from contextlib import suppress
 from typing import Any
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
 
-from dragonfly.errors import BadRun, DragonflyError, OriginChanged, StoreError
+from dragonfly.errors import DragonflyError, OriginChanged, StoreError
 from dragonfly.net.disk import DiskPool
-from dragonfly.peer.pieces import PieceIntake, Verdict
+from dragonfly.peer.inventory import Inventory
+from dragonfly.peer.piecefile import Verdict
+from dragonfly.peer.pieces import PieceIntake
+from dragonfly.peer.recovery import Recovery
 from dragonfly.peer.watcher import Observer, Watcher
 from dragonfly.sched.picker import ALL
 from dragonfly.signatures import KeyRing
 from dragonfly.store.piecestore import TaskFile
-from dragonfly.task.bitfield import Bitfield, pieces_of
+from dragonfly.task.bitfield import Bitfield
 from dragonfly.task.digest import Digest
 from dragonfly.task.layout import Layout
-from dragonfly.task.manifest import Manifest, Run, parse_good, parse_run
+from dragonfly.task.manifest import Manifest, Run, parse_run
 
 __all__ = [
     "INSIDE",
     "ORIGIN",
-    "RECHECK_BYTES",
-    "RUNS_AT_ONCE",
     "Content",
     "kind_of",
 ]
@@ -41,13 +39,6 @@ ORIGIN = "origin"
 
 INSIDE = "inside"
 """The source of bytes that came inside a register answer: the CDN."""
-
-RECHECK_BYTES = 8 * 1024 * 1024
-"""How much of an old file is hashed in one job (a few milliseconds of one thread)."""
-
-RUNS_AT_ONCE = 64
-"""Stored runs whose signatures are checked in one job, 150 us each. Content that was fetched
-meanwhile has one for every 50 ms: checking those of 20 GiB on the reactor took 190 ms."""
 
 
 def kind_of(source: Hashable) -> str:
@@ -61,16 +52,12 @@ class Content:
     """The state of one content.
 
     :param keys: whose runs are believed.
-    :ivar have: verified pieces, which may be given to others; the last of them perhaps only
-        in memory yet.
-    :ivar extra: pieces that only the origin vouches for: for the user, never for others.
-    :ivar wanted: pieces that somebody waits for or may soon, as bits; all of them at first.
+    :ivar have: verified pieces, and
+    :ivar extra: those that only the origin vouches for, see :class:`Inventory`.
     :ivar spoilt: all is here, and it is not what its name says: nobody is to have it.
     :ivar memory: all of it, verified, while :class:`~dragonfly.peer.memory.Memory` lets it.
     :ivar vouched: digests of the whole that were compared, and the file's stamp then.
     """
-
-    _log = Logger()
 
     def __init__(
         self,
@@ -83,26 +70,20 @@ class Content:
         self.file = file
         self.manifest = manifest
         self.keys = keys
-        self.have = Bitfield()
-        self.extra = Bitfield()
-        self.wanted = ALL
+        self._inventory = Inventory(Layout(file.piece_size, manifest.length))
+        self.have = self._inventory.have
+        self.extra = self._inventory.extra
         self.error: Exception | None = None
         self.observer: Observer | None = None
         self.watchers: list[Watcher] = []
         self.intake = PieceIntake(
             disk, file, self, clock=clock, digest_of=self._expected, length_of=self.length_of
         )
-        self._unwritten = 0
+        self._recovery = Recovery(file, keys, self.intake, disk, self)
         self._disk = disk
-        self._length = manifest.length
-        self._layout = Layout(file.piece_size, manifest.length)
         self._told_finished = False
         self._in_order = False
         self._seen: set[bytes] = set()
-        self._claimed: set[int] = set()
-        self._to_check: list[int] = []
-        self._checking = False
-        self._reading = False
         self.wrong_from_origin = False
         self.spoilt = False
         self.vouched: dict[Digest, tuple[int, int, int]] = {}
@@ -119,7 +100,7 @@ class Content:
     @property
     def layout(self) -> Layout:
         """Piece size and, when known, length."""
-        return self._layout
+        return self._inventory.layout
 
     @property
     def complete(self) -> bool:
@@ -129,7 +110,12 @@ class Content:
     @property
     def finished(self) -> bool:
         """Whether every byte is here and on disk, verified or not."""
-        return self.all_here and not self._unwritten
+        return self._inventory.finished
+
+    @property
+    def all_here(self) -> bool:
+        """Whether every byte is here, the last of them perhaps only in memory yet."""
+        return self._inventory.all_here
 
     @property
     def in_order(self) -> bool:
@@ -142,78 +128,57 @@ class Content:
         self.intake.in_order(wanted)
 
     @property
-    def all_here(self) -> bool:
-        """Whether every byte is here, the last of them perhaps only in memory yet."""
-        count = self.layout.piece_count
-        return count is not None and len(self.have) + len(self.extra) >= count
+    def wanted(self) -> int:
+        """Pieces that somebody waits for or may soon, as bits; all of them at first."""
+        return self._inventory.wanted
+
+    @wanted.setter
+    def wanted(self, pieces: int) -> None:
+        self._inventory.wanted = pieces
 
     @property
     def on_disk(self) -> Bitfield:
         """The verified pieces that were written."""
-        return Bitfield(self.have.mask & ~self._unwritten)
+        return self._inventory.on_disk
 
     @property
     def checking(self) -> bool:
         """Whether what an earlier run left is still being checked."""
-        return self._reading or self._checking or bool(self._to_check)
+        return self._recovery.under_way
 
     @property
     def remaining(self) -> int:
-        """Bytes that are known to be missing, of those wanted; 1 when the length of all is not
-        known."""
-        length = self._length
-        if self.wanted != ALL:
-            return self.lacking.bit_count() * self.file.piece_size
-        if length is None:
-            return 1
-        here = (len(self.have) + len(self.extra)) * self.file.piece_size
-        return 0 if self.finished else max(1, length - here)
-
-    def holds(self, piece: int) -> bool:
-        """Whether ``piece`` is here, or will be as soon as the disk has it."""
-        return piece in self.have or piece in self.extra
+        """As :attr:`Inventory.remaining`."""
+        return self._inventory.remaining
 
     @property
     def lacking(self) -> int:
-        """The pieces that are wanted and not here, as bits; a negative number, so without an
-        end, when all are wanted and the length is not known."""
-        count = self.layout.piece_count
-        lacking = self.wanted & ~(self.have.mask | self.extra.mask)
-        return lacking if count is None else lacking & ((1 << count) - 1)
+        """As :attr:`Inventory.lacking`."""
+        return self._inventory.lacking
+
+    def holds(self, piece: int) -> bool:
+        """Whether ``piece`` is here, or will be as soon as the disk has it."""
+        return self._inventory.holds(piece)
 
     def first_missing(self) -> int:
         """The first piece that is not here."""
-        mask = self.have.mask | self.extra.mask
-        return (~mask & (mask + 1)).bit_length() - 1
+        return self._inventory.first_missing()
 
     def first_lacking(self) -> int:
-        """The first piece that is wanted and not here; the first that is not here if nothing is."""
-        lacking = self.lacking
-        return (lacking & -lacking).bit_length() - 1 if lacking else self.first_missing()
+        """As :meth:`Inventory.first_lacking`."""
+        return self._inventory.first_lacking()
 
     def length_of(self, piece: int) -> int:
         """The length of ``piece``."""
-        return self.layout.piece_length(piece)
+        return self._inventory.layout.piece_length(piece)
 
     def ready_to(self, begin: int) -> int:
         """Up to where the bytes from ``begin`` on are on disk without a gap."""
-        size = self.file.piece_size
-        mask = ((self.have.mask | self.extra.mask) & ~self._unwritten) >> (begin // size)
-        pieces = (~mask & (mask + 1)).bit_length() - 1
-        if pieces == 0:
-            return begin
-        end = (begin // size + pieces) * size
-        return end if self._length is None else min(end, self._length)
+        return self._inventory.ready_to(begin)
 
     def ranges(self) -> list[tuple[int, int]]:
         """The byte ranges that are on disk."""
-        joined: list[tuple[int, int]] = []
-        for piece in pieces_of(self.on_disk.mask | self.extra.mask):
-            if joined and joined[-1][1] == piece:
-                joined[-1] = (joined[-1][0], piece + 1)
-            else:
-                joined.append((piece, piece + 1))
-        return [(self._span(first)[0], self._span(end - 1)[1]) for first, end in joined]
+        return self._inventory.ranges()
 
     # -- what comes in ----------------------------------------------------------------
 
@@ -222,10 +187,9 @@ class Content:
 
         Both are checked by the disk pool, some at a time.
         """
-        self._claimed = set(self.file.recorded)
         stored = self.file.runs()
         self._seen.update(stored)
-        self._take_up(stored)
+        self._recovery.begin(stored)
 
     def bring(self) -> None:
         """All of it came inside an answer, was verified, and is in the file already."""
@@ -245,7 +209,7 @@ class Content:
         They are for the user only, as everything that nobody signed for.
         """
         here = list(pieces)
-        self.extra.update(here)
+        self._inventory.trust_origin(here)
         self.intake.trust(here)
 
     def add_run(self, raw: bytes) -> bool:
@@ -255,16 +219,15 @@ class Content:
         """
         if raw in self._seen:
             return False
-        known = self._learn(raw)
+        known = self.run_recovered(raw, parse_run(raw, self.keys))
         self._job(self.file.append_run, raw)
         self._sort(known)
         return True
 
     def set_length(self, length: int) -> None:
         """The length became known."""
-        if self._length is None:
-            self._length = length
-            self._layout = self._layout.with_length(length)
+        if self.layout.length is None:
+            self._inventory.layout = self.layout.with_length(length)
             self._job(self.file.set_length, length)
             for watcher in list(self.watchers):
                 watcher.content_layout()
@@ -288,7 +251,7 @@ class Content:
 
     def piece_verified(self, piece: int, source: Hashable) -> bool:
         """Others may have it; who reads the file has to wait until it is written."""
-        self._unwritten |= 1 << piece
+        self._inventory.in_memory(piece)
         self._shared([piece], source)
         return self.all_here if self.wanted == ALL else not self.lacking
 
@@ -296,8 +259,8 @@ class Content:
         """They may be read from the file."""
         spans: dict[str, list[tuple[int, int]]] = {}
         for piece, source in pieces:
-            self._unwritten &= ~(1 << piece)
-            spans.setdefault(kind_of(source), []).append(self._span(piece))
+            self._inventory.written(piece)
+            spans.setdefault(kind_of(source), []).append(self.layout.span(piece))
         for kind, ranges in spans.items():
             self._tell(ranges, kind)
         self._look_if_finished()
@@ -327,122 +290,82 @@ class Content:
         """The disk does not take it."""
         self.fail(error if isinstance(error, DragonflyError) else StoreError(str(error)))
 
-    # -- inside -------------------------------------------------------------------------
+    # -- RecoveryListener -----------------------------------------------------------------
 
-    def _expected(self, piece: int) -> bytes | None:
-        return self.manifest.digest(piece)
-
-    def _take_up(self, stored: list[bytes]) -> None:
-        """Check the next of the runs that an earlier run of this program kept."""
-        batch, rest = stored[:RUNS_AT_ONCE], stored[RUNS_AT_ONCE:]
-        self._reading = bool(batch)
-        if batch:
-            parsed = self._disk.run(self.task, parse_good, batch, self.keys)
-            parsed.addCallback(self._taken_up, batch, rest)
-            parsed.addErrback(lambda failure: self._log.failure("reading old runs", failure))
-        else:
-            self._look_if_finished()
-
-    def _taken_up(self, runs: list[Run], batch: list[bytes], rest: list[bytes]) -> None:
-        """The runs before the first bad one count; the others can be had from neighbours."""
-        if self.intake.closed:
-            self._reading = False
-            return
-        known: list[int] = []
-        good = 0
-        with suppress(BadRun):
-            for raw, run in zip(batch, runs, strict=False):
-                known += self._add(raw, run)
-                good += 1
-        if good < len(batch):
-            self._log.info("{n} stored runs are of no use", n=len(batch) - good + len(rest))
-            self._seen.difference_update(batch[good:], rest)
-            rest = []
-        self._take_up(rest)
-        self._sort(known)
-
-    def _learn(self, raw: bytes) -> list[int]:
-        """Check and add one run; the pieces it made known."""
-        return self._add(raw, parse_run(raw, self.keys))
-
-    def _add(self, raw: bytes, run: Run) -> list[int]:
+    def run_recovered(self, raw: bytes, run: Run) -> list[int]:
+        """Its digests are known from now on."""
         known = self.manifest.add(raw, run)
         self._seen.add(raw)
         if self.manifest.length is not None:
             self.set_length(self.manifest.length)
         return known
 
-    def _sort(self, known: Iterable[int]) -> None:
-        """Pieces whose digest is known now: hash those that are said to be here, and let
-        the others be asked for."""
-        wanted = []
-        for piece in known:
-            if piece in self._claimed or piece in self.extra:
-                self._to_check.append(piece)
-            elif piece not in self.have:
-                wanted.append(piece)
-        self.intake.defer(self._to_check)
-        if wanted and self.observer is not None:
-            self.observer.askable(wanted)
-        self._recheck()
+    def runs_recovered(self, known: list[int], useless: list[bytes]) -> None:
+        """What is of no use may come again, from neighbours."""
+        self._seen.difference_update(useless)
+        self._sort(known)
+
+    def runs_read(self) -> None:
+        """An empty content has nothing else to wait for."""
         self._look_if_finished()
 
-    def _recheck(self) -> None:
-        if self._checking or not self._to_check:
-            return
-        count = max(1, RECHECK_BYTES // self.file.piece_size)
-        batch, self._to_check = self._to_check[:count], self._to_check[count:]
-        self._checking = True
-        done: Deferred[list[int]] = self.intake.recheck(batch)
-        done.addCallbacks(self._rechecked, self._recheck_failed, callbackArgs=(batch,))
-        done.addErrback(lambda failure: self._log.failure("checking old pieces", failure))
-
-    def _rechecked(self, good: list[int], batch: list[int]) -> None:
-        self._checking = False
-        if self.intake.closed:
-            return
-        self._claimed.difference_update(batch)
-        bad = sorted(set(batch) - set(good))
+    def pieces_recovered(self, good: list[int], bad: list[int]) -> bool:
+        """Others may have the good ones; the bad ones are to come anew."""
         if good:
             self._verified(good, "cache")
         if any(piece in self.extra for piece in bad):  # it was given to the user
             self.fail(OriginChanged("the origin gave other bytes than those being distributed"))
-            return
-        bad = [piece for piece in bad if piece not in self.have]
-        if bad and self.observer is not None:
-            self.observer.askable(bad)
-        self._recheck()
+            return False
+        self._askable([piece for piece in bad if piece not in self.have])
+        return True
 
-    def _recheck_failed(self, failure: Any) -> None:
-        self._checking = False
-        self.store_failed(failure.value)
+    # -- inside -------------------------------------------------------------------------
+
+    def _expected(self, piece: int) -> bytes | None:
+        return self.manifest.digest(piece)
+
+    def _sort(self, known: Iterable[int]) -> None:
+        """Pieces whose digest is known now: hash those that are said to be here, and let
+        the others be asked for."""
+        claimed, wanted = [], []
+        for piece in known:
+            if self._recovery.claims(piece) or piece in self.extra:
+                claimed.append(piece)
+            elif piece not in self.have:
+                wanted.append(piece)
+        self._askable(wanted)
+        self._recovery.check(claimed)
+        self._look_if_finished()
+
+    def _askable(self, pieces: list[int]) -> None:
+        if pieces and self.observer is not None:
+            self.observer.askable(pieces)
 
     def _verified(self, pieces: list[int], source: Hashable) -> None:
         new = [piece for piece in pieces if piece not in self.have]
         if not new:
             return
-        untold = [piece for piece in new if piece not in self.extra]
+        untold = [self.layout.span(piece) for piece in new if piece not in self.extra]
         self._shared(new, source)
         kind = "cache" if source == "cache" else kind_of(source)
         if untold:
-            self._tell_ranges([self._span(piece) for piece in untold], kind)
+            self._tell_ranges(untold, kind)
         self._write_the_last()
 
     def _write_the_last(self) -> None:
         """Have nothing wait for others when no others come."""
-        if self._unwritten and self.all_here:
+        if self._inventory.unwritten and self.all_here:
             self.intake.flush()
 
     def _shared(self, new: list[int], source: Hashable) -> None:
-        self.have.update(new)
-        self.extra.mask &= ~self.have.mask
+        self._inventory.verify(new)
         if self.observer is not None:
             self.observer.have(new, source)
 
     def _unverified(self, piece: int, length: int) -> None:
         """It came from the origin, and there is no digest for it."""
-        self.extra.add(piece)
-        begin = piece * self.file.piece_size
+        self._inventory.trust_origin([piece])
+        begin, _ = self.layout.span(piece)
         self._tell_ranges([(begin, begin + length)], ORIGIN)
 
     def _wrong(self, piece: int, source: Hashable) -> None:
@@ -468,10 +391,6 @@ class Content:
             self._told_finished = True
             for watcher in list(self.watchers):
                 watcher.content_finished()
-
-    def _span(self, piece: int) -> tuple[int, int]:
-        begin = piece * self.file.piece_size
-        return begin, begin + self.length_of(piece)
 
     def _job(self, fn: Any, *args: Any) -> None:
         """Let ``fn`` touch the file in its turn."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IConsumer, IDelayedCall
+from twisted.internet.interfaces import IConsumer
 from twisted.logger import Logger
 
 from dragonfly.errors import (
@@ -28,9 +28,11 @@ from dragonfly.peer.audience import Audience
 from dragonfly.peer.content import Content
 from dragonfly.peer.equipment import Equipment
 from dragonfly.peer.originstream import OriginSource
+from dragonfly.peer.patience import Patience
 from dragonfly.peer.prefix import Prefix
 from dragonfly.peer.reader import OrderedReader
 from dragonfly.peer.request import FetchRequest
+from dragonfly.peer.restarts import Restarts
 from dragonfly.peer.search import Search
 from dragonfly.peer.ways import DownloadListener, Joinable, Reason, Ways
 from dragonfly.peer.wholecheck import WholeCheck
@@ -39,20 +41,7 @@ from dragonfly.task.digest import Digest
 from dragonfly.task.identity import Name, name_of
 from dragonfly.task.layout import Layout
 
-__all__ = ["MAX_RESTARTS", "Download"]
-
-MAX_RESTARTS = 5
-"""A content that changes more often during one download is not going to be had."""
-
-CHANGES_IN_SWARM = 3
-"""So many times the swarm may find the content changed: an origin that tells each request
-another version can only be read in one go, and alone."""
-
-MAX_CUTS = 1
-"""A transfer that was cut and cannot be continued is begun again, but not again and again."""
-
-SLOW_AFTER_S = 5.0
-"""Rates are not judged before."""
+__all__ = ["Download"]
 
 
 class Download:
@@ -75,9 +64,12 @@ class Download:
         self.error: Exception | None = None
         self._equipment = equipment
         self._search = Search(self, ways)
-        self._clock = equipment.reactor
-        self._began = self._clock.seconds()
-        self._ended_at: float | None = None
+        self._patience = Patience(
+            equipment.reactor,
+            timeout_s=request.timeout_s,
+            min_rate=request.min_rate,
+            on_timeout=self._timed_out,
+        )
         self._audience = Audience()
         self._joined: Joinable | None = None
         self._finish: Deferred[None] | None = None
@@ -86,7 +78,6 @@ class Download:
         self._named: Digest | None = None
         self._readers: list[OrderedReader] = []
         self._task: Task | None = None
-        self._timeout: IDelayedCall | None = None
 
     # -- facts ------------------------------------------------------------------------------
 
@@ -128,20 +119,18 @@ class Download:
     @property
     def seconds(self) -> float:
         """How long it took, or takes so far."""
-        end = self._ended_at if self._ended_at is not None else self._clock.seconds()
-        return float(end - self._began)
+        return self._patience.seconds
 
     @property
     def ended(self) -> bool:
         """Whether it is done or has failed."""
-        return self._ended_at is not None
+        return self._patience.ended
 
     # -- for its owner ------------------------------------------------------------------------
 
     def start(self) -> None:
         """Begin. Listeners may be added before or after."""
-        if self.request.timeout_s is not None:
-            self._timeout = self._clock.callLater(self.request.timeout_s, self._timed_out)
+        self._patience.start()
         self._task = self._equipment.tasks.spawn(self._run(), "download")
 
     def add_listener(self, listener: DownloadListener) -> None:
@@ -265,12 +254,7 @@ class Download:
 
     def impatient(self, expected_s: float | None, rate: float, now: float) -> bool:
         """Whether the user's limits on time or rate will not be met like this."""
-        request, spent = self.request, now - self._began
-        if request.min_rate is not None and spent > SLOW_AFTER_S and rate < request.min_rate:
-            return True
-        if request.timeout_s is None or spent < request.timeout_s / 4:
-            return False
-        return expected_s is None or spent + expected_s > request.timeout_s
+        return self._patience.spent(expected_s, rate, now)
 
     def fell_back(self, how: str) -> None:
         """The origin is being read."""
@@ -343,21 +327,14 @@ class Download:
 
     async def _until_unchanged(self) -> None:
         """Try, and begin again when the content changed under us."""
-        changes = cuts = 0
+        restarts = Restarts()
         while True:
             try:
                 await self._once()
-            except OriginChanged as error:  # noqa: PERF203 - each round is a download
-                changes += 1
-                if changes > MAX_RESTARTS:
-                    raise
-                if changes >= CHANGES_IN_SWARM and not self.request.notbs:
+            except (OriginChanged, OriginTruncated) as error:  # noqa: PERF203 - a download each
+                restarts.count(error)
+                if restarts.hopeless_in_swarm and not self.request.notbs:
                     self._search.no_swarm()
-                self._begin_again(error)
-            except OriginTruncated as error:  # and nothing told how to continue it
-                cuts += 1
-                if cuts > MAX_CUTS:
-                    raise
                 self._begin_again(error)
             else:
                 return
@@ -449,11 +426,8 @@ class Download:
         self.done.fail(error)
 
     def _end(self, error: Exception | None) -> None:
-        self._ended_at = self._clock.seconds()
+        self._patience.end()
         self.error = error
-        timeout, self._timeout = self._timeout, None
-        if timeout is not None and timeout.active():
-            timeout.cancel()
 
     def _stop_readers(self, error: Exception) -> None:
         for reader in list(self._readers):
@@ -469,5 +443,4 @@ class Download:
             joined.leave(self)
 
     def _timed_out(self) -> None:
-        self._timeout = None
         self.give_up(NoSources(f"not finished within {self.request.timeout_s:g} s"))

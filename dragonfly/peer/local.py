@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 import attrs
-from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
+from twisted.internet.interfaces import IPushProducer, IReactorTime
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.logger import Logger
 from twisted.protocols.basic import LineOnlyReceiver
@@ -22,88 +22,18 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 import dragonfly
-from dragonfly.config import parse_node
 from dragonfly.errors import ConfigError, DragonflyError, OriginError, TrackerError
-from dragonfly.net.trust import Trust
 from dragonfly.peer.download import Download
+from dragonfly.peer.getmessage import parse_get
+from dragonfly.peer.rangebatch import RangeBatch
 from dragonfly.peer.request import FetchRequest
 from dragonfly.peer.succession import Handing, Succession
-from dragonfly.task.digest import Digest
 from dragonfly.task.layout import Layout
 
-__all__ = ["LINE_BYTES", "RANGES_EVERY_S", "LocalFactory", "LocalServer", "parse_get"]
+__all__ = ["LINE_BYTES", "LocalFactory", "LocalServer"]
 
 LINE_BYTES = 256 * 1024
 """Longest line of a client: a URL, headers, and room."""
-
-RANGES_EVERY_S = 0.02
-"""Verified ranges are gathered this long: an event per piece would wake dfget each time."""
-
-
-def parse_get(message: dict[str, Any]) -> FetchRequest:
-    """Turn a ``get`` message into a request.
-
-    :raises ConfigError: a field is missing or wrong; the text names it.
-    """
-    digest = _optional(message, "digest", str)
-    return FetchRequest(
-        url=_need(message, "url", str),
-        headers=tuple(_pair(each) for each in _list(message, "headers")),
-        filters=tuple(_text("filters", each) for each in _list(message, "filters")),
-        identifier=_optional(message, "identifier", str) or "",
-        digest=Digest.parse(digest) if digest else None,
-        pattern=_optional(message, "pattern", str) or "p2p",
-        notbs=bool(message.get("notbs", False)),
-        nodes=tuple(parse_node(_text("nodes", each)) for each in _list(message, "nodes")),
-        local_limit=_count(message, "locallimit"),
-        total_limit=_count(message, "totallimit"),
-        min_rate=_count(message, "minrate"),
-        timeout_s=_optional(message, "timeout", (int, float)),
-        client_queue=_count(message, "clientqueue"),
-        trust=Trust(
-            cacerts=_optional(message, "cacerts", str),
-            insecure=bool(message.get("insecure", False)),
-        ),
-        callsystem=_optional(message, "callsystem", str) or "",
-    )
-
-
-def _need(message: dict[str, Any], key: str, kind: Any) -> Any:
-    value = _optional(message, key, kind)
-    if value is None:
-        raise ConfigError(f"the request lacks {key!r}")
-    return value
-
-
-def _optional(message: dict[str, Any], key: str, kind: Any) -> Any:
-    value = message.get(key)
-    if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
-        raise ConfigError(f"{key!r} has a value of the wrong type: {value!r}")
-    return value
-
-
-def _count(message: dict[str, Any], key: str) -> int | None:
-    value: int | None = _optional(message, key, int)
-    if value is not None and value < 1:
-        raise ConfigError(f"{key!r} is {value}, less than one")
-    return value
-
-
-def _list(message: dict[str, Any], key: str) -> list[Any]:
-    value = _optional(message, key, list)
-    return [] if value is None else list(value)
-
-
-def _text(key: str, value: Any) -> str:
-    if not isinstance(value, str):
-        raise ConfigError(f"{key!r} holds {value!r}, which is not text")
-    return value
-
-
-def _pair(value: Any) -> tuple[str, str]:
-    if not isinstance(value, list) or len(value) != 2:
-        raise ConfigError("'headers' holds something other than a pair of name and value")
-    return _text("headers", value[0]), _text("headers", value[1])
 
 
 @attrs.frozen(kw_only=True)
@@ -138,9 +68,7 @@ class LocalProtocol(LineOnlyReceiver):
         self._connected = connected
         self._download: Download | None = None
         self._handing: Handing | None = None
-        self._ranges: list[tuple[int, int]] = []
-        self._timer: IDelayedCall | None = None
-        self._full = False
+        self._batch = RangeBatch(server.clock, self._tell_ranges)
 
     # -- Protocol -------------------------------------------------------------------
 
@@ -154,7 +82,7 @@ class LocalProtocol(LineOnlyReceiver):
         """The client is gone, and with it its interest in the download."""
         self._connected.discard(self)
         self._server.used(-1)
-        self._stop_timer()
+        self._batch.hold()
         download, self._download = self._download, None
         if download is not None:
             download.cancel()
@@ -215,7 +143,7 @@ class LocalProtocol(LineOnlyReceiver):
         download = self._download
         if download is None:
             return
-        self._flush_ranges()
+        self._batch.flush()
         self._send(
             {
                 "event": "layout",
@@ -227,9 +155,7 @@ class LocalProtocol(LineOnlyReceiver):
 
     def on_ranges(self, ranges: list[tuple[int, int]]) -> None:
         """More bytes are verified."""
-        self._ranges.extend(ranges)
-        if self._timer is None and not self._full:
-            self._timer = self._server.clock.callLater(RANGES_EVERY_S, self._flush_ranges)
+        self._batch.add(ranges)
 
     def on_notice(self, text: str) -> None:
         """Something the user should know."""
@@ -237,7 +163,7 @@ class LocalProtocol(LineOnlyReceiver):
 
     def on_restart(self) -> None:
         """The content changed: what was copied is worth nothing."""
-        self._ranges.clear()
+        self._batch.clear()
         self._send({"event": "restart"})
 
     def on_done(self) -> None:
@@ -245,8 +171,7 @@ class LocalProtocol(LineOnlyReceiver):
         download = self._download
         if download is None:
             return
-        self._full = False
-        self._flush_ranges()
+        self._batch.release()
         self._send(
             {
                 "event": "done",
@@ -262,8 +187,7 @@ class LocalProtocol(LineOnlyReceiver):
         download = self._download
         if download is None:
             return
-        self._full = False
-        self._flush_ranges()
+        self._batch.release()
         extra = {"bytes": dict(download.sources), "reason": download.reason}
         self._send({**_failure(error), **extra})
 
@@ -271,32 +195,22 @@ class LocalProtocol(LineOnlyReceiver):
 
     def pauseProducing(self) -> None:
         """The client does not read: ranges are gathered until it does."""
-        self._full = True
-        self._stop_timer()
+        self._batch.hold()
 
     def resumeProducing(self) -> None:
         """The client reads again."""
-        self._full = False
-        self._flush_ranges()
+        self._batch.release()
 
     def stopProducing(self) -> None:
         """The transport is gone; ``connectionLost`` says the rest."""
-        self._full = True
-        self._stop_timer()
+        self._batch.hold()
 
     # -- inside ------------------------------------------------------------------------
 
-    def _flush_ranges(self) -> None:
-        self._stop_timer()
-        ranges, self._ranges = self._ranges, []
-        if ranges and self._download is not None:
-            event = {"event": "ranges", "ranges": merge(ranges)}
+    def _tell_ranges(self, ranges: list[tuple[int, int]]) -> None:
+        if self._download is not None:
+            event = {"event": "ranges", "ranges": ranges}
             self._send({**event, "bytes": dict(self._download.sources)})
-
-    def _stop_timer(self) -> None:
-        timer, self._timer = self._timer, None
-        if timer is not None and timer.active():
-            timer.cancel()
 
     def _send(self, event: dict[str, Any]) -> None:
         if self.transport is not None:
@@ -308,17 +222,6 @@ class LocalProtocol(LineOnlyReceiver):
         if self.transport is not None:
             self.transport.unregisterProducer()  # type: ignore[attr-defined]
             self.transport.loseConnection()
-
-
-def merge(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Sort ranges and join those that touch."""
-    joined: list[tuple[int, int]] = []
-    for begin, end in sorted(ranges):
-        if joined and begin <= joined[-1][1]:
-            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
-        else:
-            joined.append((begin, end))
-    return joined
 
 
 def _failure(error: Exception) -> dict[str, Any]:

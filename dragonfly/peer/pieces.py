@@ -3,54 +3,33 @@
 Small pieces whose digest is known are hashed and compared at once, given to others from
 memory, and written in batches. Others up to :data:`WHOLE_BYTES` are gathered and then hashed,
 compared and written in one job, so that wrong bytes of them never reach the file. Larger ones
-are written while they come, hashed by the same job; no object ever holds one whole. Jobs of one
-file run one after another, which is what makes the book-keeping in :class:`_Written` safe
-without a lock.
+are written while they come, hashed by the same job; no object ever holds one whole.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from enum import Enum
 from typing import Any, Protocol
 
-import attrs
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from dragonfly.net.disk import DiskPool
+from dragonfly.peer.assembly import Assembly, Buffer
+from dragonfly.peer.piecefile import PieceFile, Verdict
 from dragonfly.peer.writebatch import BATCH_S, READER_BATCH_S, Verified, WriteBatch
 from dragonfly.store.hot import HOT_PIECE_BYTES
-from dragonfly.store.piecestore import PieceWriter, TaskFile, verify_pieces
-from dragonfly.task.digest import PieceHasher, piece_digest
+from dragonfly.store.piecestore import PieceWriter, TaskFile
+from dragonfly.task.digest import piece_digest
 
-__all__ = ["PART_BYTES", "WHOLE_BYTES", "Buffer", "PieceIntake", "PieceListener", "Verdict"]
+__all__ = ["PART_BYTES", "WHOLE_BYTES", "PieceIntake", "PieceListener"]
 
 WHOLE_BYTES = 1024 * 1024
 """Largest piece that waits in memory: 12 requests out make that 12 MiB at most."""
 
 PART_BYTES = 1024 * 1024
 """How much of a larger piece goes to the disk pool in one job."""
-
-SMALL_BYTES = 4 * 1024
-"""Slices below this are joined: the objects around a thousand of them cost more than a copy."""
-
-JOINED_BYTES = 64 * 1024
-"""Where joining stops: what grows further is moved again and again."""
-
-Buffer = bytes | memoryview
-
-
-class Verdict(Enum):
-    """What became of the bytes of one piece from one source."""
-
-    VERIFIED = "verified"
-    WRONG = "wrong"
-    SECOND = "second"
-    """Right or not, the piece was there already; nothing was written."""
-    SPOILT = "spoilt"
-    """These bytes were right, but another source wrote wrong ones over them: ask again."""
 
 
 class PieceListener(Protocol):
@@ -77,52 +56,6 @@ class PieceListener(Protocol):
         """The disk did not take a piece; nothing more will be written well."""
 
 
-@attrs.define(eq=False)
-class _Assembly:
-    """One piece as it comes from one source."""
-
-    piece: int
-    offset: int
-    length: int
-    received: int = 0
-    buffered: int = 0
-    chunks: list[Buffer | bytearray] = attrs.field(factory=list)
-    writer: PieceWriter | None = None
-
-    def put(self, data: Buffer) -> None:
-        """Gather ``data``; what is kept in memory is at most about twice its length."""
-        self.received += len(data)
-        self.buffered += len(data)
-        if not _wasteful(data):
-            self.chunks.append(data)
-            return
-        last = self.chunks[-1] if self.chunks else None
-        if isinstance(last, bytearray) and len(last) < JOINED_BYTES:
-            last += data
-        else:
-            self.chunks.append(bytearray(data))
-
-    def take(self) -> list[Buffer]:
-        """Hand the gathered chunks over."""
-        chunks, self.chunks, self.buffered = self.chunks, [], 0
-        return [memoryview(each) if isinstance(each, bytearray) else each for each in chunks]
-
-
-def _wasteful(data: Buffer) -> bool:
-    """Whether to copy ``data``: a view keeps all of the read that it is a part of."""
-    if len(data) < SMALL_BYTES:
-        return True
-    return isinstance(data, memoryview) and 2 * len(data) < memoryview(data.obj).nbytes
-
-
-@attrs.define(eq=False)
-class _Written:
-    """What the file holds; touched only by jobs of that file, which never run at once."""
-
-    verified: set[int] = attrs.field(factory=set)
-    writers: dict[int, set[_Assembly]] = attrs.field(factory=dict)
-
-
 class PieceIntake:
     """Takes the slices of one task and tells of the pieces they make.
 
@@ -147,8 +80,8 @@ class PieceIntake:
         self._listener = listener
         self._digest_of = digest_of
         self._length_of = length_of
-        self._written = _Written()
-        self._open: dict[tuple[Hashable, int], _Assembly] = {}
+        self._pieces = PieceFile(file)
+        self._open: dict[tuple[Hashable, int], Assembly] = {}
         self._settled: set[int] = set()
         self._batch = WriteBatch(clock, self._write_batch)
         self.closed = False
@@ -164,7 +97,7 @@ class PieceIntake:
         key = (source, piece)
         if begin == 0:
             length = self._length_of(piece)
-            self._open[key] = _Assembly(piece, piece * self._file.piece_size, length)
+            self._open[key] = Assembly(piece, piece * self._file.piece_size, length)
         assembly = self._open.get(key)
         if assembly is None or begin != assembly.received:
             raise ValueError(f"piece {piece}: bytes at {begin} do not continue it")
@@ -212,12 +145,12 @@ class PieceIntake:
     def trust(self, pieces: Sequence[int]) -> None:
         """These pieces of the file were verified otherwise: never write over them."""
         self._settled.update(pieces)
-        self._run(0, _trust, self._written, list(pieces))
+        self._run(0, self._pieces.trust, list(pieces))
 
     def distrust(self, pieces: Sequence[int]) -> None:
         """These pieces of the file turned out wrong: write over them."""
         self._settled.difference_update(pieces)
-        self._run(0, _distrust, self._written, list(pieces))
+        self._run(0, self._pieces.distrust, list(pieces))
 
     def recheck(self, pieces: Sequence[int]) -> Deferred[list[int]]:
         """Hash ``pieces`` of the file again; the result: those that are what they should be.
@@ -227,7 +160,7 @@ class PieceIntake:
         """
         expected = {piece: self._digest_of(piece) or b"" for piece in pieces}
         self._settled.update(pieces)
-        answer = self._run(0, _recheck, self._written, self._file, expected)
+        answer = self._run(0, self._pieces.recheck, expected)
         return answer.addCallback(self._rechecked, pieces)
 
     def defer(self, pieces: Sequence[int]) -> None:
@@ -240,14 +173,14 @@ class PieceIntake:
 
     # -- inside -----------------------------------------------------------------
 
-    def _write_part(self, assembly: _Assembly) -> None:
+    def _write_part(self, assembly: Assembly) -> None:
         if assembly.writer is None:
             assembly.writer = PieceWriter(self._file, assembly.piece, 0)
         cost, chunks = assembly.buffered, assembly.take()
-        job = self._run(cost, _write_part, self._written, assembly, chunks)
+        job = self._run(cost, self._pieces.write_part, assembly, chunks)
         job.addErrback(self._failed)
 
-    def _finish(self, source: Hashable, assembly: _Assembly) -> None:
+    def _finish(self, source: Hashable, assembly: Assembly) -> None:
         cost, chunks = assembly.buffered, assembly.take()
         expected = self._digest_of(assembly.piece)
         if self._is_small(assembly) and expected is not None:
@@ -255,13 +188,14 @@ class PieceIntake:
             if piece_digest(data) == expected:
                 self._accept(Verified(assembly.piece, source, data))
                 return
-        finish = _store_whole if assembly.writer is None else _finish_parts
-        job = self._run(cost, finish, self._written, self._file, assembly, chunks, expected)
+        whole = assembly.writer is None
+        finish = self._pieces.store_whole if whole else self._pieces.finish_parts
+        job = self._run(cost, finish, assembly, chunks, expected)
         job.addCallbacks(
             self._finished, self._failed, callbackArgs=(source, assembly.piece, assembly.length)
         )
 
-    def _is_small(self, assembly: _Assembly) -> bool:
+    def _is_small(self, assembly: Assembly) -> bool:
         """Whether to verify it here and now: what the file holds already is left to the job
         that knows, and so are the pieces that would keep the reactor for long."""
         small = assembly.length <= HOT_PIECE_BYTES
@@ -278,7 +212,7 @@ class PieceIntake:
 
     def _write_batch(self, pieces: list[Verified]) -> None:
         cost = sum(len(each.data) for each in pieces)
-        job = self._run(cost, _store_verified, self._written, self._file, pieces)
+        job = self._run(cost, self._pieces.store_verified, pieces)
         job.addCallbacks(self._batch_written, self._failed, callbackArgs=(pieces,))
 
     def _batch_written(self, _: object, pieces: list[Verified]) -> None:
@@ -321,88 +255,3 @@ class PieceIntake:
             answer
         )
         return answer
-
-
-# -- what runs on the disk pool, one at a time for each file ---------------------------
-
-
-def _store_whole(
-    written: _Written,
-    file: TaskFile,
-    assembly: _Assembly,
-    chunks: list[Buffer],
-    expected: bytes | None,
-) -> tuple[Verdict, bytes]:
-    if assembly.piece in written.verified:
-        return Verdict.SECOND, b""
-    hasher = PieceHasher()
-    for chunk in chunks:
-        hasher.update(chunk)
-    digest = hasher.digest()
-    if expected is not None and digest != expected:
-        return Verdict.WRONG, digest
-    file.write(assembly.offset, chunks)
-    return _verified(written, file, assembly.piece), digest
-
-
-def _store_verified(written: _Written, file: TaskFile, pieces: list[Verified]) -> None:
-    new = [each for each in pieces if each.piece not in written.verified]
-    for each in pieces:  # what the file holds may have been stored without a digest
-        file.write(each.piece * file.piece_size, [each.data])
-    numbers = [each.piece for each in new]
-    if numbers:
-        file.record(numbers)
-    written.verified.update(numbers)
-
-
-def _write_part(written: _Written, assembly: _Assembly, chunks: list[Buffer]) -> None:
-    if assembly.piece in written.verified or assembly.writer is None:
-        return
-    written.writers.setdefault(assembly.piece, set()).add(assembly)
-    assembly.writer.write(chunks)
-
-
-def _finish_parts(
-    written: _Written,
-    file: TaskFile,
-    assembly: _Assembly,
-    chunks: list[Buffer],
-    expected: bytes | None,
-) -> tuple[Verdict, bytes]:
-    """The last part of a large piece: judge its source by the bytes that it sent, and the
-    file, if others wrote there too, by the bytes that it holds."""
-    if assembly.piece in written.verified or assembly.writer is None:
-        return Verdict.SECOND, b""
-    _write_part(written, assembly, chunks)
-    digest = assembly.writer.digest()
-    if expected is not None and digest != expected:
-        return Verdict.WRONG, digest
-    alone = written.writers.pop(assembly.piece) == {assembly}
-    if not alone and not verify_pieces(file, lambda _: digest, [assembly.piece]):
-        return Verdict.SPOILT, digest
-    return _verified(written, file, assembly.piece), digest
-
-
-def _verified(written: _Written, file: TaskFile, piece: int) -> Verdict:
-    file.record([piece])
-    written.verified.add(piece)
-    return Verdict.VERIFIED
-
-
-def _trust(written: _Written, pieces: list[int]) -> None:
-    written.verified.update(pieces)
-
-
-def _distrust(written: _Written, pieces: list[int]) -> None:
-    written.verified.difference_update(pieces)
-
-
-def _recheck(
-    written: _Written,
-    file: TaskFile,
-    expected: dict[int, bytes],
-) -> list[int]:
-    good = list(verify_pieces(file, expected.get, sorted(expected)))
-    written.verified.difference_update(expected)
-    written.verified.update(good)
-    return good

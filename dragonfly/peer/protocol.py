@@ -7,9 +7,6 @@ back-pressure both ways. Who the neighbour is good for is its listener's busines
 
 from __future__ import annotations
 
-import fcntl
-import sys
-import termios
 from collections.abc import Callable, Hashable
 from contextlib import suppress
 from typing import Any
@@ -24,32 +21,26 @@ from zope.interface import implementer
 
 from dragonfly.errors import ErrorCode, LocalProtocolError, PeerTimedOut, RemoteProtocolError
 from dragonfly.net.addresses import plain_address
+from dragonfly.net.backlog import socket_backlog
+from dragonfly.net.deadlinetimer import DeadlineTimer
 from dragonfly.net.readgroup import ReadGroup
 from dragonfly.net.readsize import read_at_most
-from dragonfly.net.sendnow import send_now, unsent
+from dragonfly.net.sendnow import send_now
 from dragonfly.net.wakeup import wake_at
+from dragonfly.peer.pauses import DEAF_S, PAUSE_LIMIT_S, Pauses
 from dragonfly.wire.messages import Closed, Event, Opened
 from dragonfly.wire.session import PeerSession
 
 __all__ = [
     "CLOSE_LIMIT_S",
-    "PAUSE_LIMIT_S",
     "READ_BYTES",
     "UNREAD_LIMIT_BYTES",
     "PeerListener",
     "PeerProtocol",
-    "socket_backlog",
 ]
 
 CLOSE_LIMIT_S = 5.0
 """How long a goodbye may wait for a neighbour that does not read, before the abort."""
-
-PAUSE_LIMIT_S = 60.0
-"""A paused socket does not show that the other side is gone, so no pause lasts longer."""
-
-DEAF_S = 2.0
-"""After a pause the neighbour gets so long before its silence counts: we did not listen."""
-
 
 READ_BYTES = 256 * 1024
 """Read at once: a slice. Twisted's 64 KiB make it four events, each of which costs as much."""
@@ -62,8 +53,6 @@ piece's worth of bytes. Silence is judged by seconds, in which even slow links b
 
 LEAST_WAKE_BYTES = 4 * 1024
 """For less it is not worth a call."""
-
-_ROOM = b"\0\0\0\0"
 
 UNREAD_LIMIT_BYTES = 4 * 1024 * 1024
 """So much may be written to a neighbour that does not read. Slices stop at the first byte of
@@ -81,24 +70,6 @@ class PeerListener(Shape):
 
     def peer_closed(self, peer: PeerProtocol, reason: Exception | None) -> None:
         """The connection is gone, for ever; called once. ``None``: a clean end."""
-
-
-def socket_backlog(transport: Any) -> int:
-    """Bytes handed to ``transport`` that the other host has not acknowledged yet.
-
-    The kernel tells its part by ``SIOCOUTQ`` (the same number as ``TIOCOUTQ``); what
-    Twisted still holds in user space comes on top, because a block that was just written
-    has not reached the kernel before the reactor's next turn. 0 when there is no socket.
-    """
-    waiting = unsent(transport)
-    handle = getattr(transport, "getHandle", None)
-    if handle is None:
-        return waiting
-    try:
-        raw = fcntl.ioctl(handle().fileno(), termios.TIOCOUTQ, _ROOM)
-    except (OSError, AttributeError, ValueError):
-        return 0
-    return waiting + int.from_bytes(raw, sys.byteorder)
 
 
 @implementer(IPushProducer)
@@ -140,12 +111,10 @@ class PeerProtocol(Protocol):
         self._said = 0
         self._closing = False
         self._corked = False
-        self._pauses: set[Hashable] = set()
-        self._timed: dict[Hashable, IDelayedCall] = {}
-        self._pause_limit: IDelayedCall | None = None
-        self._timer: IDelayedCall | None = None
-        self._timer_at = 0.0
-        self._deaf_until = 0.0
+        self._pauses = Pauses(
+            clock, stop=self._stop_reading, go=self._read_on, too_long=self._paused_too_long
+        )
+        self._timer = DeadlineTimer(clock, self._tick)
         self._close_limit: IDelayedCall | None = None
 
     # -- what the owner may ask -----------------------------------------------
@@ -218,33 +187,17 @@ class PeerProtocol(Protocol):
 
     def pause(self, token: Hashable) -> None:
         """Stop reading until every token is resumed; at most :data:`PAUSE_LIMIT_S`."""
-        if self.closed or self._closing or token in self._pauses:
-            return
-        if not self._pauses:
-            self.transport.pauseProducing()  # type: ignore[union-attr]
-            self._pause_limit = self._clock.callLater(PAUSE_LIMIT_S, self._paused_too_long)
-        self._pauses.add(token)
+        if not (self.closed or self._closing):
+            self._pauses.add(token)
 
     def pause_for(self, token: Hashable, seconds: float) -> None:
         """Stop reading for so long; not longer than :data:`PAUSE_LIMIT_S`."""
-        self.pause(token)
-        if token in self._pauses and token not in self._timed:
-            wait = min(seconds, PAUSE_LIMIT_S / 2)
-            self._timed[token] = self._clock.callLater(wait, self.resume, token)
+        if not (self.closed or self._closing):
+            self._pauses.add_for(token, seconds)
 
     def resume(self, token: Hashable) -> None:
         """Take back one pause; unknown tokens are no error."""
-        timed = self._timed.pop(token, None)
-        if timed is not None and timed.active():
-            timed.cancel()
-        if token not in self._pauses:
-            return
-        self._pauses.discard(token)
-        if not self._pauses:
-            self._stop_pause_limit()
-            self._deaf_until = self._clock.seconds() + DEAF_S
-            if not self.closed and not self._closing:
-                self.transport.resumeProducing()  # type: ignore[union-attr]
+        self._pauses.remove(token)
 
     @property
     def paused(self) -> bool:
@@ -291,12 +244,10 @@ class PeerProtocol(Protocol):
         self.closed = True
         self.writable = False
         self._pauses.clear()
-        self._stop_pause_limit()
-        for timer in (self._timer, self._close_limit, *self._timed.values()):
-            if timer is not None and timer.active():
-                timer.cancel()
-        self._timer = self._close_limit = None
-        self._timed.clear()
+        self._timer.stop()
+        limit, self._close_limit = self._close_limit, None
+        if limit is not None and limit.active():
+            limit.cancel()
         if self._reason is None and not self._closing and not reason.check(ConnectionDone):
             self._reason = reason.value if isinstance(reason.value, Exception) else None
         self.on_writable = None
@@ -387,46 +338,34 @@ class PeerProtocol(Protocol):
             self.transport.writeSequence(left)
 
     def _arm(self) -> None:
-        """Have one timer that fires no later than the session's next deadline.
-
-        A deadline that moves away does not touch the timer: it fires early and arms
-        itself again, which is cheaper than a cancelled call for every message.
-        """
         deadline = self.session.next_deadline()
-        if deadline is None or self.closed:
-            return
-        if self._timer is not None:
-            if self._timer_at <= deadline:
-                return
-            self._timer.cancel()
-        self._timer_at = deadline
-        wait = max(0.0, deadline - self._clock.seconds())
-        self._timer = self._clock.callLater(wait, self._tick)
+        if deadline is not None and not self.closed:
+            self._timer.set(deadline)
 
     def _tick(self) -> None:
-        self._timer = None
         if self._closing:
             return
-        if self._pauses or self._clock.seconds() < self._deaf_until:
-            self._timer_at = self._clock.seconds() + DEAF_S
-            self._timer = self._clock.callLater(DEAF_S, self._tick)
+        now = self._clock.seconds()
+        if self._pauses.deaf:
+            self._timer.set(now + DEAF_S)
             return
         try:
-            events = self.session.tick(self._clock.seconds())
+            events = self.session.tick(now)
         except PeerTimedOut as error:
             self._violated(error)
             return
         self._deliver(events)
         self.flush()
 
-    def _paused_too_long(self) -> None:
-        self._pause_limit = None
-        self.abort(PeerTimedOut(f"reading was paused for {PAUSE_LIMIT_S:.0f} s"))
+    def _stop_reading(self) -> None:
+        self.transport.pauseProducing()  # type: ignore[union-attr]
 
-    def _stop_pause_limit(self) -> None:
-        limit, self._pause_limit = self._pause_limit, None
-        if limit is not None and limit.active():
-            limit.cancel()
+    def _read_on(self) -> None:
+        if not self.closed and not self._closing:
+            self.transport.resumeProducing()  # type: ignore[union-attr]
+
+    def _paused_too_long(self) -> None:
+        self.abort(PeerTimedOut(f"reading was paused for {PAUSE_LIMIT_S:.0f} s"))
 
 
 def _code(value: int) -> ErrorCode:

@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from dragonfly.net.disk import DiskPool
-from dragonfly.peer.uploader import READ_BYTES, read_slices
+from dragonfly.peer.upload import READ_BYTES, read_slices
 from dragonfly.store.piecestore import TaskFile
 
 __all__ = ["OrderedReader", "Ready"]

@@ -19,9 +19,10 @@ from dragonfly.control.messages import Validator
 from dragonfly.errors import OriginChanged
 from dragonfly.net.origin import OriginBody
 from dragonfly.net.reply import strong
+from dragonfly.peer.boot import boot_id
 from dragonfly.peer.equipment import Equipment
 from dragonfly.peer.originstream import OriginSource
-from dragonfly.peer.shelf import Shelf, boot_id
+from dragonfly.peer.shelf import Shelf
 from dragonfly.peer.solo import Solo
 from dragonfly.peer.transfer import Client
 from dragonfly.signatures import SigningKey

@@ -28,9 +28,10 @@ from dragonfly.peer.download import Download
 from dragonfly.peer.equipment import Equipment
 from dragonfly.peer.protocol import PeerProtocol
 from dragonfly.peer.registrations import Registrations
-from dragonfly.peer.shelf import Shelf, Whole
+from dragonfly.peer.shelf import Shelf
 from dragonfly.peer.solo import Solo
 from dragonfly.peer.solodesk import SoloDesk, SoloRequest
+from dragonfly.peer.storage import Whole
 from dragonfly.peer.supernodes import Supernode
 from dragonfly.peer.transfer import Transfer
 from dragonfly.store.piecestore import TaskFile

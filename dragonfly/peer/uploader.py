@@ -13,86 +13,30 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
-import attrs
 from twisted.internet.defer import CancelledError
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from dragonfly.errors import ErrorCode, StoreError
 from dragonfly.net.disk import DiskPool
-from dragonfly.net.throttle import Claim, Throttle
+from dragonfly.net.throttle import Throttle
+from dragonfly.peer.draining import Draining
 from dragonfly.peer.protocol import PeerProtocol
+from dragonfly.peer.upload import READ_BYTES, Upload, read_slices
 from dragonfly.sched.slots import UploadSlots
 from dragonfly.store.piecestore import TaskFile
 from dragonfly.wire.constants import SLICE_BYTES
 
 _T = TypeVar("_T")
 
-__all__ = ["LEAST_SLICE_BYTES", "POLL_S", "READ_BYTES", "SLICE_S", "Uploader"]
-
-READ_BYTES = 4 * SLICE_BYTES
-"""Bytes read in one hop to a thread (a hop costs some 94 us; 1 MiB makes that 4 % at 1 GiB/s)."""
+__all__ = ["LEAST_SLICE_BYTES", "SLICE_S", "Uploader"]
 
 SLICE_S = 0.1
 """So long a slice may take at the rate limit: a longer one would be a burst."""
 
 LEAST_SLICE_BYTES = 16 * 1024
 """Slices are not cut smaller for a rate limit; each is a frame, and a wake-up at both ends."""
-
-POLLS = 4
-"""How often un-ACKed bytes are asked for in the time that an answer takes, while requests wait and
-slots are only draining. A slot is idle for half of the time between two looks."""
-
-_SMOOTHED = 8
-"""Answers over which their time is averaged, about."""
-
-POLL_S = 0.010
-"""The shortest time between two looks by the timer."""
-
-POLL_MOST_S = 0.100
-"""The longest."""
-
-
-@attrs.define(eq=False)
-class _Upload:
-    """One request being answered."""
-
-    peer: PeerProtocol
-    file: TaskFile
-    piece: int
-    cursor: int
-    end: int
-    begin: int
-    blocks: deque[bytes] = attrs.field(factory=deque)
-    claim: Claim | None = None
-    paid: int = 0
-    reading: bool = False
-    started: bool = False
-    over: bool = False
-    since: float = 0.0
-    said: int = 0
-
-    @property
-    def key(self) -> tuple[int, int]:
-        """What names this request on its connection."""
-        return (self.piece, self.begin)
-
-    @property
-    def unread(self) -> int:
-        """Bytes that are neither sent nor in :attr:`blocks`."""
-        return self.end - self.cursor - sum(map(len, self.blocks))
-
-
-def read_slices(file: TaskFile, offset: int, length: int) -> list[bytes]:
-    """Read ``length`` bytes at ``offset`` as slices; runs on the disk pool.
-
-    :raises StoreError: the file is shorter, or cannot be read.
-    """
-    return [
-        file.read(offset + at, min(SLICE_BYTES, length - at))
-        for at in range(0, length, SLICE_BYTES)
-    ]
 
 
 class Uploader:
@@ -122,13 +66,10 @@ class Uploader:
         self._disk = disk
         self._on_served = on_served
         self._on_end = on_end
-        self._expected = False
         self._limit = limit if limit is not None else Throttle(clock)
-        self._uploads: dict[PeerProtocol, dict[tuple[int, int], _Upload]] = {}
-        self._sending: dict[PeerProtocol, deque[_Upload]] = {}
-        self._draining: list[_Upload] = []
-        self._poll: IDelayedCall | None = None
-        self._answer_s = 0.0
+        self._uploads: dict[PeerProtocol, dict[tuple[int, int], Upload]] = {}
+        self._sending: dict[PeerProtocol, deque[Upload]] = {}
+        self._draining = Draining(slots, clock, on_arrived=self._forget, on_free=self._start_next)
 
     # -- what the owner calls -----------------------------------------------------
 
@@ -152,13 +93,13 @@ class Uploader:
             peer.session.reject(piece, begin, ErrorCode.BUSY)
             peer.flush()
             return False
-        upload = _Upload(peer, file, piece, begin, begin + length, begin)
+        upload = Upload(peer, file, piece, begin, begin + length, begin)
         file.retain()
         self._uploads.setdefault(peer, {})[upload.key] = upload
         if verdict == "start":
             self._start(upload)
         else:
-            self._watch()
+            self._draining.watch()
         return True
 
     def cancel(self, peer: PeerProtocol, piece: int, begin: int) -> None:
@@ -177,18 +118,12 @@ class Uploader:
 
     def expect(self, more: bool) -> None:
         """Tell whether the owner waits for a free slot itself: then draining ones are watched."""
-        self._expected = more
-        self._watch()
+        self._draining.expect(more)
 
     def collect(self) -> None:
         """Free the slots of answers that have arrived since somebody last looked. To be called
         before :meth:`serve` when no slot is free; while requests wait a timer does it, too."""
-        if not self._draining:
-            return
-        self._collect()
-        self._start_next()
-        if self._poll is not None:
-            self._poll.reset(self._poll_s)
+        self._draining.collect()
 
     @property
     def active(self) -> int:
@@ -199,13 +134,11 @@ class Uploader:
         """Drop everything; the connections themselves are the owner's."""
         for peer in list(self._uploads):
             self.drop(peer)
-        poll, self._poll = self._poll, None
-        if poll is not None and poll.active():
-            poll.cancel()
+        self._draining.stop()
 
     # -- sending ------------------------------------------------------------------
 
-    def _start(self, upload: _Upload) -> None:
+    def _start(self, upload: Upload) -> None:
         upload.started = True
         upload.since = self._clock.seconds()
         peer = upload.peer
@@ -221,7 +154,7 @@ class Uploader:
             upload.blocks.append(data)
             self._pump(peer)
 
-    def _read(self, upload: _Upload) -> None:
+    def _read(self, upload: Upload) -> None:
         """Fetch the next block of ``upload``, unless one is on its way or all is read.
 
         The job keeps the file for itself: it may outlive the connection it reads for.
@@ -239,17 +172,17 @@ class Uploader:
         )
         job.addErrback(lambda failure: self._log.failure("answering a request", failure))
 
-    def _read_done(self, result: _T, upload: _Upload) -> _T:
+    def _read_done(self, result: _T, upload: Upload) -> _T:
         upload.reading = False
         upload.file.release()
         return result
 
-    def _got_block(self, slices: list[bytes], upload: _Upload) -> None:
+    def _got_block(self, slices: list[bytes], upload: Upload) -> None:
         if not upload.over:
             upload.blocks.extend(slices)
             self._pump(upload.peer)
 
-    def _read_failed(self, failure: Failure, upload: _Upload) -> None:
+    def _read_failed(self, failure: Failure, upload: Upload) -> None:
         if upload.over or failure.check(CancelledError):
             return
         if not failure.check(StoreError, OSError):
@@ -282,7 +215,7 @@ class Uploader:
             elif len(upload.blocks) == 1:
                 self._read(upload)
 
-    def _send_slice(self, upload: _Upload) -> None:
+    def _send_slice(self, upload: Upload) -> None:
         data, upload.paid = upload.blocks.popleft(), 0
         begin, upload.cursor = upload.cursor, upload.cursor + len(data)
         upload.peer.session.send_data(upload.piece, begin, data)
@@ -290,7 +223,7 @@ class Uploader:
         if self._on_served is not None:
             self._on_served(upload.peer, upload.file, len(data))
 
-    def _paid(self, upload: _Upload) -> bool:
+    def _paid(self, upload: Upload) -> bool:
         """Whether the rate limit lets the next slice go; if not, it will go on by itself."""
         if upload.claim is not None:
             return False
@@ -302,49 +235,27 @@ class Uploader:
             upload.paid = length if upload.claim is None else 0
         return upload.claim is None
 
-    def _granted(self, upload: _Upload, length: int) -> None:
+    def _granted(self, upload: Upload, length: int) -> None:
         upload.claim, upload.paid = None, length
         self._pump(upload.peer)
 
-    def _cut(self, upload: _Upload) -> int:
+    def _cut(self, upload: Upload) -> int:
         """Make the next slice no longer than the rate limit lets pass in a moment."""
-        data, rate = upload.blocks[0], self._limit.rate
-        if rate is not None:
-            most = max(LEAST_SLICE_BYTES, int(rate * SLICE_S))
-            if len(data) > most:
-                upload.blocks[0] = data[most:]
-                upload.blocks.appendleft(data[:most])
-        return len(upload.blocks[0])
+        rate = self._limit.rate
+        if rate is None:
+            return len(upload.blocks[0])
+        return upload.cut(max(LEAST_SLICE_BYTES, int(rate * SLICE_S)))
 
     # -- slots ----------------------------------------------------------------------
 
-    def _sent(self, upload: _Upload) -> None:
+    def _sent(self, upload: Upload) -> None:
         """All slices are with the connection; the slot is free when the other host has them."""
         upload.over = True
         upload.said = upload.peer.said_bytes
         upload.file.release()
-        self._draining.append(upload)
-        self._watch()
+        self._draining.add(upload)
 
-    def _collect(self) -> None:
-        """Free the slots of answers that have arrived."""
-        now = self._clock.seconds()
-        still = []
-        arrived: dict[PeerProtocol, int] = {}
-        for upload in self._draining:
-            peer = upload.peer
-            if peer not in arrived:
-                arrived[peer] = peer.said_bytes - peer.unacked()
-            unacked = max(0, upload.said - arrived[peer])
-            if self.slots.draining(peer, upload.key, unacked):
-                taken_s = now - upload.since
-                self._answer_s += (taken_s - self._answer_s) / _SMOOTHED
-                self._forget(upload)
-            else:
-                still.append(upload)
-        self._draining = still
-
-    def _end(self, upload: _Upload) -> None:
+    def _end(self, upload: Upload) -> None:
         """Give ``upload`` up before all of it was sent."""
         self._let_go(upload)
         if upload.started:
@@ -358,10 +269,9 @@ class Uploader:
         self._start_next()
         self._pump(upload.peer)  # the next answer may have been read, and waits for its turn
 
-    def _let_go(self, upload: _Upload) -> None:
+    def _let_go(self, upload: Upload) -> None:
         """Release what ``upload`` holds, if it still holds it."""
-        if upload in self._draining:
-            self._draining.remove(upload)
+        if self._draining.discard(upload):
             return
         upload.over = True
         upload.blocks.clear()
@@ -373,7 +283,7 @@ class Uploader:
             self._limit.charge(upload.file.task, -upload.paid)
             upload.paid = 0
 
-    def _forget(self, upload: _Upload) -> None:
+    def _forget(self, upload: Upload) -> None:
         uploads = self._uploads.get(upload.peer)
         if uploads is not None:
             uploads.pop(upload.key, None)
@@ -390,18 +300,4 @@ class Uploader:
                 self.slots.finished(peer, key)
             else:
                 self._start(upload)
-        self._watch()
-
-    def _watch(self) -> None:
-        """Have the poll timer while somebody waits for a slot that only drains."""
-        wanted = self.slots.waiting or self._expected
-        if self._poll is None and self._draining and wanted:
-            self._poll = self._clock.callLater(self._poll_s, self._polled)
-
-    @property
-    def _poll_s(self) -> float:
-        return min(POLL_MOST_S, max(POLL_S, self._answer_s / POLLS))
-
-    def _polled(self) -> None:
-        self._poll = None
-        self.collect()
+        self._draining.watch()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dragonfly.peer.protocol import PAUSE_LIMIT_S, PeerProtocol
+from dragonfly.peer.pauses import PAUSE_LIMIT_S
+from dragonfly.peer.protocol import PeerProtocol
 from dragonfly.wire.constants import SLICE_BYTES
 
 __all__ = ["QUESTIONS_MAX", "STALL_BUSY_S", "STALL_S", "UNREAD_MAX", "Uptake"]

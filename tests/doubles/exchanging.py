@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.task import Clock
@@ -27,7 +28,7 @@ from dragonfly.sched.picker import Picker
 from dragonfly.sched.slots import UploadSlots
 from dragonfly.wire.messages import Event, RequestReceived
 from tests.doubles.peering import PeerPair
-from tests.doubles.tasklab import TaskLab
+from tests.doubles.tasklab import PIECE, TaskLab
 
 __all__ = ["ExchangeLab", "Neighbour"]
 
@@ -96,6 +97,15 @@ class Neighbour:
         """What we said to them, of one kind."""
         return [event for event in self.pair.left.events if isinstance(event, kind)]
 
+    def answer_at_once(self) -> None:
+        """From now on they send whatever they are asked for."""
+        self.pair.left.on_event = self._answer
+
+    def _answer(self, peer: PeerProtocol, event: Event) -> None:
+        if isinstance(event, RequestReceived):
+            peer.session.send_data(event.piece, 0, self.scene.lab.piece(event.piece))
+            peer.flush()
+
     @property
     def asked(self) -> list[int]:
         """The pieces that they were asked for, in order."""
@@ -137,6 +147,11 @@ class ExchangeLab:
         self.content.observer = self.exchange
         if runs:
             self.content.add_run(lab.run())
+
+    @classmethod
+    def ten(cls, home: Path, **options: Any) -> ExchangeLab:
+        """One of ten pieces."""
+        return cls(TaskLab(home, size=10 * PIECE), **options)
 
     # -- Supervisor -----------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ from dragonfly.peer.demand import READ_AHEAD_BYTES
 from dragonfly.peer.download import Download
 from dragonfly.peer.swarm import PART_LINGER_S
 from dragonfly.peer.transfer import Transfer
-from dragonfly.peer.uploader import READ_BYTES
+from dragonfly.peer.upload import READ_BYTES
 from dragonfly.peer.ways import Reason
 from dragonfly.sched.asking import GROWING_AHEAD
 from dragonfly.task.digest import Digest

@@ -14,8 +14,8 @@ from twisted.internet.interfaces import (
 from zope.interface import implementer
 
 from dragonfly.daemon.front.pulling import Pulling
+from dragonfly.net.backlog import socket_backlog
 from dragonfly.net.watch import Watch
-from dragonfly.peer.protocol import socket_backlog
 
 __all__ = ["END_S", "Outflow"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
@@ -10,12 +10,11 @@ import pytest
 from twisted.internet.task import Clock
 
 from dragonfly.errors import BadRun, DiskFull, OriginChanged, StoreError
-from dragonfly.peer.content import ORIGIN, RECHECK_BYTES, RUNS_AT_ONCE, Content, kind_of
+from dragonfly.peer.content import ORIGIN, kind_of
 from dragonfly.peer.writebatch import BATCH_S
 from dragonfly.signatures import SigningKey
-from dragonfly.store.piecestore import TaskFile
-from dragonfly.task.layout import Layout
 from tests.doubles.tasklab import PIECE, TASK, TaskLab
+from tests.doubles.watching import ContentLab, spoil
 
 
 @attrs.define(eq=False)
@@ -25,122 +24,25 @@ class Neighbour:
     seed: bool = False
 
 
-@attrs.define
-class Watching:
-    """A watcher and an observer that keep what they hear."""
-
-    content: Content
-    layouts: list[Layout] = attrs.field(factory=list)
-    told: list[tuple[int, int, str]] = attrs.field(factory=list)
-    finished: int = 0
-    errors: list[Exception] = attrs.field(factory=list)
-    asked: list[int] = attrs.field(factory=list)
-    at_the_end: list[int] = attrs.field(factory=list)
-    had: list[int] = attrs.field(factory=list)
-    blamed: list[tuple[int, Hashable]] = attrs.field(factory=list)
-    again_: list[int] = attrs.field(factory=list)
-
-    def content_layout(self) -> None:
-        """Keep."""
-        self.layouts.append(self.content.layout)
-
-    def content_ranges(self, ranges: list[tuple[int, int]], kind: str) -> None:
-        """Keep; all of it must be usable by now."""
-        for begin, end in ranges:
-            assert self.content.ready_to(begin) >= end
-            self.told.append((begin, end, kind))
-
-    def content_finished(self) -> None:
-        """Count."""
-        self.finished += 1
-        self.at_the_end.append(len(self.told))
-
-    def content_failed(self, error: Exception) -> None:
-        """Keep."""
-        self.errors.append(error)
-
-    def askable(self, pieces: list[int]) -> None:
-        """Keep; none of them may be here."""
-        assert not self.content.have.mask & sum(1 << piece for piece in pieces)
-        self.asked += pieces
-
-    def have(self, pieces: list[int], source: Hashable) -> None:
-        """Keep."""
-        self.had += pieces
-
-    def wrong(self, piece: int, source: Hashable) -> None:
-        """Keep."""
-        self.blamed.append((piece, source))
-
-    def again(self, piece: int, source: Hashable) -> None:
-        """Keep."""
-        self.again_.append(piece)
-
-
-class Scene:
-    """A content that somebody watches."""
-
-    def __init__(
-        self, lab: TaskLab, file: TaskFile | None = None, *, runs: bool = True, length: bool = True
-    ) -> None:
-        self.lab = lab
-        self.file = file or lab.file(length_known=length)
-        self.file.retain()
-        self.content = lab.content(self.file, runs=False, length_known=length)
-        self.watching = Watching(self.content)
-        self.content.observer = self.watching
-        self.content.watchers.append(self.watching)
-        if runs:
-            self.content.add_run(lab.run())
-            self.run()
-
-    def run(self) -> None:
-        """Let the disk work."""
-        self.lab.threads.run()
-
-    def feed(self, piece: int, source: Hashable = "n", data: bytes | None = None) -> None:
-        """All bytes of a piece come from ``source``, and the disk works."""
-        self.content.intake.add(source, piece, 0, self.lab.piece(piece) if data is None else data)
-        self.run()
-
-    def end(self) -> None:
-        """Whatever was retained must have been released."""
-        self.run()
-        assert self.file.in_use, "released more often than retained"
-        self.file.release()
-        assert not self.file.in_use
-
-
 @pytest.fixture
-def lab(tmp_path: Path) -> TaskLab:
-    """Three pieces, the last one short."""
-    return TaskLab(tmp_path)
-
-
-@pytest.fixture
-def scene(lab: TaskLab) -> Iterator[Scene]:
+def scene(lab: TaskLab) -> Iterator[ContentLab]:
     """All digests are known, nothing is here."""
-    scene = Scene(lab)
+    scene = ContentLab(lab)
     yield scene
     scene.end()
-
-
-def spoil(piece: bytes) -> bytes:
-    """Wrong bytes of the same length."""
-    return bytes(len(piece))
 
 
 # -- pieces come ------------------------------------------
 
 
-def test_known_digests_make_pieces_askable(scene: Scene) -> None:
+def test_known_digests_make_pieces_askable(scene: ContentLab) -> None:
     """Once, however often a run is shown."""
     assert scene.watching.asked == [0, 1, 2]
     assert scene.content.add_run(scene.lab.run()) is False
     assert scene.watching.asked == [0, 1, 2]
 
 
-def test_a_verified_piece_is_told_to_everybody_once(scene: Scene) -> None:
+def test_a_verified_piece_is_told_to_everybody_once(scene: ContentLab) -> None:
     """Neighbours may have it, and the user its bytes."""
     scene.feed(2)
     scene.feed(2)
@@ -151,7 +53,7 @@ def test_a_verified_piece_is_told_to_everybody_once(scene: Scene) -> None:
     assert scene.content.ranges() == [(2 * PIECE, 3 * PIECE - 1000)]
 
 
-def test_the_last_piece_finishes_it(scene: Scene) -> None:
+def test_the_last_piece_finishes_it(scene: ContentLab) -> None:
     """Told once, after its range."""
     for piece in (1, 2, 0):
         assert scene.watching.finished == 0
@@ -164,7 +66,7 @@ def test_the_last_piece_finishes_it(scene: Scene) -> None:
     assert scene.content.ranges() == [(0, len(scene.lab.body))]
 
 
-def test_facts_on_the_way(scene: Scene) -> None:
+def test_facts_on_the_way(scene: ContentLab) -> None:
     """What is missing, where the first gap is, how far it reads without one."""
     scene.feed(0)
     scene.feed(2)
@@ -187,14 +89,14 @@ def test_sources_are_counted_by_kind() -> None:
     assert kind_of(Neighbour()) == "peers"
 
 
-def test_who_sent_wrong_bytes_is_named(scene: Scene) -> None:
+def test_who_sent_wrong_bytes_is_named(scene: ContentLab) -> None:
     """Nothing of it is used."""
     scene.feed(0, "liar", spoil(scene.lab.piece(0)))
     assert scene.watching.blamed == [(0, "liar")]
     assert scene.watching.told == []
 
 
-def test_wrong_bytes_of_the_origin_are_remembered(scene: Scene) -> None:
+def test_wrong_bytes_of_the_origin_are_remembered(scene: ContentLab) -> None:
     """Nobody can be dropped for it: it is another version."""
     scene.feed(0, ORIGIN, spoil(scene.lab.piece(0)))
     assert scene.content.wrong_from_origin
@@ -204,7 +106,7 @@ def test_wrong_bytes_of_the_origin_are_remembered(scene: Scene) -> None:
 # -- verified, and not on disk yet ------------------------------------------
 
 
-def test_a_piece_in_memory_is_for_neighbours_and_not_for_the_user(scene: Scene) -> None:
+def test_a_piece_in_memory_is_for_neighbours_and_not_for_the_user(scene: ContentLab) -> None:
     """The user reads the file, where it is not yet."""
     scene.content.intake.add("n", 2, 0, scene.lab.piece(2))
     assert scene.watching.had == [2]
@@ -221,7 +123,7 @@ def test_a_piece_in_memory_is_for_neighbours_and_not_for_the_user(scene: Scene) 
     assert scene.watching.had == [2]
 
 
-def test_it_is_complete_before_it_is_finished(scene: Scene) -> None:
+def test_it_is_complete_before_it_is_finished(scene: ContentLab) -> None:
     """Neighbours may have all of it while the disk still works; the user has to wait."""
     for piece in range(3):
         scene.content.intake.add("n", piece, 0, scene.lab.piece(piece))
@@ -238,7 +140,7 @@ def test_it_is_complete_before_it_is_finished(scene: Scene) -> None:
 def test_the_last_piece_waits_for_no_others(lab: TaskLab) -> None:
     """There are none that could come."""
     lab.clock = clock = Clock()
-    scene = Scene(lab)
+    scene = ContentLab(lab)
     scene.feed(0)
     scene.feed(1)
     assert list(scene.content.on_disk) == [0], "the second has not waited"
@@ -251,7 +153,7 @@ def test_the_last_piece_waits_for_no_others(lab: TaskLab) -> None:
 def test_a_batch_is_told_by_kind_of_source(lab: TaskLab) -> None:
     """Bytes of the seed and of peers are counted apart, though they are written together."""
     lab.clock = clock = Clock()
-    scene = Scene(lab)
+    scene = ContentLab(lab)
     scene.feed(0)
     scene.feed(1, Neighbour(seed=True))
     assert scene.watching.told == [(0, PIECE, "peers")]
@@ -264,7 +166,7 @@ def test_a_batch_is_told_by_kind_of_source(lab: TaskLab) -> None:
 def test_the_end_comes_after_all_bytes(lab: TaskLab) -> None:
     """Also when the last batch came from several kinds of sources."""
     lab.clock = Clock()
-    scene = Scene(lab)
+    scene = ContentLab(lab)
     scene.feed(0)
     scene.feed(1, Neighbour(seed=True))
     scene.feed(2)
@@ -277,7 +179,7 @@ def test_the_end_comes_after_all_bytes(lab: TaskLab) -> None:
 def test_what_waits_is_written_when_the_length_shows_that_it_is_all(lab: TaskLab) -> None:
     """No others come that it could wait for."""
     lab.clock = Clock()
-    scene = Scene(lab, length=False)
+    scene = ContentLab(lab, length=False)
     for piece in range(3):
         scene.feed(piece)
     if not scene.watching.at_the_end:
@@ -291,7 +193,7 @@ def test_what_waits_is_written_when_the_length_shows_that_it_is_all(lab: TaskLab
 def test_who_sends_a_piece_that_waits_for_the_disk_changes_nothing(lab: TaskLab) -> None:
     """Right bytes are written early at most; wrong ones are blamed. It is told once, later."""
     lab.clock = clock = Clock()
-    scene = Scene(lab)
+    scene = ContentLab(lab)
     scene.feed(0)
     scene.feed(1, "first")
     scene.feed(1, "liar", spoil(lab.piece(1)))
@@ -307,7 +209,7 @@ def test_who_sends_a_piece_that_waits_for_the_disk_changes_nothing(lab: TaskLab)
 
 
 def test_a_piece_that_cannot_be_written_stays_with_the_neighbours(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
+    scene: ContentLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They were told of it. The download fails, and nothing says that the disk has it."""
 
@@ -324,7 +226,7 @@ def test_a_piece_that_cannot_be_written_stays_with_the_neighbours(
     assert scene.content.ranges() == []
 
 
-def test_what_comes_after_the_end_is_not_shown(scene: Scene) -> None:
+def test_what_comes_after_the_end_is_not_shown(scene: ContentLab) -> None:
     """Nobody would ever take it out of memory again."""
     scene.content.fail(StoreError("no"))
     scene.feed(0)
@@ -337,7 +239,7 @@ def test_what_comes_after_the_end_is_not_shown(scene: Scene) -> None:
 
 def test_bytes_of_the_origin_without_digest_are_for_the_user_only(lab: TaskLab) -> None:
     """They finish the content, and are never shown to neighbours."""
-    scene = Scene(lab, runs=False)
+    scene = ContentLab(lab, runs=False)
     for piece in range(3):
         scene.feed(piece, ORIGIN)
     assert scene.watching.finished == 1
@@ -350,7 +252,7 @@ def test_bytes_of_the_origin_without_digest_are_for_the_user_only(lab: TaskLab) 
 
 def test_bytes_of_a_neighbour_without_digest_are_not_used(lab: TaskLab) -> None:
     """Nobody vouches for them; they can come again when somebody does."""
-    scene = Scene(lab, runs=False)
+    scene = ContentLab(lab, runs=False)
     scene.feed(0, Neighbour(seed=True), spoil(lab.piece(0)))
     assert scene.watching.told == []
     assert scene.watching.again_ == [0]
@@ -362,7 +264,7 @@ def test_bytes_of_a_neighbour_without_digest_are_not_used(lab: TaskLab) -> None:
 
 def test_a_digest_that_comes_meanwhile_judges_what_was_stored(lab: TaskLab) -> None:
     """The piece was taken without one; right and wrong bytes fare as usual."""
-    scene = Scene(lab, runs=False)
+    scene = ContentLab(lab, runs=False)
     for piece, data in ((0, lab.piece(0)), (1, spoil(lab.piece(1)))):
         scene.content.intake.add(ORIGIN, piece, 0, data)
     scene.content.add_run(lab.run())
@@ -376,7 +278,7 @@ def test_a_digest_that_comes_meanwhile_judges_what_was_stored(lab: TaskLab) -> N
 
 def test_right_bytes_go_over_wrong_ones_that_had_no_digest(lab: TaskLab) -> None:
     """They are shared at once, and written though the others were not taken back yet."""
-    scene = Scene(lab, runs=False)
+    scene = ContentLab(lab, runs=False)
     scene.content.intake.add(ORIGIN, 1, 0, spoil(lab.piece(1)))
     scene.content.add_run(lab.run())
     scene.content.intake.add("n", 1, 0, lab.piece(1))
@@ -395,7 +297,7 @@ def test_a_second_source_of_a_piece_that_turns_out_wrong_is_asked_again(tmp_path
     """The piece is too large to be verified at once, and met bytes that were not taken back
     yet: without this it would be forgotten."""
     lab = TaskLab(tmp_path, size=1024 * 1024, piece_size=512 * 1024)
-    scene = Scene(lab, runs=False)
+    scene = ContentLab(lab, runs=False)
     scene.content.intake.add(ORIGIN, 1, 0, spoil(lab.piece(1)))
     scene.content.add_run(lab.run())
     scene.content.intake.add("n", 1, 0, lab.piece(1))
@@ -406,33 +308,10 @@ def test_a_second_source_of_a_piece_that_turns_out_wrong_is_asked_again(tmp_path
     scene.end()
 
 
-def test_a_digest_confirms_what_the_origin_brought(lab: TaskLab) -> None:
-    """From then on it may be given to others; the user was told already."""
-    scene = Scene(lab, runs=False)
-    scene.feed(0, ORIGIN)
-    scene.content.add_run(lab.run())
-    scene.run()
-    assert scene.watching.had == [0]
-    assert scene.watching.told == [(0, PIECE, "origin")]
-    assert scene.watching.asked == [1, 2]
-    assert not scene.content.extra
-    scene.end()
-
-
-def test_a_digest_that_refutes_what_the_user_was_given_ends_it(lab: TaskLab) -> None:
-    """Part of it is copied by now: only beginning again avoids a mix of two versions."""
-    scene = Scene(lab, runs=False)
-    scene.feed(0, ORIGIN, spoil(lab.piece(0)))
-    scene.content.add_run(lab.run())
-    scene.run()
-    assert [type(error) for error in scene.watching.errors] == [OriginChanged]
-    scene.end()
-
-
 def test_right_bytes_do_not_hide_that_the_user_was_given_others(lab: TaskLab) -> None:
     """They come from a neighbour before the disk has looked at the origin's: the user has a
     mix of two versions all the same."""
-    scene = Scene(lab, runs=False)
+    scene = ContentLab(lab, runs=False)
     scene.feed(0, ORIGIN, spoil(lab.piece(0)))
     scene.content.add_run(lab.run())
     scene.feed(0, Neighbour(seed=True))
@@ -440,168 +319,12 @@ def test_right_bytes_do_not_hide_that_the_user_was_given_others(lab: TaskLab) ->
     scene.end()
 
 
-# -- what an earlier run left ------------------------------------------
-
-
-def test_old_pieces_are_hashed_before_they_count(lab: TaskLab) -> None:
-    """A journal is a claim: the damaged piece is asked for, the good one is from the cache."""
-    file = lab.full_file()
-    file.write(PIECE, [b"damage"])
-    file.recorded.update([0, 1])
-    file.append_run(lab.run())
-    scene = Scene(lab, file, runs=False)
-    scene.content.begin()
-    assert scene.content.checking
-    lab.threads.run(hops=1)
-    assert scene.content.checking
-    assert scene.watching.asked == [2]
-    assert not scene.content.have
-    scene.run()
-    assert not scene.content.checking
-    assert scene.watching.had == [0]
-    assert scene.watching.told == [(0, PIECE, "cache")]
-    assert scene.watching.asked == [2, 1]
-    scene.end()
-
-
-def test_old_pieces_wait_for_their_digests(lab: TaskLab) -> None:
-    """They are not asked for meanwhile, nor when the digests come."""
-    file = lab.full_file()
-    file.recorded.update([0, 1, 2])
-    scene = Scene(lab, file, runs=False)
-    scene.content.begin()
-    scene.run()
-    assert scene.watching.told == []
-    scene.content.add_run(lab.run())
-    scene.run()
-    assert scene.watching.asked == []
-    assert scene.watching.finished == 1
-    scene.end()
-
-
-@pytest.mark.parametrize("hashed", [True, False], ids=["hashed", "waiting"])
-def test_an_old_piece_that_comes_once_more_is_told_once(lab: TaskLab, hashed: bool) -> None:
-    """A seed chooses what it sends, and may not know that it is here."""
-    file = lab.full_file()
-    file.recorded.update([0])
-    file.append_run(lab.run())
-    scene = Scene(lab, file, runs=False)
-    scene.content.begin()
-    if hashed:
-        scene.run()
-    scene.feed(0, Neighbour(seed=True))
-    assert scene.watching.had == [0]
-    assert [each[:2] for each in scene.watching.told] == [(0, PIECE)]
-    scene.end()
-
-
-def test_a_damaged_old_piece_that_comes_meanwhile_is_not_asked_for_then(lab: TaskLab) -> None:
-    """It may be here by the time the disk says that it was not."""
-    file = lab.full_file()
-    file.write(0, [b"damage"])
-    file.recorded.update([0])
-    file.append_run(lab.run())
-    scene = Scene(lab, file, runs=False)
-    scene.content.begin()
-    scene.feed(0, Neighbour(seed=True))
-    assert scene.watching.had == [0]
-    assert scene.watching.told == [(0, PIECE, "cdn")]
-    assert lab.on_disk(file, 0) == lab.piece(0)
-    scene.end()
-
-
-def test_old_pieces_are_hashed_in_portions(tmp_path: Path) -> None:
-    """One job does not keep a thread for a whole file."""
-    size = 3 * 1024 * 1024
-    lab = TaskLab(tmp_path, size=4 * size, piece_size=4 * 1024 * 1024)
-    file = lab.full_file()
-    file.recorded.update(range(lab.count))
-    file.append_run(lab.run())
-    scene = Scene(lab, file, runs=False)
-    scene.content.begin()
-    lab.threads.run(hops=2)
-    assert len(scene.content.have) == RECHECK_BYTES // lab.layout.piece_size == 2
-    scene.run()
-    assert scene.content.complete
-    scene.end()
-
-
-def test_a_stored_run_of_another_supernode_is_left_aside(lab: TaskLab) -> None:
-    """The runs before it count."""
-    file = lab.file()
-    file.append_run(lab.run(0, 2))
-    file.append_run(lab.run(2, 3, key=SigningKey.generate()))
-    scene = Scene(lab, file, runs=False)
-    scene.content.begin()
-    scene.run()
-    assert scene.watching.asked == [0, 1]
-    assert not scene.content.checking
-    scene.end()
-
-
-def test_what_lies_behind_a_bad_stored_run_is_learned_from_others(lab: TaskLab) -> None:
-    """It is not believed, and not taken for known either."""
-    file = lab.file()
-    file.append_run(lab.run(0, 1, key=SigningKey.generate()))
-    file.append_run(lab.run(1, 3))
-    scene = Scene(lab, file, runs=False)
-    scene.content.begin()
-    scene.run()
-    assert scene.watching.asked == []
-    assert scene.content.add_run(lab.run(1, 3))
-    assert scene.watching.asked == [1, 2]
-    scene.run()
-    scene.end()
-
-
-def test_a_stored_run_that_contradicts_another_is_left_aside(lab: TaskLab) -> None:
-    """Well signed as it is: the first one counts."""
-    file = lab.file()
-    file.append_run(lab.run(0, 2))
-    file.append_run(lab.run(1, 3, wrong=(1,)))
-    scene = Scene(lab, file, runs=False)
-    scene.content.begin()
-    scene.run()
-    assert scene.watching.asked == [0, 1]
-    assert scene.content.manifest.digest(1) == lab.digest(1)
-    scene.end()
-
-
-def test_stored_runs_are_checked_in_portions(tmp_path: Path) -> None:
-    """A signature takes its time, and a large content has many."""
-    lab = TaskLab(tmp_path, size=(RUNS_AT_ONCE + 2) * PIECE, piece_size=PIECE)
-    file = lab.file()
-    for piece in range(lab.count):
-        file.append_run(lab.run(piece, piece + 1))
-    scene = Scene(lab, file, runs=False)
-    scene.content.begin()
-    assert not scene.content.add_run(lab.run(3, 4))  # it is here, though not learned yet
-    lab.threads.run(hops=1)
-    assert scene.watching.asked == list(range(RUNS_AT_ONCE))
-    assert scene.content.checking
-    lab.threads.run(hops=1)
-    assert scene.watching.asked == list(range(lab.count))
-    assert not scene.content.checking
-    assert file.runs() == [lab.run(piece, piece + 1) for piece in range(lab.count)]
-    scene.end()
-
-
-def test_stored_runs_are_of_no_use_to_a_content_that_failed(lab: TaskLab) -> None:
-    """What the pool found comes too late."""
-    file = lab.file()
-    file.append_run(lab.run())
-    scene = Scene(lab, file, runs=False)
-    scene.content.begin()
-    scene.content.fail(StoreError("no"))
-    scene.run()
-    assert not scene.content.manifest.known
-    assert not scene.content.checking
-    scene.end()
+# -- what was adopted ------------------------------------------
 
 
 def test_adopted_pieces_are_the_users_and_are_not_written_over(lab: TaskLab) -> None:
     """An earlier run of this boot wrote them, without digests."""
-    scene = Scene(lab, lab.full_file(), runs=False)
+    scene = ContentLab(lab, lab.full_file(), runs=False)
     scene.content.adopt([0, 2])
     assert scene.content.ranges() == [(0, PIECE), (2 * PIECE, 3 * PIECE - 1000)]
     scene.feed(0, ORIGIN, spoil(lab.piece(0)))
@@ -612,13 +335,13 @@ def test_adopted_pieces_are_the_users_and_are_not_written_over(lab: TaskLab) -> 
 # -- runs and length ------------------------------------------
 
 
-def test_runs_survive_on_disk(scene: Scene) -> None:
+def test_runs_survive_on_disk(scene: ContentLab) -> None:
     """The next process begins with them."""
     assert scene.file.runs() == [scene.lab.run()]
 
 
 @pytest.mark.parametrize("bad", ["forged", "contradiction"])
-def test_a_bad_run_is_refused_and_changes_nothing(scene: Scene, bad: str) -> None:
+def test_a_bad_run_is_refused_and_changes_nothing(scene: ContentLab, bad: str) -> None:
     """Whoever showed it is to blame."""
     raw = scene.lab.run(key=SigningKey.generate()) if bad == "forged" else scene.lab.run(wrong=(1,))
     with pytest.raises(BadRun):
@@ -629,7 +352,7 @@ def test_a_bad_run_is_refused_and_changes_nothing(scene: Scene, bad: str) -> Non
 
 def test_the_length_may_come_with_the_last_run(lab: TaskLab) -> None:
     """Watchers hear of it, and the file gets that long."""
-    scene = Scene(lab, runs=False, length=False)
+    scene = ContentLab(lab, runs=False, length=False)
     assert scene.content.remaining == 1
     scene.content.add_run(lab.run(0, 2, length_known=False))
     assert scene.watching.layouts == []
@@ -643,7 +366,7 @@ def test_the_length_may_come_with_the_last_run(lab: TaskLab) -> None:
 def test_an_empty_content_is_finished_when_that_is_known(tmp_path: Path) -> None:
     """Nobody sends a byte of it."""
     lab = TaskLab(tmp_path, size=0)
-    scene = Scene(lab, runs=False, length=False)
+    scene = ContentLab(lab, runs=False, length=False)
     scene.content.set_length(0)
     scene.content.set_length(0)
     assert scene.watching.finished == 1
@@ -653,7 +376,7 @@ def test_an_empty_content_is_finished_when_that_is_known(tmp_path: Path) -> None
 # -- failing ------------------------------------------
 
 
-def test_only_the_first_failure_counts(scene: Scene) -> None:
+def test_only_the_first_failure_counts(scene: ContentLab) -> None:
     """What comes then is dropped."""
     first = StoreError("one")
     scene.content.fail(first)
@@ -663,7 +386,7 @@ def test_only_the_first_failure_counts(scene: Scene) -> None:
     assert scene.watching.told == []
 
 
-def test_what_is_finished_cannot_fail(scene: Scene) -> None:
+def test_what_is_finished_cannot_fail(scene: ContentLab) -> None:
     """It is all there."""
     for piece in range(3):
         scene.feed(piece)
@@ -672,7 +395,7 @@ def test_what_is_finished_cannot_fail(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("error", [DiskFull("full"), OSError("what")])
-def test_a_disk_that_fails_ends_it(scene: Scene, error: Exception) -> None:
+def test_a_disk_that_fails_ends_it(scene: ContentLab, error: Exception) -> None:
     """With an error of ours, whatever it was."""
     scene.content.store_failed(error)
     assert isinstance(scene.watching.errors[0], StoreError)
@@ -680,7 +403,7 @@ def test_a_disk_that_fails_ends_it(scene: Scene, error: Exception) -> None:
 
 def test_a_run_that_cannot_be_kept_ends_it(lab: TaskLab) -> None:
     """The disk is full; the file is released all the same."""
-    scene = Scene(lab, runs=False)
+    scene = ContentLab(lab, runs=False)
 
     def full(raw: bytes) -> None:
         raise DiskFull("no space")
@@ -689,19 +412,6 @@ def test_a_run_that_cannot_be_kept_ends_it(lab: TaskLab) -> None:
     scene.content.add_run(lab.run())
     scene.run()
     assert [type(error) for error in scene.watching.errors] == [DiskFull]
-    scene.end()
-
-
-def test_a_failure_during_a_recheck_tells_nothing_more(lab: TaskLab) -> None:
-    """Its result comes into a content that has failed."""
-    file = lab.full_file()
-    file.recorded.update([0])
-    file.append_run(lab.run())
-    scene = Scene(lab, file, runs=False)
-    scene.content.begin()
-    scene.content.fail(StoreError("no"))
-    scene.run()
-    assert scene.watching.had == []
     scene.end()
 
 

@@ -34,9 +34,11 @@ from dragonfly.net.tasks import TaskSet
 from dragonfly.net.throttle import Throttle
 from dragonfly.net.trust import Trust
 from dragonfly.peer.content import ORIGIN, Content
-from dragonfly.peer.download import CHANGES_IN_SWARM, MAX_RESTARTS, SLOW_AFTER_S, Download
+from dragonfly.peer.download import Download
 from dragonfly.peer.equipment import Equipment
+from dragonfly.peer.patience import SLOW_AFTER_S
 from dragonfly.peer.request import FetchRequest
+from dragonfly.peer.restarts import CHANGES_IN_SWARM, MAX_RESTARTS
 from dragonfly.peer.ways import Reason
 from dragonfly.task.digest import Digest
 from dragonfly.task.layout import Layout

@@ -13,7 +13,6 @@ from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
 
 from dragonfly.errors import (
-    ConfigError,
     DigestMismatch,
     DragonflyError,
     NoSources,
@@ -21,14 +20,8 @@ from dragonfly.errors import (
     TrackerError,
 )
 from dragonfly.net.trust import Trust
-from dragonfly.peer.local import (
-    LINE_BYTES,
-    RANGES_EVERY_S,
-    LocalFactory,
-    LocalServer,
-    merge,
-    parse_get,
-)
+from dragonfly.peer.local import LINE_BYTES, LocalFactory, LocalServer
+from dragonfly.peer.rangebatch import RANGES_EVERY_S
 from dragonfly.peer.request import FetchRequest
 from dragonfly.task.digest import Digest
 from dragonfly.task.layout import Layout
@@ -235,31 +228,6 @@ def test_a_get_carries_everything(scene: Scene) -> None:
     assert [node.host for node in request.nodes] == ["host"]
 
 
-@pytest.mark.parametrize(
-    "field",
-    [
-        {"url": 5},
-        {"url": True},
-        {"headers": "A: b"},
-        {"headers": [["A"]]},
-        {"headers": [["A", 5]]},
-        {"filters": [5]},
-        {"locallimit": "20M"},
-        {"locallimit": True},
-        {"totallimit": 0},
-        {"clientqueue": -1},
-        {"timeout": "1s"},
-        {"digest": "nonsense"},
-        {"nodes": ["a:b:c:d"]},
-    ],
-    ids=str,
-)
-def test_a_wrong_field_is_named(field: dict[str, Any]) -> None:
-    """Whatever is wrong with it."""
-    with pytest.raises(ConfigError, match=r".+"):
-        parse_get({**GET, **field})
-
-
 def test_one_connection_has_one_download(scene: Scene) -> None:
     """The second is refused, the first goes on."""
     download = scene.get()
@@ -409,9 +377,3 @@ def test_hanging_up_on_all_lets_them_read_to_the_end() -> None:
     assert scene.hear() == [{"event": "notice", "text": "last words"}]
     assert scene.client.gone
     assert not scene.factory.connected
-
-
-def test_ranges_are_merged_where_they_touch() -> None:
-    """In any order, overlapping or not."""
-    assert merge([(5, 7), (0, 2), (2, 5), (10, 12), (11, 15), (11, 12)]) == [(0, 7), (10, 15)]
-    assert merge([]) == []

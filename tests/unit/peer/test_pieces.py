@@ -11,7 +11,8 @@ import pytest
 from twisted.internet.task import Clock
 
 from dragonfly.errors import DiskFull, StoreError
-from dragonfly.peer.pieces import PART_BYTES, SMALL_BYTES, WHOLE_BYTES, PieceIntake, Verdict
+from dragonfly.peer.piecefile import PieceFile, Verdict
+from dragonfly.peer.pieces import PART_BYTES, PieceIntake
 from dragonfly.peer.writebatch import BATCH_S, READER_BATCH_S
 from dragonfly.store.hot import HOT_PIECE_BYTES
 from tests.doubles.tasklab import PIECE, TaskLab
@@ -393,66 +394,6 @@ def test_a_source_that_gave_up_does_not_count_as_nobody(large: Scene) -> None:
     assert large.told.done == [(0, "good", Verdict.SPOILT)]
 
 
-# -- memory ------------------------------------------
-
-
-def _kept(scene: Scene) -> int:
-    """Bytes that the assemblies keep alive."""
-    buffers: dict[int, Any] = {}
-    for assembly in scene.intake._open.values():
-        for chunk in assembly.chunks:
-            whole = chunk.obj if isinstance(chunk, memoryview) else chunk
-            buffers[id(whole)] = whole
-    return sum(map(len, buffers.values()))
-
-
-def test_small_parts_of_large_reads_do_not_keep_the_reads(tmp_path: Path) -> None:
-    """A neighbour that dribbles between other messages must not cost sixty times its bytes."""
-    scene = Scene(tmp_path, size=MIB, piece_size=MIB)
-    data, step = scene.lab.piece(0), 10_000
-    for at in range(0, len(data), step):
-        part = data[at : at + step]
-        read = bytes(1000) + part + bytes(64 * 1024 - 1000 - len(part))
-        scene.intake.add("a", 0, at, memoryview(read)[1000 : 1000 + len(part)])
-        assert _kept(scene) <= 2 * (at + len(part))
-    scene.run()
-    assert scene.told.done == [(0, "a", Verdict.VERIFIED)]
-    scene.end()
-
-
-def test_slices_of_a_few_bytes_are_joined(scene: Scene) -> None:
-    """An object for each of them would weigh more than they."""
-    data = scene.lab.piece(0)
-    for at in range(0, PIECE - 100, 100):
-        scene.intake.add("a", 0, at, data[at : at + 100])
-    (assembly,) = scene.intake._open.values()
-    assert len(assembly.chunks) == 1
-    assert scene.feed("a", 0, data[assembly.received :], begin=assembly.received)
-    scene.run()
-    assert scene.told.done == [(0, "a", Verdict.VERIFIED)]
-
-
-def test_joining_does_not_make_one_huge_buffer(tmp_path: Path) -> None:
-    """A buffer that grows is moved; so it stops growing."""
-    scene = Scene(tmp_path, size=WHOLE_BYTES, piece_size=WHOLE_BYTES)
-    assert scene.feed("a", 0, scene.lab.piece(0)[:-1], step=SMALL_BYTES - 1) is False
-    (assembly,) = scene.intake._open.values()
-    assert len(assembly.chunks) >= 15
-    assert scene.feed("a", 0, scene.lab.piece(0)[-1:], begin=WHOLE_BYTES - 1)
-    scene.run()
-    assert scene.told.done == [(0, "a", Verdict.VERIFIED)]
-    scene.end()
-
-
-def test_slices_that_fill_their_reads_are_not_copied(scene: Scene) -> None:
-    """That is the way of all bulk."""
-    read = scene.lab.piece(0)[: PIECE // 2]
-    view = memoryview(read)
-    scene.intake.add("a", 0, 0, view)
-    (assembly,) = scene.intake._open.values()
-    assert assembly.chunks[0] is view
-
-
 # -- the end, and what goes wrong ------------------------------------------
 
 
@@ -492,12 +433,17 @@ class FullFile:
         raise self._error
 
 
+def _fill_disk(scene: Scene, error: Exception) -> None:
+    full: Any = FullFile(scene.file, error)
+    scene.intake._file, scene.intake._pieces = full, PieceFile(full)
+
+
 @pytest.mark.parametrize("size", [PIECE, 4 * MIB])
 def test_a_full_disk_is_told(tmp_path: Path, size: int) -> None:
     """Small pieces and large ones; and nothing stays retained."""
     scene = Scene(tmp_path, size=size, piece_size=size)
     error = DiskFull("no space")
-    scene.intake._file = FullFile(scene.file, error)  # type: ignore[assignment]
+    _fill_disk(scene, error)
     scene.feed("a", 0, scene.lab.piece(0))
     scene.run()
     assert scene.told.errors
@@ -508,7 +454,7 @@ def test_a_full_disk_is_told(tmp_path: Path, size: int) -> None:
 
 def test_a_failure_after_the_end_is_told_to_nobody(scene: Scene) -> None:
     """The listener has gone."""
-    scene.intake._file = FullFile(scene.file, StoreError("no"))  # type: ignore[assignment]
+    _fill_disk(scene, StoreError("no"))
     scene.feed("a", 0, scene.lab.piece(0))
     scene.intake.close()
     scene.run()

@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 
 from dragonfly.errors import StoreError
 from dragonfly.peer.reader import OrderedReader
-from dragonfly.peer.uploader import READ_BYTES
+from dragonfly.peer.upload import READ_BYTES
 from dragonfly.store.piecestore import TaskFile
 from tests.doubles.consumer import Consumer
 from tests.doubles.tasklab import PIECE, TaskLab

@@ -10,8 +10,10 @@ from twisted.internet.task import Clock
 
 from dragonfly.errors import ErrorCode
 from dragonfly.net.throttle import Throttle
+from dragonfly.peer.draining import POLL_S
 from dragonfly.peer.protocol import PeerProtocol
-from dragonfly.peer.uploader import POLL_S, READ_BYTES, SLICE_S, Uploader, read_slices
+from dragonfly.peer.upload import READ_BYTES
+from dragonfly.peer.uploader import SLICE_S, Uploader
 from dragonfly.sched.slots import UploadSlots
 from dragonfly.store.piecestore import TaskFile
 from dragonfly.wire.constants import SLICE_BYTES
@@ -31,12 +33,19 @@ MIB = 1024 * 1024
 class Scene:
     """An uploader with a file of three pieces, and neighbours that ask for them."""
 
-    def __init__(self, home: Path, *, piece_size: int = 64 * 1024, **options: object) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *,
+        piece_size: int = 64 * 1024,
+        slots: UploadSlots | None = None,
+        **options: object,
+    ) -> None:
         self.clock = Clock()
         self.lab = TaskLab(home, size=3 * piece_size, piece_size=piece_size)
         self.file = self.lab.full_file()
         self.file.retain()
-        self.slots = UploadSlots(slots=2, unacked_bytes=16 * 1024)
+        self.slots = slots or UploadSlots(slots=2, unacked_bytes=16 * 1024)
         self.served = 0
         self.limit = Throttle(self.clock)
         self.uploader = Uploader(
@@ -125,16 +134,6 @@ def large(tmp_path: Path) -> Iterator[Scene]:
     scene = Scene(tmp_path, piece_size=4 * MIB)
     yield scene
     scene.end()
-
-
-def test_slices_are_read_to_the_byte(tmp_path: Path) -> None:
-    """The last slice of a block may be short; an empty block is no slice."""
-    lab = TaskLab(tmp_path, size=SLICE_BYTES + 5, piece_size=512 * 1024)
-    file = lab.full_file()
-    slices = read_slices(file, 1, SLICE_BYTES + 4)
-    assert [len(each) for each in slices] == [SLICE_BYTES, 4]
-    assert b"".join(slices) == lab.body[1:]
-    assert read_slices(file, 0, 0) == []
 
 
 def test_a_piece_arrives_as_it_is_on_disk(scene: Scene) -> None:
@@ -269,9 +268,8 @@ def test_nobody_looks_at_sockets_while_slots_are_free(
 
 def test_a_long_line_of_answers_from_memory_is_no_recursion_too_deep(tmp_path: Path) -> None:
     """Each that is out may start the next one, while its neighbour takes everything at once."""
-    scene = Scene(tmp_path)
     many = UploadSlots(slots=1, waiting_in_all=64)
-    scene.slots = scene.uploader.slots = many
+    scene = Scene(tmp_path, slots=many)
     scene.file.hot.put(scene.file, 1, scene.lab.piece(1))
     pairs = [scene.neighbour(high=MIB) for _ in range(65)]
     for pair in pairs:
