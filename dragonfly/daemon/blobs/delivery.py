@@ -25,6 +25,7 @@ from dragonfly.errors import (
     NoSources,
     OriginChanged,
     OriginError,
+    OriginRefused,
 )
 from dragonfly.net.fanout import OneShot
 from dragonfly.net.throttle import Flow
@@ -58,6 +59,8 @@ HUNGRY_S = 45.0
 """Pieces come, but for so long none that the client waits for. On slow links that is normal
 for a while: eight pieces of 1 MiB that come at once at 1 MB/s take 8 s."""
 
+_REFUSALS = frozenset({401, 403, 404})
+
 CHECK_S = 60.0
 """All bytes are there, and the digest of the whole is not compared yet: 100 GiB of hashing."""
 
@@ -74,6 +77,7 @@ class Delivery:
     :param download: ``None``: everything comes from the registry.
     :param detour: of small parts that nobody in the swarm has.
     :ivar unanswered: no supernode said anything in time.
+    :ivar refused: the registry did not give it to this caller.
     :ivar unheard: small parts did not wait until one said anything; the download is the
         caller's to cancel.
     :ivar parted: fires when nothing is read any more of what the peer keeps.
@@ -107,6 +111,7 @@ class Delivery:
         self._begun: Deferred[None] | None = None
         self._prefix: Prefix | None = None
         self.unanswered = False
+        self.refused = False
         self.unheard = False
         self.parted: OneShot[None] = OneShot()
         self._known = False
@@ -121,6 +126,7 @@ class Delivery:
             for part in self._parts.parts:
                 await self._part(part)
         except DragonflyError as error:
+            self.refused = isinstance(error, OriginRefused) and error.status in _REFUSALS
             self._explain_cut(str(error))
             self._abort()
         except BaseException:
