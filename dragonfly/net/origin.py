@@ -168,14 +168,14 @@ class OriginClient:
         :param follow: with ``False`` a redirect is an answer too (status 3xx).
         :param brief: no answer to HEAD, 401 and 404 are final: for callers who ask for the
             content itself then, and need not wait for the same twice.
-        :param by_get: the GET comes first, with no more time than a HEAD has, and the HEAD only
-            where that tells no length: for callers to whom this origin may not mean the same by
-            both.
+        :param by_get: the GET comes first, if *brief* with no more time than a HEAD has, and the
+            HEAD only where that tells no length: for callers to whom this origin may not mean the
+            same by both.
         """
         headers = tuple(headers)
         told: OriginReply | None = None
         if by_get or url in self._doubts:
-            told = await self._probe_by_get(url, headers, follow=follow, brisk=by_get)
+            told = await self._probe_by_get(url, headers, follow=follow, brisk=by_get and brief)
             if told.length is not None or url in self._doubts:
                 return told
         if told is not None:  # which is a yes; perhaps a HEAD tells the length, too

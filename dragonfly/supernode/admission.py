@@ -5,6 +5,10 @@ door that the origin keeps shut. An answer counts only if the question was put a
 caller asked, so that a file which was replaced a moment ago is seen; callers who come
 while a question is under way share the next one. So the origin sees at most one question
 for each URL and credential per round trip of its own, however many callers there are.
+
+A yes to a HEAD is no yes where everybody gets it: some origins ask for credentials with a GET
+only. So it counts if the origin refuses strangers a HEAD, or if it has answered a GET for one byte
+to the same caller within :data:`ADMISSION_S`; else such a GET decides.
 """
 
 from __future__ import annotations
@@ -79,8 +83,10 @@ _OURS = frozenset(
 class Prober(Protocol):
     """What asks an origin about a URL: :class:`dragonfly.net.origin.OriginClient`."""
 
-    async def probe(self, url: str, headers: Sequence[tuple[str, str]]) -> OriginReply:
-        """Ask without reading the content."""
+    async def probe(
+        self, url: str, headers: Sequence[tuple[str, str]], *, by_get: bool = False
+    ) -> OriginReply:
+        """Ask without reading the content: for its head, or with ``by_get`` for one byte."""
 
 
 @attrs.frozen(kw_only=True)
@@ -125,6 +131,8 @@ class Admitted:
 class _Line:
     """The callers of one access: who shares the next question, and whether one is out."""
 
+    access: Access
+    by_get: bool
     waiting: OneShot[OriginReply] | None = None
     running: bool = False
 
@@ -161,7 +169,9 @@ class Admission:
         self._failure_s = failure_s
         self._turns = DeferredSemaphore(PROBES_MAX)
         self._origins: WeakValueDictionary[str, DeferredSemaphore] = WeakValueDictionary()
-        self._lines: dict[bytes, _Line] = {}
+        self._lines: dict[tuple[bytes, bool], _Line] = {}
+        self._given: Newest[bytes, float] = Newest(ADMITTED_MAX)
+        """Until when a yes to a HEAD counts as one to a GET."""
         self._outages: Newest[bytes, _Outage] = Newest(FAILURES_MAX)
         self._admitted: Newest[tuple[bytes, bytes], tuple[float, Admitted]] = Newest(ADMITTED_MAX)
 
@@ -202,24 +212,38 @@ class Admission:
 
     async def _ask(self, access: Access, anonymous: Access) -> Admitted:
         if anonymous is access:
-            return self._public(await self._fresh(access), access)
+            return self._public(await self._certain(access), access)
+        told_apart = True
         try:
             public = await self._fresh(anonymous)
+            if not self._counts(anonymous):
+                told_apart = False
+                public = await self._fresh(anonymous, by_get=True)
         except OriginRefused as refusal:  # the caller's own credentials decide
-            return self._private(await self._decided(access, refusal), access)
-        own = await self._fresh(access)
+            by_get = not (told_apart or self._counts(access))
+            return self._private(await self._decided(access, refusal, by_get=by_get), access)
+        own = await self._certain(access)
         if self._varies_by_credential(public, access) or not _same_version(public, own):
             # Strangers get something else, perhaps a page where to log in.
             return self._private(own, access)
         return self._public(public, anonymous)
 
-    async def _decided(self, access: Access, refusal: OriginRefused) -> OriginReply:
+    async def _certain(self, access: Access) -> OriginReply:
+        """The answer to a HEAD if that counts, else to a GET."""
+        return await self._fresh(access, by_get=not self._counts(access))
+
+    def _counts(self, access: Access) -> bool:
+        return self._clock.seconds() < self._given.get(access.key, 0.0)
+
+    async def _decided(
+        self, access: Access, refusal: OriginRefused, *, by_get: bool
+    ) -> OriginReply:
         """The answer to credentials where strangers are refused.
 
         What an outage lets through must not be had by sending what causes one.
         """
         try:
-            return await self._fresh(access)
+            return await self._fresh(access, by_get=by_get)
         except OriginError as error:
             silent = isinstance(error, OriginUnreachable) or error.status >= 500
             if not silent or refusal.status >= 500:
@@ -257,42 +281,46 @@ class Admission:
 
     # -- one question for many -------------------------------------------------------
 
-    async def _fresh(self, access: Access) -> OriginReply:
+    async def _fresh(self, access: Access, *, by_get: bool = False) -> OriginReply:
         """The answer to a question that is put from now on."""
         outage = self._outages.get(access.key)
         if outage is not None and self._clock.seconds() < outage.until:
             # A new one each time: an exception that is raised again keeps every traceback.
             raise OriginUnreachable(outage.text, outage.status)
-        line = self._lines.setdefault(access.key, _Line())
+        line = self._lines.setdefault((access.key, by_get), _Line(access, by_get))
         if line.waiting is None:
             line.waiting = OneShot()
         waiter = line.waiting.wait()
         if not line.running:
             line.running = True
-            self._tasks.spawn(self._serve(access, line), "asking an origin")
+            self._tasks.spawn(self._serve(line), "asking an origin")
         return await waiter
 
-    async def _serve(self, access: Access, line: _Line) -> None:
+    async def _serve(self, line: _Line) -> None:
         """Put questions until nobody waits for one."""
+        access = line.access
         each = self._origins.setdefault(origin_of(access.url), DeferredSemaphore(PROBES_EACH))
         try:
             while line.waiting is not None:
                 async with each, self._turns:
-                    await self._question(access, line)
+                    await self._question(line)
         finally:
             line.running = False
-            self._lines.pop(access.key, None)
+            self._lines.pop((access.key, line.by_get), None)
             if line.waiting is not None:
                 line.waiting.fail(CancelledError())
 
-    async def _question(self, access: Access, line: _Line) -> None:
+    async def _question(self, line: _Line) -> None:
         """Put one; whoever comes from here on waits for the next."""
         shot, line.waiting = line.waiting, None
         if shot is None:
             return
+        access, asked = line.access, self._clock.seconds()
+        prober = self._prober(access.loopback)
         try:
-            reply = await self._prober(access.loopback).probe(access.url, access.headers)
+            reply = await prober.probe(access.url, access.headers, by_get=line.by_get)
         except OriginError as error:
+            self._given.pop(access.key, None)
             self._note_outage(access, error)
             shot.fail(error)
         except BaseException as error:
@@ -300,6 +328,8 @@ class Admission:
             raise
         else:
             self._outages.pop(access.key, None)
+            if line.by_get:
+                self._given.put(access.key, asked + ADMISSION_S)
             shot.fire(reply)
 
     # -- memory ------------------------------------------------------------------------

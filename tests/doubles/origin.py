@@ -183,13 +183,21 @@ class FakeOrigin:
             if entry.path == path and (method is None or entry.method == method)
         ]
 
+    def reads(self, path: str) -> list[Logged]:
+        """Return the GETs for *path* but those that only check who may have it, for one byte."""
+        return [entry for entry in self.requests(path, "GET") if not _is_check(entry)]
+
     def count(self, path: str, method: str | None = None) -> int:
         """Return how many requests for *path* came."""
         return len(self.requests(path, method))
 
     def sent(self, path: str) -> int:
-        """Return how many body bytes were sent for *path*."""
-        return sum(entry.sent for entry in self.requests(path))
+        """Return how many body bytes were sent for *path*; a check for one byte is not counted."""
+        return sum(each.sent for each in self.requests(path) if not _is_check(each))
+
+
+def _is_check(entry: Logged) -> bool:
+    return entry.headers.get("range") == "bytes=0-0"
 
 
 class _Everything(Resource):

@@ -55,7 +55,9 @@ class FakeOrigin:
     decide: Callable[[dict[str, str]], OriginReply | DragonflyError]
     asked: list[dict[str, str]] = attrs.field(factory=list)
 
-    async def probe(self, url: str, headers: Sequence[tuple[str, str]]) -> OriginReply:
+    async def probe(
+        self, url: str, headers: Sequence[tuple[str, str]], *, by_get: bool = False
+    ) -> OriginReply:
         """Answer at once."""
         told = {name.lower(): value for name, value in headers}
         self.asked.append(told)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_twisted
@@ -56,10 +58,14 @@ class Node:
     async def register(self, url: str, *headers: tuple[str, str]) -> Content:
         """Do what a registration does, and wait until the content settles."""
         name = name_of(url)
-        admitted = await self.admission.check(self.admission.access(url, headers), name.id)
-        version = content_version(admitted.reply, digest=None, fetch=1, audience=admitted.audience)
+        access, digest = self.admission.access(url, headers), name.digest
+        admitted = await self.admission.check(access, name.id, immutable=digest is not None)
+        version = content_version(
+            admitted.reply, digest=digest, fetch=1, audience=admitted.audience
+        )
         assert version is not None
-        wanted = Wanted(task=task_id(name, version), name=name, admitted=admitted)
+        task = task_id(name, version)
+        wanted = Wanted(task=task, name=name, admitted=admitted, digest=digest)
         content = await self.cdn.obtain(wanted)
         if content.state is State.FETCHING:
             await content.done.wait()
@@ -94,7 +100,7 @@ async def test_a_cut_goes_on_by_range(origin: FakeOrigin, node: Node) -> None:
     content = await node.register(origin.url("/f"))
     assert content.state is State.READY
     assert node.read(content) == BODY
-    gets = origin.requests("/f", "GET")
+    gets = origin.reads("/f")
     assert [each.headers.get("range", "") for each in gets] == [
         "",
         "bytes=1000000-",
@@ -110,9 +116,9 @@ async def test_changed_in_the_middle(origin: FakeOrigin, node: Node) -> None:
     url = origin.url("/f")
     new = content_of(len(BODY), seed=2)
     running = Deferred.fromCoroutine(node.register(url))
-    while not (origin.requests("/f", "GET") or running.called):
+    while not (origin.reads("/f") or running.called):
         await deferLater(reactor, 0, lambda: None)
-    await origin.requests("/f", "GET")[0].gone
+    await origin.reads("/f")[0].gone
     page.body = new
     content = await running
     assert isinstance(content.error, OriginChanged)
@@ -131,5 +137,23 @@ async def test_a_wrong_password_gets_nothing(origin: FakeOrigin, node: Node) -> 
         with pytest.raises(OriginRefused) as caught:
             await node.register(origin.url("/f"), *headers)
         assert caught.value.status == 401
-    assert origin.count("/f", "GET") >= 1
+    assert origin.reads("/f")
     assert sum(each.sent for each in origin.requests("/f") if each.status == 200) == len(BODY)
+
+
+@ensureDeferred
+@pytest.mark.parametrize("switches", [{}, {"etag": None}])
+async def test_a_head_that_is_open_to_all(
+    origin: FakeOrigin, node: Node, switches: dict[str, Any]
+) -> None:
+    """Says yes to nobody: neither before somebody had it, nor after; and keeps nobody from it."""
+    path = f"/v2/a/blobs/sha256:{hashlib.sha256(BODY).hexdigest()}"
+    origin.put(path, BODY, token="right", open_head=True, **switches)
+    for _ in range(2):
+        for headers in ((("Authorization", "Bearer wrong"),), ()):
+            with pytest.raises(OriginRefused) as caught:
+                await node.register(origin.url(path), *headers)
+            assert caught.value.status == 401
+        content = await node.register(origin.url(path), ("Authorization", "Bearer right"))
+        assert (content.state, content.public) == (State.READY, False)
+        assert node.read(content) == BODY

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from itertools import permutations
 from pathlib import Path
 
 import attrs
@@ -242,7 +243,7 @@ async def test_parts_that_are_none(world: World) -> None:
 @ensureDeferred
 async def test_no_length(world: World) -> None:
     """The swarm is used all the same; while it does not know the end either, in chunks."""
-    page = world.origin.put(PATH, BODY, chunked=True, stall_after=1_500_000)
+    page = world.origin.put(PATH, BODY, chunked=True, ranges=False, stall_after=1_500_000)
     page.headers["Docker-Content-Digest"] = PATH.rpartition("/")[2]
     visitor = await world.mirror.visit(PATH)
     await until(lambda: visitor.answer.status)
@@ -284,6 +285,50 @@ async def test_private_blobs(world: World) -> None:
         assert bytes(answer.body) == b"no\n"
     missing = await world.mirror.get(path_of(b"nothing"))
     assert missing.status == 404
+
+
+WRONG = "Authorization: Bearer wrong"
+Lines = tuple[str, ...]
+
+
+@ensureDeferred
+@pytest.mark.parametrize("order", list(permutations([(), (RIGHT,), (WRONG,)])))
+@pytest.mark.parametrize("etag", ['"v1"', None])
+async def test_private_blobs_whose_heads_are_open(
+    world: World, order: Sequence[Lines], etag: str | None
+) -> None:
+    """Whoever comes first, and whoever has the bytes: each gets what he would without us."""
+    world.origin.put(PATH, BODY, token="right", open_head=True, etag=etag)
+    for lines in (*order, *order):
+        for part in ((), ("Range: bytes=5-9",)):
+            answer = await world.mirror.get(PATH, *lines, *part)
+            if RIGHT in lines:
+                assert is_whole(answer, BODY[5:10] if part else BODY)
+                continue
+            assert (answer.status, bytes(answer.body)) == (401, b"no\n")
+            assert answer.headers["www-authenticate"].startswith("Bearer realm=")
+    assert world.total("cdn") + world.total("cache") >= 2 * len(BODY)
+
+
+@ensureDeferred
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_an_open_head_and_bytes_that_are_elsewhere(
+    world: World, tmp_path: Path, restarted: bool
+) -> None:
+    """The supernode and another host have them, and give them to who may have them only."""
+    world.origin.put(PATH, BODY, token="right", open_head=True)
+    assert is_whole(await world.mirror.get(PATH, RIGHT))
+    if restarted:
+        await world.node.stop()
+        world.node.start()
+    peer = await Peer.started(tmp_path / "another", world.node)
+    mirror = Mirror(peer, parse_registry(world.origin.url("")), reactor)
+    mirror.start()
+    for lines in ((), (WRONG,)):
+        assert (await mirror.get(PATH, *lines)).status == 401
+    assert is_whole(await mirror.get(PATH, RIGHT))
+    await mirror.stop()
+    await peer.stop()
 
 
 @ensureDeferred

@@ -10,8 +10,7 @@ import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from dragonfly.daemon.blobs.admissions import Admissions
-from dragonfly.daemon.blobs.checks import Checks
+from dragonfly.daemon.blobs.checks import Checks, Plan
 from dragonfly.daemon.blobs.delivery import Delivery
 from dragonfly.daemon.blobs.detours import Detours
 from dragonfly.daemon.blobs.eligibility import Unfit, source_of
@@ -20,6 +19,7 @@ from dragonfly.daemon.blobs.headers import (
     unsatisfiable,
     wanted_ranges,
 )
+from dragonfly.daemon.blobs.heldhead import HEAD_S, HeldHead, holding
 from dragonfly.daemon.blobs.models import needs_xet
 from dragonfly.daemon.blobs.parts import Parts, multipart, single, whole
 from dragonfly.daemon.blobs.remarks import remarks
@@ -78,7 +78,7 @@ class Blobs:
         self._clock = clock
         self._limit = limit
         self._boundary = boundary
-        self._checks = Checks(Admissions(clock.seconds), via=via)
+        self._checks = Checks(clock.seconds, via=via)
         self._detours = Detours(clock, heard=swarm.heard, silent=swarm.silent)
         self._asked: set[_Asked] = set()
 
@@ -119,8 +119,10 @@ class Blobs:
         except (DragonflyError, Unfit) as error:
             note.because(str(error))
             return False
-        download = self._swarm.begin(source, route, note)
-        asked = _Asked(responder, route, source, download, Vigil(responder, self._clock), note)
+        plan = self._checks.plan(source, route, held=self._swarm.holds(source.name))
+        download = self._swarm.begin(source, route, note, admitted=plan.certain)
+        vigil = Vigil(responder, self._clock)
+        asked = _Asked(responder, route, source, plan, download, vigil, note)
         self._asked.add(asked)
         try:
             return await self._checked(asked)
@@ -152,7 +154,9 @@ class Blobs:
             note.because("the hub's client fetches files of that size by Xet only")
             return False
         if asked.download is None:
-            asked.download = self._swarm.begin(source, asked.route, note)
+            asked.download = self._swarm.begin(
+                source, asked.route, note, admitted=asked.plan.certain
+            )
         if not await self._fits(asked, reply):
             return False
         if head_only:
@@ -169,12 +173,13 @@ class Blobs:
         except TooManyRanges as error:
             answer_in_text(asked.responder, 400, str(error))
             return True
-        await self._deliver(asked, reply, parts)
-        return True
+        return await self._deliver(asked, reply, parts)
 
     async def _check(self, asked: _Asked) -> OriginReply:
-        asking = self._checks.ask(asked.source, asked.route)
-        return await asked.vigil.wait(Deferred.fromCoroutine(asking))
+        asking = self._checks.ask(asked.source, asked.route, asked.plan)
+        reply = await asked.vigil.wait(Deferred.fromCoroutine(asking))
+        asked.checked_at = self._clock.seconds()
+        return reply
 
     async def _fits(self, asked: _Asked, reply: OriginReply) -> bool:
         """Whether what is known by now can become an answer; the origin's own is better than
@@ -242,11 +247,32 @@ class Blobs:
         said = remarks(asked.source, asked.download)
         asked.responder.start(answer.status, (*answer.headers, *said))
 
-    async def _deliver(self, asked: _Asked, reply: OriginReply, parts: Parts) -> None:
+    async def _deliver(self, asked: _Asked, reply: OriginReply, parts: Parts) -> bool:
+        """Give the content out; ``False``: it was refused before anything of it came."""
+        held: HeldHead | None = None
+        if asked.plan.certain:
+            self._checks.believe(asked.source, asked.route)
+        else:
+            held = self._held(asked)
+            asked.responder = holding(held)
+        await self._bring(asked, reply, parts)
+        if held is None or not held.unsaid:
+            return True
+        asked.note.ending = "done"
+        return False
+
+    def _held(self, asked: _Asked) -> HeldHead:
+        def said() -> None:
+            self._checks.given(asked.source, asked.route)
+            self._checks.believe(asked.source, asked.route)
+
+        hold_s = asked.checked_at + HEAD_S - self._clock.seconds()
+        return HeldHead(asked.responder, self._clock, hold_s=hold_s, said=said)
+
+    async def _bring(self, asked: _Asked, reply: OriginReply, parts: Parts) -> None:
         asked.note.route = "direct" if asked.download is None else "swarm"
         if asked.download is not None and parts.ranged:
             self._swarm.prefetch(asked.source, asked.route)
-        self._checks.believe(asked.source, asked.route)
         self._start(asked, reply, parts)
         delivery = asked.delivery = Delivery(
             asked.download,
@@ -264,7 +290,9 @@ class Blobs:
         finally:
             if delivery.unanswered:
                 self._swarm.silent(asked.source)
-            if asked.note.ending == "aborted":  # refused, perhaps, what it said yes to
+            if delivery.refused and not asked.plan.certain:
+                self._checks.refused(asked.source, asked.route)
+            elif asked.note.ending == "aborted":
                 self._checks.doubt(asked.source, asked.route)
 
 
@@ -275,10 +303,12 @@ class _Asked:
     responder: Responder
     route: Route
     source: Source
+    plan: Plan
     download: Transferring | None
     vigil: Vigil
     note: Note
     delivery: Delivery | None = None
+    checked_at: float = 0.0
 
     def forget(self) -> None:
         """The swarm is of no use for it."""

@@ -8,6 +8,10 @@ a yes counts for the next parts to the same caller. Everything else is asked for
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import attrs
+
 from dragonfly.daemon.blobs.acquaintances import Acquaintances
 from dragonfly.daemon.blobs.admissions import Admissions, question
 from dragonfly.daemon.blobs.headers import via_headers
@@ -17,27 +21,63 @@ from dragonfly.daemon.routing.route import Route
 from dragonfly.errors import ConfigError, OriginError
 from dragonfly.net.reply import OriginReply
 
-__all__ = ["Checks"]
+__all__ = ["Checks", "Plan"]
+
+
+@attrs.frozen(kw_only=True)
+class Plan:
+    """How a check is made.
+
+    :ivar certain: its yes is one to this caller's GET, so that what is here may be given to him.
+    :ivar by_get: it is a GET of one byte.
+    :ivar known: the answer, where that is no question any more.
+    """
+
+    certain: bool
+    by_get: bool = False
+    known: OriginReply | None = None
 
 
 class Checks:
     """The checks of one dfdaemon.
 
-    What is named by its URL is asked for by a GET as long as its origin gave nothing yet to who
-    sends these credentials: some servers say yes to a HEAD of everybody, and the 401 that a
-    client logs in by would come too late.  Registries answer both alike, and a GET has those
-    that are caches fetch the blob, of which the swarm is to be the first to ask.
+    Some servers say yes to a HEAD of everybody: it counts where the origin gave that very thing
+    to who sends these credentials on a GET a moment ago. Else what is named by its URL is asked
+    for by a GET of one byte, and so is a blob that is on this host. Of other blobs the HEAD may do
+    for the time being, since they come from where their bytes are asked for by a GET in any case;
+    a GET has registries that are caches fetch the blob, of which the swarm is to be the first to
+    ask.
 
     :param via: the name that this process goes by in ``Via``: a check that comes around is a
         loop. The swarm does not get it, since there all hosts must ask for the same.
+    :param now: seconds; it never goes back.
     """
 
-    def __init__(self, admissions: Admissions, *, via: bytes) -> None:
-        self._admissions = admissions
-        self._acquaintances = Acquaintances()
+    def __init__(self, now: Callable[[], float], *, via: bytes) -> None:
+        self._admissions = Admissions(now)
+        self._acquaintances = Acquaintances(now)
         self._via = via
 
-    async def ask(self, source: Source, route: Route) -> OriginReply:
+    def plan(self, source: Source, route: Route, *, held: bool) -> Plan:
+        """How to ask for that, now.
+
+        :param held: its bytes are on this host, so that nobody else is asked for them.
+        """
+        if route.head.method != b"GET":
+            return Plan(certain=True)
+        ranges = find_all(route.head.headers, b"range")
+        if ranges:
+            known = self._admissions.find(self._question(source, route))
+            if known is not None:
+                return Plan(certain=True, known=known)
+        acquaintances, registry = self._acquaintances, route.registry
+        if acquaintances.know(registry, source.name.text, source.headers):
+            return Plan(certain=True)
+        several = any(b"," in each for each in ranges)
+        by_get = source.digest is None or held or several or acquaintances.suspects(registry)
+        return Plan(certain=by_get, by_get=by_get)
+
+    async def ask(self, source: Source, route: Route, plan: Plan) -> OriginReply:
         """The origin's yes to this caller: of now, or for a part of a moment ago.
 
         Cancelling closes the connection.
@@ -45,15 +85,9 @@ class Checks:
         :raises OriginError: anything but a yes.
         :raises ConfigError: the URL is malformed, or a file of authorities cannot be used.
         """
-        get = route.head.method == b"GET"
-        if get and find_all(route.head.headers, b"range"):
-            known = self._admissions.find(self._question(source, route))
-            if known is not None:
-                return known
-        by_get = get and source.digest is None
-        if by_get and self._acquaintances.know(route.registry, source.name.text, source.headers):
-            by_get = False
-        headers = self._headers(source, route)
+        if plan.known is not None:
+            return plan.known
+        headers, by_get = self._headers(source, route), plan.by_get
         try:
             # What is refused here is asked for once more, straight on: no need to ask twice.
             reply = await source.client.probe(source.url, headers, brief=True, by_get=by_get)
@@ -61,8 +95,12 @@ class Checks:
             self.doubt(source, route)
             raise
         if by_get:
-            self._acquaintances.add(route.registry, source.name.text, source.headers)
+            self.given(source, route)
         return reply
+
+    def given(self, source: Source, route: Route) -> None:
+        """The origin gave a byte of it to this caller."""
+        self._acquaintances.add(route.registry, source.name.text, source.headers)
 
     def believe(self, source: Source, route: Route) -> None:
         """The origin's answer is good enough to give the content out: do not ask again soon."""
@@ -73,6 +111,11 @@ class Checks:
         """What was to be had could not be had after all: ask the next time."""
         self._admissions.drop(self._question(source, route))
         self._acquaintances.drop(route.registry, source.name.text, source.headers)
+
+    def refused(self, source: Source, route: Route) -> None:
+        """The origin refuses what it said yes to: that was a HEAD, and none is believed now."""
+        self.doubt(source, route)
+        self._acquaintances.suspect(route.registry)
 
     def _question(self, source: Source, route: Route) -> bytes:
         return question(route.registry, source.url, self._headers(source, route))

@@ -27,12 +27,15 @@ from dragonfly.errors import (
     NoSources,
     OriginChanged,
     OriginError,
+    OriginRefused,
 )
 from dragonfly.net.fanout import OneShot
 from dragonfly.net.throttle import Flow
 from dragonfly.task.digest import Hasher
 
 __all__ = ["CHECK_S", "Delivery"]
+
+_REFUSALS = frozenset({401, 403, 404})
 
 CHECK_S = 60.0
 """All bytes are there, and the digest of the whole is not compared yet: 100 GiB of hashing."""
@@ -50,6 +53,7 @@ class Delivery:
     :param download: ``None``: everything comes from the registry.
     :param detour: of small parts that nobody in the swarm has.
     :ivar unanswered: no supernode said anything in time.
+    :ivar refused: the registry did not give it to this caller.
     :ivar unheard: small parts did not wait until one said anything; the download is the
         caller's to cancel.
     :ivar parted: fires when nothing is read any more of what the peer keeps.
@@ -83,6 +87,7 @@ class Delivery:
         self._hearing = Hearing(clock, note)
         self._front = SentFront()
         self.unanswered = False
+        self.refused = False
         self.unheard = False
         self.parted: OneShot[None] = OneShot()
 
@@ -95,6 +100,7 @@ class Delivery:
             for part in self._parts.parts:
                 await self._part(part)
         except DragonflyError as error:
+            self.refused = isinstance(error, OriginRefused) and error.status in _REFUSALS
             self._explain_cut(str(error))
             self._abort()
         except BaseException:

@@ -83,8 +83,17 @@ class SwarmAccess:
         """There is a peer again."""
         self._left = False
 
-    def begin(self, source: Source, route: Route, note: Note) -> Transferring | None:
+    def holds(self, name: Name) -> bool:
+        """Whether the peer has that in work."""
+        return not self._left and self._holds(name)
+
+    def begin(
+        self, source: Source, route: Route, note: Note, *, admitted: bool
+    ) -> Transferring | None:
         """Begin a download, if that is of use; else note why not.
+
+        :param admitted: the caller may have what is on this host; else a supernode is asked, or
+            the origin.
 
         Before the origin said yes that is of use for what a digest names: nobody else may be
         shown those bytes for it. And never for who is elsewhere, and names the place himself:
@@ -95,7 +104,7 @@ class SwarmAccess:
         why = self._useless(source)
         if not why:
             try:
-                return self._fetch(self._request(source, route))
+                return self._fetch(self._request(source, route, admitted=admitted))
             except DragonflyError as error:
                 why = str(error)
         note.because(why)
@@ -104,7 +113,7 @@ class SwarmAccess:
     def prefetch(self, source: Source, route: Route) -> None:
         """A part is being read: have the rest fetched, if that is wished."""
         if self._prefetching(route) and not self._left:
-            self._prefetches.begin(source.name, self._request(source, route))
+            self._prefetches.begin(source.name, self._request(source, route, admitted=True))
 
     def heard(self, download: Transferring) -> None:
         """A download is over; perhaps it found no supernode: look again a little later."""
@@ -128,7 +137,7 @@ class SwarmAccess:
             return f"no supernode answered in the last {DARK_S:g} s"
         return ""
 
-    def _request(self, source: Source, route: Route) -> FetchRequest:
+    def _request(self, source: Source, route: Route, *, admitted: bool) -> FetchRequest:
         return FetchRequest(
             url=source.url,
             headers=source.headers,
@@ -144,7 +153,7 @@ class SwarmAccess:
             callsystem="dfdaemon",
             # Only a digest tells whether what the peer reads by itself is this version.
             notbs=source.digest is None,
-            admitted=True,
+            admitted=admitted,
             whole=not _partial(route) or self._prefetching(route),
         )
 

@@ -17,7 +17,10 @@ from tests.e2e.rig.images import Blob, Image, Layout
 from tests.e2e.rig.nginx import connects, free_port
 from tests.e2e.rig.scene import Program, Scene
 
-__all__ = ["Registry", "Served", "Storage", "needed"]
+__all__ = ["CHECK_BYTES", "Registry", "Served", "Storage", "needed"]
+
+CHECK_BYTES = 1
+"""An answer of so many is one to a check of who may have the blob."""
 
 _STARTS = 5
 _LINE = re.compile(
@@ -166,8 +169,9 @@ class Registry:
         ]
 
     def sent(self, blob: Blob) -> int:
-        """Bytes of a blob that left in answers that have ended."""
-        return sum(line.body_bytes for line in self.served(blob) if line.status in (200, 206))
+        """Bytes of a blob that left in answers that have ended, but those to checks."""
+        counts = (line.body_bytes for line in self.served(blob) if line.status in (200, 206))
+        return sum(count for count in counts if count > CHECK_BYTES)
 
     def lines(self) -> Iterator[Served]:
         """The whole access log."""

@@ -47,17 +47,23 @@ class Prober:
     asked: list[Headers] = attrs.field(factory=list)
     waiting: list[Deferred[None]] = attrs.field(factory=list)
     most: int = 0
+    open_head: bool = False
+    gets: list[bool] = attrs.field(factory=list)
 
-    async def probe(self, url: str, headers: Sequence[tuple[str, str]]) -> OriginReply:
+    async def probe(
+        self, url: str, headers: Sequence[tuple[str, str]], *, by_get: bool = False
+    ) -> OriginReply:
         """Note the question; answer it now or at :meth:`round_trip`."""
         assert url.startswith("http://origin.example")
         self.asked.append(tuple(headers))
+        self.gets.append(by_get)
         if self.hold:
             waiting: Deferred[None] = Deferred()
             self.waiting.append(waiting)
             self.most = max(self.most, len(self.waiting))
             await waiting
-        answer = self.decide(tuple(headers))
+        head_of_all = self.open_head and not by_get
+        answer = public(()) if head_of_all else self.decide(tuple(headers))
         if isinstance(answer, DragonflyError):
             raise answer
         return answer
@@ -160,7 +166,10 @@ def test_public_content_is_fetched_without_credentials() -> None:
     admitted = lab.check(RIGHT)
     assert (admitted.public, admitted.audience) == (True, "")
     assert admitted.access.headers == ()
-    assert lab.prober.asked == [(), (RIGHT,)]
+    assert lab.prober.asked == [(), (), (RIGHT,)]
+    assert lab.prober.gets == [False, True, True]
+    assert lab.check(RIGHT).public is True
+    assert lab.prober.gets[3:] == [False, False]
 
 
 DATE = "Wed, 01 Jan 2020 00:00:00 GMT"
@@ -196,8 +205,33 @@ def test_public_and_asked_by_a_stranger() -> None:
     """The yes for nobody in particular serves all callers."""
     lab = Lab(public)
     first = lab.check(RIGHT, immutable=True)
+    asked = len(lab.prober.asked)
     assert lab.check(WRONG, immutable=True) is first
-    assert len(lab.prober.asked) == 2
+    assert len(lab.prober.asked) == asked
+
+
+@pytest.mark.parametrize("immutable", [True, False])
+def test_a_head_that_is_open_to_all(immutable: bool) -> None:
+    """It admits nobody: whoever is not given a byte is refused, whoever came before him."""
+    lab = Lab(private)
+    lab.prober.open_head = True
+    for _ in range(2):
+        for headers in ((), (WRONG,)):
+            with pytest.raises(OriginRefused):
+                lab.check(*headers, immutable=immutable)
+        admitted = lab.check(RIGHT, immutable=immutable)
+        assert (admitted.public, admitted.access.headers) == (False, (RIGHT,))
+    lab.prober.decide = lambda _: OriginRefused("the origin answered 403", 403)
+    lab.clock.advance(ADMISSION_S)
+    with pytest.raises(OriginRefused):
+        lab.check(RIGHT, immutable=immutable)
+
+
+def test_a_head_that_strangers_are_refused_tells_who_is_admitted() -> None:
+    """A registry that is a cache need not fetch a blob before it says yes."""
+    lab = Lab(private)
+    lab.check(RIGHT)
+    assert lab.prober.gets == [False, False]
 
 
 def test_a_refused_password_is_refused_though_strangers_are_not() -> None:

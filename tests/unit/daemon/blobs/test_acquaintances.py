@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dragonfly.daemon.blobs.acquaintances import Acquaintances
+from twisted.internet.task import Clock
+
+from dragonfly.daemon.blobs.acquaintances import KEEP_S, SUSPECTED_S, Acquaintances
 from dragonfly.daemon.routing.registry import parse_registry
 
 HUB = parse_registry("https://hub.example")
@@ -15,7 +17,7 @@ YOU = (("Authorization", "Bearer you"),)
 
 def test_who_is_known() -> None:
     """At that registry, with these credentials, until he is not."""
-    known = Acquaintances()
+    known = Acquaintances(Clock().seconds)
     assert not known.know(HUB, URL, ME)
     known.add(HUB, URL, ME)
     assert known.know(HUB, URL, ALSO_ME)
@@ -30,7 +32,20 @@ def test_who_is_known() -> None:
 
 def test_so_many() -> None:
     """The newest, among them who was seen again."""
-    known = Acquaintances(2)
+    known = Acquaintances(Clock().seconds, 2)
     for who in (ME, YOU, ME, ()):
         known.add(HUB, URL, who)
     assert [known.know(HUB, URL, who) for who in (ME, YOU, ())] == [True, False, True]
+
+
+def test_not_for_ever() -> None:
+    """What is known and what is suspected may have changed."""
+    clock = Clock()
+    known = Acquaintances(clock.seconds)
+    known.add(HUB, URL, ME)
+    known.suspect(HUB)
+    clock.advance(KEEP_S)
+    assert not known.know(HUB, URL, ME)
+    assert (known.suspects(HUB), known.suspects(OTHER)) == (True, False)
+    clock.advance(SUSPECTED_S - KEEP_S)
+    assert not known.suspects(HUB)

@@ -8,11 +8,13 @@ import attrs
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
+from dragonfly.daemon.blobs.acquaintances import KEEP_S as KNOWN_S
 from dragonfly.daemon.blobs.admissions import KEEP_S
 from dragonfly.daemon.blobs.blob import LENGTH_S
 from dragonfly.daemon.blobs.delivery import CHECK_S
 from dragonfly.daemon.blobs.detours import SMALL_BYTES
 from dragonfly.daemon.blobs.hearing import BEGIN_S, HUNGRY_S, PART_S, SILENCE_S
+from dragonfly.daemon.blobs.heldhead import HEAD_S
 from dragonfly.daemon.blobs.outlet import HOLD_BYTES
 from dragonfly.daemon.blobs.swarmaccess import DARK_S
 from dragonfly.daemon.blobs.vigil import LOOK_S
@@ -86,8 +88,10 @@ def test_nothing_stays_behind(scene: BlobScene) -> None:
 
 
 def test_the_head_says_what_the_registry_said(scene: BlobScene) -> None:
-    """As soon as it said so, whatever the swarm does."""
+    """Soon after it said so, whatever the swarm does."""
     asked = scene.ask()
+    assert asked.responder.status == 0
+    scene.wait(HEAD_S)
     assert asked.responder.status == 200
     assert asked.headers[b"Content-Length"] == str(len(BODY)).encode()
     assert asked.headers[b"ETag"] == b'"v1"'
@@ -102,7 +106,7 @@ def test_check_and_fetch_at_once(scene: BlobScene) -> None:
     assert len(scene.downloads) == 1
     fetched = scene.download.request
     assert fetched.headers == (("Authorization", "Bearer t"),)
-    assert fetched.admitted
+    assert not fetched.admitted
     assert not fetched.everywhere
     assert fetched.callsystem == "dfdaemon"
     assert str(fetched.digest) == path_of(BODY).decode().rpartition("/")[2]
@@ -206,6 +210,7 @@ def test_no_byte_of_it_exists(scene: BlobScene) -> None:
 def test_if_range(scene: BlobScene) -> None:
     """Another version: the whole."""
     asked = scene.ask((b"Range", b"bytes=0-9"), (b"If-Range", b'"v0"'))
+    scene.wait(HEAD_S)
     assert asked.responder.status == 200
     asked.responder.leave()
 
@@ -220,7 +225,7 @@ def test_a_stranger_is_asked_for_by_a_get(scene: BlobScene) -> None:
             scene.ask(*lines, target=b"/a").responder.leave()
     scene.ask(target=b"/secret").responder.leave()
     scene.ask((b"Cookie", b"a=b"), method=b"HEAD", target=b"/a")
-    scene.ask()  # registries mean the same by both
+    scene.ask()  # a registry may be a cache
     assert scene.registry.by_get == [True, True, False, False, True, False, False]
 
 
@@ -236,6 +241,68 @@ def test_who_is_refused_stays_a_stranger(scene: BlobScene) -> None:
         scene.download.fail(NoSources("none"))
         assert asked.note.ending == "aborted"
     assert scene.registry.by_get == [True, True, True]
+
+
+def refuse(scene: BlobScene) -> None:
+    """The registry gives nothing to who asks for bytes, and neither does the swarm."""
+    scene.registry.errors = [OriginRefused("no", 401)]
+    scene.download.fail(OriginRefused("no", 401))
+
+
+def test_a_get_that_is_refused_after_a_head_was_not(scene: BlobScene) -> None:
+    """The client hears the registry's no as it is; no HEAD of that registry is believed then."""
+    asked = scene.ask()
+    refuse(scene)
+    assert scene.straight == [asked.responder]
+    assert (asked.note.route, asked.note.ending) == ("direct", "done")
+    assert scene.clock.getDelayedCalls() == []
+    other = scene.ask((b"Authorization", b"Bearer t"))
+    assert scene.download.request.admitted
+    assert scene.registry.by_get == [False, True]
+    assert other.responder.status == 200
+    other.responder.leave()
+
+
+def test_a_get_that_is_refused_late(scene: BlobScene) -> None:
+    """When the head is out there is nothing but a cut; the next one is asked for by a GET."""
+    asked = scene.ask()
+    scene.wait(HEAD_S)
+    refuse(scene)
+    assert (asked.responder.status, asked.responder.ending) == (200, "aborted")
+    assert scene.straight == []
+    scene.ask().responder.leave()
+    assert scene.registry.by_get == [False, True]
+
+
+def test_what_is_here_is_not_given_out_for_a_head(scene: BlobScene) -> None:
+    """To who had no byte of it from the registry yet; to him a HEAD will do for a while."""
+    scene.held = True
+    for _ in range(2):
+        scene.ask().responder.leave()
+        assert scene.download.request.admitted
+    scene.clock.advance(KNOWN_S)
+    scene.ask().responder.leave()
+    assert scene.registry.by_get == [True, False, True]
+
+
+def test_who_had_a_byte_of_it_is_known(scene: BlobScene) -> None:
+    """Whoever gave it, since that asks the registry by a GET."""
+    first = begun(scene)
+    second = scene.ask()
+    assert (first.responder.status, second.responder.status) == (200, 200)
+    assert scene.download.request.admitted
+    for asked in (first, second):
+        asked.responder.leave()
+    assert scene.registry.by_get == [False, False]
+
+
+def test_a_client_that_leaves_before_the_head(scene: BlobScene) -> None:
+    """Nothing stays, and nobody is asked for it any more."""
+    asked = scene.ask()
+    asked.responder.leave()
+    assert scene.clock.getDelayedCalls() == []
+    assert scene.straight == []
+    assert asked.note.ending == "gone"
 
 
 # -- an answer that is remembered ---------------------------------------------------------
@@ -413,7 +480,7 @@ def test_a_part_of_a_page(scene: BlobScene) -> None:
     scene.registry.reply = make_reply(length=2000, url="https://login.example/")
     asked = scene.ask((b"Range", b"bytes=0-9"))
     scene.download.finish()
-    assert asked.responder.ending == "aborted"
+    assert scene.straight == [asked.responder]
     assert asked.received == b""
 
 
@@ -453,6 +520,7 @@ def test_a_length_that_only_the_swarm_knows(scene: BlobScene) -> None:
     assert asked.responder.status == 0
     scene.download.know()
     scene.wait(LOOK_S)
+    scene.download.come(AHEAD)
     assert asked.headers[b"Content-Length"] == str(len(BODY)).encode()
     scene.download.finish()
     assert asked.received == BODY
@@ -465,7 +533,7 @@ def test_a_length_that_nobody_knows(scene: BlobScene, swarm: bool) -> None:
     asked = scene.ask((b"Range", b"bytes=0-9"))
     if swarm:
         scene.download.know(length=False)
-        scene.wait(LOOK_S)
+        scene.wait(HEAD_S)
     else:
         scene.wait(LENGTH_S + LOOK_S)
         scene.download.know(length=False)
@@ -564,8 +632,9 @@ def test_a_part_of_fewer_than_announced(scene: BlobScene, begin: int) -> None:
     scene.registry.claims = len(BODY) + 5
     asked = scene.ask((b"Range", f"bytes={begin}-".encode()))
     scene.download.finish()
-    assert asked.responder.ending == "aborted"
-    assert asked.note.ending == "aborted"
+    assert asked.responder.ending == ("aborted" if asked.received else "")
+    assert scene.straight == ([] if asked.received else [asked.responder])
+    assert asked.received in (b"", BODY[begin:])  # the registry gives what it has
     assert asked.note.sources["cdn"] == 0
 
 

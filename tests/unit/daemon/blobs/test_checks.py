@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from dragonfly.daemon.blobs.admissions import KEEP_S, MOST, Admissions
+from dragonfly.daemon.blobs.admissions import KEEP_S, MOST
 from dragonfly.daemon.blobs.checks import Checks
 from dragonfly.daemon.blobs.source import Source
 from dragonfly.daemon.routing.registry import parse_registry
@@ -48,7 +48,7 @@ class Lab:
     def __init__(self) -> None:
         self.clock = Clock()
         self.origin: Any = Origin()
-        self.checks = Checks(Admissions(self.clock.seconds), via=b"a")
+        self.checks = Checks(self.clock.seconds, via=b"a")
 
     def ask(
         self,
@@ -66,7 +66,8 @@ class Lab:
         head = request(b"GET", url.encode(), *lines)
         route = routed(head, parse_registry(f"http://{host}"), swarm=True)
         found: list[object] = []
-        Deferred.fromCoroutine(self.checks.ask(source, route)).addBoth(found.append)
+        plan = self.checks.plan(source, route, held=False)
+        Deferred.fromCoroutine(self.checks.ask(source, route, plan)).addBoth(found.append)
         if isinstance(found[0], OriginReply):
             source.reply = found[0]
             self.checks.believe(source, route)
