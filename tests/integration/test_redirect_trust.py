@@ -15,8 +15,8 @@ from twisted.internet import reactor
 
 from dragonfly.config import KnownRegistry
 from dragonfly.daemon.tls.authority import load_authority
-from dragonfly.daemon.tls.leaves import server_options
 from dragonfly.daemon.tls.newauthority import make_authority, write_authority
+from dragonfly.daemon.tls.serving import server_options
 from dragonfly.errors import OriginUntrusted
 from dragonfly.net.addresses import FetchPolicy
 from dragonfly.net.origin import OriginClient
