@@ -11,20 +11,24 @@ from twisted.application.service import MultiService, Service
 from twisted.internet import defer
 from twisted.internet.defer import Deferred
 from twisted.internet.ssl import CertificateOptions
+from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 import dragonfly
 from dragonfly.config import DaemonConfig, changed_keys, rate_text
 from dragonfly.daemon.front.front import FrontFactory
 from dragonfly.daemon.gauges import Gauges
+from dragonfly.daemon.lifetime.comeback import Comeback
 from dragonfly.daemon.lifetime.handover import HandOver
 from dragonfly.daemon.lifetime.leaving import Leaving
 from dragonfly.daemon.lifetime.predecessor import Predecessor
+from dragonfly.daemon.lifetime.sidedoor import SideDoor
+from dragonfly.daemon.lifetime.takeover import ask_to_leave
 from dragonfly.daemon.log.accesslog import AccessLog
 from dragonfly.daemon.log.logfile import LogFile
 from dragonfly.daemon.membership import Membership
 from dragonfly.daemon.place import Place
-from dragonfly.daemon.ports import Ports
+from dragonfly.daemon.ports import SOCKETS, Ports
 from dragonfly.daemon.reception import Reception
 from dragonfly.daemon.routing.registries import Registries
 from dragonfly.daemon.status import make_status_site
@@ -135,8 +139,10 @@ class DaemonService(MultiService):
 
     def _make_parts(self) -> None:
         self._leaving = Leaving(self._clients, self._part, clock=self._reactor)
+        door = SideDoor(self._place.home, lambda: self._hand_over, self._reactor)
+        self._comeback = Comeback(self._come_back, door, clock=self._reactor, rng=self._runtime.rng)
         self._hand_over = HandOver(
-            self.ports.sockets, self._make_room, self._come_back, self._replaced
+            self._sockets, self._make_room, self._comeback, self._replaced, clock=self._reactor
         )
         self.peer.succession = self._hand_over
         self._sampler = LatenessSampler(self._reactor, self._was_late)
@@ -172,6 +178,7 @@ class DaemonService(MultiService):
 
     async def _stop(self) -> None:
         self._stopping = True
+        self._comeback.stop()
         Service.stopService(self)
         await self.ports.close_mirror()
         handed_over = self.finished.fired
@@ -226,6 +233,10 @@ class DaemonService(MultiService):
 
     # -- another one takes over ---------------------------------------------------------------
 
+    def _sockets(self) -> Mapping[str, int]:
+        found, kept = self.ports.sockets(), self._membership.kept_port
+        return found if kept is None or not found else {SOCKETS[-1]: kept, **found}
+
     def _make_room(self) -> Deferred[None]:
         """Leave the swarm; the piece port stays open for whoever comes."""
         self._membership.keep_port()
@@ -237,7 +248,12 @@ class DaemonService(MultiService):
 
     async def _join(self) -> None:
         await self._leaving.part()
-        self._membership.rejoin(self)
+        try:
+            await self._membership.rejoin(self)
+        except HomeBusy:  # a peer of dfget does no harm, and ends when it is asked
+            threads = self._reactor.getThreadPool()
+            await deferToThreadPool(self._reactor, threads, ask_to_leave, self._place.home)
+            raise
         self._leaving.stay()
         self._reception.swarm.join()
 

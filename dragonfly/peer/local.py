@@ -201,7 +201,7 @@ class LocalProtocol(LineOnlyReceiver):
 
     def _take_over(self, succession: Succession, step: object) -> None:
         wire: Any = self.transport
-        handing = self._handing or Handing(succession, wire.sendFileDescriptor)
+        handing = self._handing or Handing(succession, wire.sendFileDescriptor, self._send)
         answer = handing.obey(step)
         self._handing = handing
         self._connected.discard(self)  # this conversation goes on when the others are ended

@@ -10,6 +10,7 @@ from twisted.internet import defer
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from dragonfly.daemon.front.front import FrontFactory
 from dragonfly.net.deadline import deadline
@@ -48,13 +49,20 @@ class Leaving:
     def part(self) -> Deferred[None]:
         """Leave the swarm, once, whoever asks; fires when the home is free, or fails.
 
-        Cancelling stops the waiting only.
+        Asking after a failure tries it again. Cancelling stops the waiting only.
         """
         if self._parted is None:
             parted = self._parted = OneShot()
             parting = Deferred.fromCoroutine(self._part())
-            parting.addCallbacks(parted.fire, parted.fail)
+            waiting = parted.wait()
+            parting.addCallbacks(parted.fire, self._broke)
+            return waiting
         return self._parted.wait()
+
+    def _broke(self, failure: Failure) -> None:
+        parted, self._parted = self._parted, None
+        if parted is not None:
+            parted.fail(failure)
 
     def stay(self) -> None:
         """It has joined the swarm again, and may leave once more."""
