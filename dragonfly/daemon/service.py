@@ -22,6 +22,7 @@ from dragonfly.daemon.lifetime.comeback import Comeback
 from dragonfly.daemon.lifetime.handover import HandOver
 from dragonfly.daemon.lifetime.leaving import Leaving
 from dragonfly.daemon.lifetime.predecessor import Predecessor
+from dragonfly.daemon.lifetime.renewal import Renewal
 from dragonfly.daemon.lifetime.sidedoor import SideDoor
 from dragonfly.daemon.lifetime.takeover import ask_to_leave
 from dragonfly.daemon.log.accesslog import AccessLog
@@ -64,8 +65,8 @@ class DaemonService(MultiService):
     """All parts of a dfdaemon, wired; see :func:`dragonfly.daemon.composition.make_daemon`.
 
     :ivar ports: where it listens.
-    :ivar finished: fires with the reason when another dfdaemon has taken over. Whoever runs
-        the service stops it then.
+    :ivar finished: fires when another dfdaemon has taken over, with the number of its process
+        if that is known. Whoever runs the service stops it then.
     """
 
     def __init__(
@@ -90,7 +91,7 @@ class DaemonService(MultiService):
         self._membership = membership
         self._before = before
         self._stopping = False
-        self.finished: OneShot[str] = OneShot()
+        self.finished: OneShot[int | None] = OneShot()
         self.metrics = DaemonMetrics(build_info())
         self._reception = Reception.of(
             config,
@@ -176,6 +177,11 @@ class DaemonService(MultiService):
         """
         return Deferred.fromCoroutine(self._stop())
 
+    def hurry(self) -> None:
+        """When it is stopping as another dfdaemon serves: let answers go on for ``drainTime``
+        from now on, and no longer."""
+        self._leaving.hurry(self.config.drain_s)
+
     async def _stop(self) -> None:
         self._stopping = True
         self._comeback.stop()
@@ -193,7 +199,7 @@ class DaemonService(MultiService):
         await self.ports.status.stopService()
         self._sampler.stopService()
         for part in self:
-            if isinstance(part, Hangup):
+            if isinstance(part, Hangup | Renewal):
                 part.stopService()
         self._log_file.stopService()
         self._membership.close()
@@ -257,9 +263,9 @@ class DaemonService(MultiService):
         self._leaving.stay()
         self._reception.swarm.join()
 
-    def _replaced(self) -> None:
+    def _replaced(self, pid: int | None) -> None:
         if not self._stopping:
-            self.finished.fire("another dfdaemon serves here")
+            self.finished.fire(pid)
 
     def _announce(self) -> None:
         ports = self.ports.numbers()

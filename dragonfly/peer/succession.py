@@ -2,10 +2,10 @@
 
 The new process says ``{"op": "takeover", "step": ...}`` three times on one connection:
 ``begin``, which is answered with the descriptors of the listening sockets; ``free``, on which
-the old one gives up the home, whose lock tells when that is done; and ``serving``, on which
-the old one listens no more. While it is giving up the home, which takes long where it has much
-to hash, it says ``{"event": "leaving"}`` every second, so that the new one knows that it is not
-hung. Whoever hangs up before ``serving`` has failed, and the old one stays.
+the old one gives up the home, whose lock tells when that is done; and ``serving``, with its
+``pid``, on which the old one listens no more. While it is giving up the home, which takes long
+where it has much to hash, it says ``{"event": "leaving"}`` every second, so that the new one
+knows that it is not hung. Whoever hangs up before ``serving`` has failed, and the old one stays.
 """
 
 from __future__ import annotations
@@ -33,8 +33,11 @@ class Succession(Protocol):
         :param at_work: is called now and then until that is done.
         """
 
-    def serving(self) -> None:
-        """Listen no more, and end when all answers have."""
+    def serving(self, pid: int | None) -> None:
+        """Listen no more, and end when all answers have.
+
+        :param pid: the number of the new process, if it told that.
+        """
 
     def failed(self) -> None:
         """There will be no other process: go on."""
@@ -58,9 +61,10 @@ class Handing:
         self._send = send
         self._next = "begin"
 
-    def obey(self, step: object) -> dict[str, Any] | None:
+    def obey(self, step: object, pid: object = None) -> dict[str, Any] | None:
         """Do a step; give its answer, if it has one.
 
+        :param pid: the number of the new process, as it tells it.
         :raises ConfigError: it is not the next one, or cannot be done.
         """
         if step != self._next:
@@ -72,7 +76,7 @@ class Handing:
             self._succession.free(self._at_work)
         else:
             self._next = ""
-            self._succession.serving()
+            self._succession.serving(pid if isinstance(pid, int) and pid > 0 else None)
         return None
 
     def _begin(self) -> dict[str, Any]:

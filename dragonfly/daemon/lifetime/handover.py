@@ -27,7 +27,7 @@ class HandOver:
     :param part: leaves the swarm and gives up the home; requests are answered on. It may be
         called again.
     :param comeback: what takes the home again, and joins the swarm.
-    :param end: ends the process in order.
+    :param end: ends the process in order; is told the number of the new one.
     """
 
     _log = Logger()
@@ -37,7 +37,7 @@ class HandOver:
         sockets: Callable[[], Mapping[str, int]],
         part: Callable[[], Deferred[None]],
         comeback: Comeback,
-        end: Callable[[], object],
+        end: Callable[[int | None], object],
         *,
         clock: IReactorTime,
     ) -> None:
@@ -71,11 +71,11 @@ class HandOver:
         self._at_work.start(AT_WORK_S, now=False).addErrback(self._broke)
         self._part().addErrback(self._broke).addCallback(self._parted, self._at_work)
 
-    def serving(self) -> None:
+    def serving(self, pid: int | None) -> None:
         """The other one serves: listen no more."""
         self._under_way = False
         self._log.info("another dfdaemon serves here now: this one ends")
-        self._end()
+        self._end(pid)
 
     def failed(self) -> None:
         """The other one is gone: go on, as before if that can be."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from twisted.internet import defer
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -45,6 +45,7 @@ class Leaving:
         self._part = part
         self._clock = clock
         self._parted: OneShot[None] | None = None
+        self._cutting: IDelayedCall | None = None
 
     def part(self) -> Deferred[None]:
         """Leave the swarm, once, whoever asks; fires when the home is free, or fails.
@@ -73,7 +74,7 @@ class Leaving:
 
         Idle connections close at once.
         """
-        cut = self._clock.callLater(seconds, self._cut)
+        cut = self._cutting = self._clock.callLater(seconds, self._cut)
         try:
             with suppress(defer.TimeoutError):
                 await deadline(self._clients.drain(), SWARM_S, self._clock)
@@ -84,6 +85,12 @@ class Leaving:
         finally:
             if cut.active():
                 cut.cancel()
+
+    def hurry(self, seconds: float) -> None:
+        """Let answers that are being drained go on for so long at most from now on."""
+        cut = self._cutting
+        if cut is not None and cut.active() and cut.getTime() > self._clock.seconds() + seconds:
+            cut.reset(seconds)
 
     def _cut(self) -> None:
         if self._clients.open:

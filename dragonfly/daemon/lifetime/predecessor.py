@@ -142,8 +142,9 @@ class Predecessor:
         return {}
 
     def _say(self, step: str) -> None:
+        line = json.dumps({"op": "takeover", "step": step, "pid": os.getpid()})
         try:
-            self._wire.sendall(json.dumps({"op": "takeover", "step": step}).encode() + b"\n")
+            self._wire.sendall(line.encode() + b"\n")
         except OSError as error:
             raise _refused(self._home, str(error)) from None
 

@@ -35,3 +35,33 @@ def test_the_second_kills(number: signal.Signals) -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (-number, "again\n", "")
+
+
+HURRIED = """
+import os, signal
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from dragonfly.net.secondsignal import die_of_the_second, hurry_at_the_first
+
+def hurry():
+    print("hurry", flush=True)
+    os.kill(os.getpid(), {number})
+
+die_of_the_second(reactor)
+hurry_at_the_first(reactor, hurry)
+reactor.addSystemEventTrigger("before", "shutdown", Deferred)
+signalled = (reactor.callLater, 0, os.kill, os.getpid(), {number})
+reactor.addSystemEventTrigger("before", "shutdown", *signalled)
+reactor.callWhenRunning(reactor.stop)
+reactor.run()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_first_hurries_what_ends_by_itself(number: signal.Signals) -> None:
+    """And the second kills."""
+    program = HURRIED.format(number=int(number))
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (-number, "hurry\n", "")

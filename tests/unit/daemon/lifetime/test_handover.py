@@ -26,7 +26,7 @@ class Old:
             lambda: self.sockets,
             self._part,
             comeback,
-            lambda: self.did.append("end"),
+            lambda pid: self.did.append(f"end for {pid}"),
             clock=self.clock,
         )
         self.sent: list[int] = []
@@ -59,10 +59,10 @@ def test_all_steps() -> None:
     assert old.handing.obey("free") is None
     assert old.did == ["stay out", "part"]
     old.parted.callback(None)
-    assert old.handing.obey("serving") is None
-    assert old.did == ["stay out", "part", "end"]
+    assert old.handing.obey("serving", 4711) is None
+    assert old.did == ["stay out", "part", "end for 4711"]
     old.handing.hung_up()
-    assert old.did == ["stay out", "part", "end"]
+    assert old.did == ["stay out", "part", "end for 4711"]
     assert not old.clock.getDelayedCalls()
 
 

@@ -54,6 +54,7 @@ class Old:
     def _hear(self, line: bytes) -> None:
         message = json.loads(line)
         assert message.pop("op") == "takeover"
+        assert message["pid"] == os.getpid()
         self.heard.append(message["step"])
 
     def end(self) -> None:
