@@ -23,11 +23,16 @@ def _die() -> None:
 
 
 def hurry_at_the_first(reactor: Any, hurry: Callable[[], object]) -> None:
-    """Have the first of these signals call ``hurry`` from the moment on when ``reactor`` begins
-    to stop, and the second kill: where the process ends by itself, the first is yet to come."""
+    """Have these signals call ``hurry`` from the moment on when ``reactor`` begins to stop: where
+    the process ends by itself, the first is yet to come.
 
-    def came(*_: object) -> None:
-        _die()
+    A second SIGINT kills, which is somebody at a terminal. A second SIGTERM does not: systemd
+    sends one to what is left of a service when its main process has ended.
+    """
+
+    def came(number: int, _: object) -> None:
+        if number == signal.SIGINT:
+            signal.signal(number, signal.SIG_DFL)
         reactor.callFromThread(hurry)
 
     def listen() -> None:

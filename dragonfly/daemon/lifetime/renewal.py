@@ -28,9 +28,8 @@ from dragonfly.net.fanout import OneShot
 __all__ = ["Renewal", "environment_of_next"]
 
 _SHELL = "/bin/sh"
-_SCRIPT = 'trap "" USR2; "$@"; exit $?'
-"""A signal that is meant for all processes of a service reaches this one too, and the next one
-before it knows what to do about it."""
+_SCRIPT = '"$@"; exit $?'
+_SIGNAL = frozenset({signal.SIGUSR2})
 _STREAMS = {0: 0, 1: 1, 2: 2}
 """Its log is ours."""
 
@@ -86,7 +85,10 @@ class Renewal(Service):
         """Listen to the signal."""
         super().startService()  # type: ignore[no-untyped-call]
         self._reactor.addSystemEventTrigger("before", "shutdown", self._ends)
-        self._before = signal.signal(signal.SIGUSR2, self._came)
+        # What came while this process was starting was not meant for it, see _start.
+        self._before = signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNAL)
+        signal.signal(signal.SIGUSR2, self._came)
 
     def stopService(self) -> None:
         """Leave it to whoever had it before."""
@@ -134,20 +136,28 @@ class Renewal(Service):
         try:
             if self._pid == 1:  # a container ends with it
                 raise ConfigError("process 1 cannot be replaced: start another container")
-            command = self._command()
             shell = self._shell = _Shell()
-            self._process = self._reactor.spawnProcess(
+            self._process = self._spawn(shell, self._command())
+        except (ConfigError, OSError) as error:
+            self._log.error("SIGUSR2: no upgrade: {error}", error=str(error))
+            return
+        self._log.info("SIGUSR2: starting a new dfdaemon, which takes over from this one")
+        shell.ended.wait().addCallback(self._ended)
+
+    def _spawn(self, shell: _Shell, command: Sequence[str]) -> IProcessTransport:
+        # A signal for all processes of a service would kill those that do not know it yet.
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNAL)
+        try:
+            process: IProcessTransport = self._reactor.spawnProcess(
                 shell,
                 _SHELL,
                 [_SHELL, "-c", _SCRIPT, _SHELL, *command],
                 env=environment_of_next(self._environment),
                 childFDs=_STREAMS,
             )
-        except (ConfigError, OSError) as error:
-            self._log.error("SIGUSR2: no upgrade: {error}", error=str(error))
-            return
-        self._log.info("SIGUSR2: starting a new dfdaemon, which takes over from this one")
-        shell.ended.wait().addCallback(self._ended)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        return process
 
     def _ended(self, why: Any) -> None:
         self._process = self._shell = None

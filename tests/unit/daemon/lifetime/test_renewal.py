@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -62,6 +64,7 @@ class Reactor:
         if self.error is not None:
             raise self.error
         assert path == args[0] == "/bin/sh"
+        assert signal.SIGUSR2 in signal.pthread_sigmask(signal.SIG_BLOCK, ())
         self.processes.append(Process(protocol, args[4:], env, childFDs))
         return self.processes[-1]
 
@@ -109,6 +112,33 @@ def test_a_signal_starts_it(scene: Scene) -> None:
     assert (scene.process.env, scene.process.fds) == ({"A": "b"}, {0: 0, 1: 1, 2: 2})
     scene.renewal.stopService()
     assert signal.getsignal(signal.SIGUSR2) is before
+
+
+STARTING = """
+import os, signal
+from types import SimpleNamespace
+from dragonfly.daemon.lifetime.renewal import Renewal
+
+calls = []
+reactor = SimpleNamespace(callFromThread=calls.append, addSystemEventTrigger=lambda *_: None)
+os.kill(os.getpid(), signal.SIGUSR2)
+Renewal(reactor, list, {}, pid=2).startService()
+print(len(calls))
+os.kill(os.getpid(), signal.SIGUSR2)
+print(len(calls))
+"""
+
+
+def test_a_signal_that_comes_while_it_is_starting() -> None:
+    """It was meant for the one before; the next one is heard."""
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2])
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", STARTING], capture_output=True, text=True, check=False
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "0\n1\n", "")
 
 
 def test_what_is_meant_for_one_process_alone_is_not_handed_on() -> None:
