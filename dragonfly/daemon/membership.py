@@ -10,6 +10,7 @@ from twisted.application.service import MultiService
 
 from dragonfly.daemon.blobs.transferring import Transferring
 from dragonfly.daemon.place import Place
+from dragonfly.net.fanout import OneShot
 from dragonfly.net.origin import OriginClient
 from dragonfly.net.trust import Trust
 from dragonfly.peer.request import FetchRequest
@@ -105,5 +106,7 @@ async def _run(peer: PeerService, parent: MultiService) -> None:
         peer.setServiceParent(parent)  # type: ignore[no-untyped-call]
     except BaseException:
         parent.services.remove(peer)
-        await peer.stopService()
+        stopped: OneShot[object] = OneShot()
+        peer.stopService().addBoth(stopped.fire)
+        await stopped.wait()  # who cancels does not stop the stopping
         raise

@@ -11,29 +11,24 @@ from twisted.application.service import MultiService, Service
 from twisted.internet import defer
 from twisted.internet.defer import Deferred
 from twisted.internet.ssl import CertificateOptions
-from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 import dragonfly
 from dragonfly.config import DaemonConfig, changed_keys, rate_text
 from dragonfly.daemon.front.front import FrontFactory
 from dragonfly.daemon.gauges import Gauges
-from dragonfly.daemon.lifetime.comeback import Comeback
-from dragonfly.daemon.lifetime.handover import HandOver
-from dragonfly.daemon.lifetime.leaving import Leaving
 from dragonfly.daemon.lifetime.predecessor import Predecessor
 from dragonfly.daemon.lifetime.renewal import Renewal
-from dragonfly.daemon.lifetime.sidedoor import SideDoor
-from dragonfly.daemon.lifetime.takeover import ask_to_leave
 from dragonfly.daemon.log.accesslog import AccessLog
 from dragonfly.daemon.log.logfile import LogFile
 from dragonfly.daemon.membership import Membership
 from dragonfly.daemon.place import Place
-from dragonfly.daemon.ports import SOCKETS, Ports
+from dragonfly.daemon.ports import Ports
 from dragonfly.daemon.reception import Reception
 from dragonfly.daemon.routing.registries import Registries
 from dragonfly.daemon.status import make_status_site
 from dragonfly.daemon.tls.authority import Authority
+from dragonfly.daemon.turnover import Turnover
 from dragonfly.errors import HomeBusy, StoreError
 from dragonfly.metrics import DaemonMetrics
 from dragonfly.net.build import build_info
@@ -139,13 +134,17 @@ class DaemonService(MultiService):
         return self.ports.mirror_numbers()
 
     def _make_parts(self) -> None:
-        self._leaving = Leaving(self._clients, self._part, clock=self._reactor)
-        door = SideDoor(self._place.home, lambda: self._hand_over, self._reactor)
-        self._comeback = Comeback(self._come_back, door, clock=self._reactor, rng=self._runtime.rng)
-        self._hand_over = HandOver(
-            self._sockets, self._make_room, self._comeback, self._replaced, clock=self._reactor
+        self._turnover = Turnover(
+            self,
+            self._runtime,
+            place=self._place,
+            membership=self._membership,
+            reception=self._reception,
+            ports=self.ports,
+            clients=self._clients,
+            end=self._replaced,
         )
-        self.peer.succession = self._hand_over
+        self.peer.succession = self._turnover.hand_over
         self._sampler = LatenessSampler(self._reactor, self._was_late)
         self._log_file = LogFile(self.config.log_path, verbose=self.config.verbose)
         # The ports first: one that is taken ends the process before threads run.
@@ -180,18 +179,18 @@ class DaemonService(MultiService):
     def hurry(self) -> None:
         """When it is stopping as another dfdaemon serves: let answers go on for ``drainTime``
         from now on, and no longer."""
-        self._leaving.hurry(self.config.drain_s)
+        self._turnover.leaving.hurry(self.config.drain_s)
 
     async def _stop(self) -> None:
         self._stopping = True
-        self._comeback.stop()
+        self._turnover.comeback.stop()
         Service.stopService(self)
         await self.ports.close_mirror()
         handed_over = self.finished.fired
         if handed_over:  # another process answers there, and that it is well
             await self.ports.status.stopService()
         # After a hand-over nobody waits for this process but its own clients.
-        await self._leaving.drain(HANDED_OVER_S if handed_over else self.config.drain_s)
+        await self._turnover.leaving.drain(HANDED_OVER_S if handed_over else self.config.drain_s)
         with suppress(defer.TimeoutError):
             await deadline(self._reception.upstream.close(), CLOSE_S, self._reactor)
         with suppress(defer.TimeoutError):  # those of answers that went on without the peer
@@ -203,11 +202,6 @@ class DaemonService(MultiService):
                 part.stopService()
         self._log_file.stopService()
         self._membership.close()
-
-    async def _part(self) -> None:
-        """Leave the swarm, and give up the home."""
-        await self._reception.blobs.leave_swarm()
-        await self._membership.part()
 
     def reconfigure(self, config: DaemonConfig) -> None:
         """Take over what may change while this runs, which is the rate limit; the log says
@@ -238,30 +232,6 @@ class DaemonService(MultiService):
         }
 
     # -- another one takes over ---------------------------------------------------------------
-
-    def _sockets(self) -> Mapping[str, int]:
-        found, kept = self.ports.sockets(), self._membership.kept_port
-        return found if kept is None or not found else {SOCKETS[-1]: kept, **found}
-
-    def _make_room(self) -> Deferred[None]:
-        """Leave the swarm; the piece port stays open for whoever comes."""
-        self._membership.keep_port()
-        return self._leaving.part()
-
-    def _come_back(self) -> Deferred[None]:
-        """Join the swarm again: nobody came. Fails where somebody else has the home."""
-        return Deferred.fromCoroutine(self._join())
-
-    async def _join(self) -> None:
-        await self._leaving.part()
-        try:
-            await self._membership.rejoin(self)
-        except HomeBusy:  # a peer of dfget does no harm, and ends when it is asked
-            threads = self._reactor.getThreadPool()
-            await deferToThreadPool(self._reactor, threads, ask_to_leave, self._place.home)
-            raise
-        self._leaving.stay()
-        self._reception.swarm.join()
 
     def _replaced(self, pid: int | None) -> None:
         if not self._stopping:
