@@ -13,6 +13,7 @@ from twisted.internet.ssl import CertificateOptions
 from twisted.logger import Logger
 
 from dragonfly.config import DaemonConfig
+from dragonfly.daemon.lifetime.keptaddresses import kept_addresses
 from dragonfly.daemon.lifetime.predecessor import Predecessor
 from dragonfly.daemon.lifetime.takeover import DAEMON_ROLE, take_home
 from dragonfly.daemon.membership import Membership
@@ -80,6 +81,8 @@ def make_daemon(
     before = Predecessor.met(place.home) if takeover else None
     if before is not None:
         opened = {**before.sockets, **opened}
+        for kept in kept_addresses(config, before.sockets):
+            _log.warn("{kept}", kept=kept)
     pieces = opened.get("dfdaemon-peer")
     try:
         registries = known_registries(config)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable
 
@@ -9,6 +10,7 @@ from twisted.application.service import MultiService
 
 from dragonfly.daemon.blobs.transferring import Transferring
 from dragonfly.daemon.place import Place
+from dragonfly.net.fanout import OneShot
 from dragonfly.net.origin import OriginClient
 from dragonfly.net.trust import Trust
 from dragonfly.peer.request import FetchRequest
@@ -46,32 +48,65 @@ class Membership:
 
     def keep_port(self) -> None:
         """Let the piece port stay open when the peer is gone, for whoever comes."""
-        self._kept = self.peer.pieces.duplicate()
+        self._kept = self._kept or self.peer.pieces.duplicate()
+
+    @property
+    def kept_port(self) -> int | None:
+        """The descriptor of the port that was kept; ``None``: none."""
+        return None if self._kept is None else self._kept.fileno()
 
     async def part(self) -> None:
         """Leave the swarm, and give up the home."""
         await self.peer.stopService()
         self._place.unlock()
 
-    def rejoin(self, parent: MultiService) -> None:
+    async def rejoin(self, parent: MultiService) -> None:
         """Have another peer take the place of the one that left; *parent* runs it.
+
+        If that fails it may be tried again.
 
         :raises HomeBusy: another process has the home.
         :raises HomeUnusable: it cannot be used any more.
+        :raises StoreError: the same of the store.
         """
         self._place.lock()
         try:
-            peer = self._make(opened=self._kept, total=self.peer.total)
+            peer = self._another()
+            await _run(peer, parent)
         except BaseException:
             self._place.unlock()
             raise
-        self._kept = None
         parent.services.remove(self.peer)
-        peer.succession = self.peer.succession
+        self.peer.origins.close()  # they were used on when it had left; not those that are busy
         self.peer = peer
-        peer.setServiceParent(parent)  # type: ignore[no-untyped-call]
+        self.close()
+        self._kept = None
+
+    def _another(self) -> PeerService:
+        kept = self.kept_port  # socket.dup() would make all copies block
+        opened = None if kept is None else socket.socket(fileno=os.dup(kept))
+        try:
+            peer = self._make(opened=opened, total=self.peer.total)
+        except BaseException:
+            if opened is not None:
+                opened.close()
+            raise
+        peer.succession = self.peer.succession
+        return peer
 
     def close(self) -> None:
         """Close the port that was kept."""
         if self._kept is not None:
             self._kept.close()
+
+
+async def _run(peer: PeerService, parent: MultiService) -> None:
+    """Start it, all of it or nothing."""
+    try:
+        peer.setServiceParent(parent)  # type: ignore[no-untyped-call]
+    except BaseException:
+        parent.services.remove(peer)
+        stopped: OneShot[object] = OneShot()
+        peer.stopService().addBoth(stopped.fire)
+        await stopped.wait()  # who cancels does not stop the stopping
+        raise

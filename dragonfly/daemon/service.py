@@ -17,9 +17,8 @@ import dragonfly
 from dragonfly.config import DaemonConfig, changed_keys, rate_text
 from dragonfly.daemon.front.front import FrontFactory
 from dragonfly.daemon.gauges import Gauges
-from dragonfly.daemon.lifetime.handover import HandOver
-from dragonfly.daemon.lifetime.leaving import Leaving
 from dragonfly.daemon.lifetime.predecessor import Predecessor
+from dragonfly.daemon.lifetime.renewal import Renewal
 from dragonfly.daemon.log.accesslog import AccessLog
 from dragonfly.daemon.log.logfile import LogFile
 from dragonfly.daemon.membership import Membership
@@ -29,6 +28,7 @@ from dragonfly.daemon.reception import Reception
 from dragonfly.daemon.routing.registries import Registries
 from dragonfly.daemon.status import make_status_site
 from dragonfly.daemon.tls.authority import Authority
+from dragonfly.daemon.turnover import Turnover
 from dragonfly.errors import HomeBusy, StoreError
 from dragonfly.metrics import DaemonMetrics
 from dragonfly.net.build import build_info
@@ -60,8 +60,8 @@ class DaemonService(MultiService):
     """All parts of a dfdaemon, wired; see :func:`dragonfly.daemon.composition.make_daemon`.
 
     :ivar ports: where it listens.
-    :ivar finished: fires with the reason when another dfdaemon has taken over. Whoever runs
-        the service stops it then.
+    :ivar finished: fires when another dfdaemon has taken over, with the number of its process
+        if that is known. Whoever runs the service stops it then.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class DaemonService(MultiService):
         self._membership = membership
         self._before = before
         self._stopping = False
-        self.finished: OneShot[str] = OneShot()
+        self.finished: OneShot[int | None] = OneShot()
         self.metrics = DaemonMetrics(build_info())
         self._reception = Reception.of(
             config,
@@ -134,11 +134,17 @@ class DaemonService(MultiService):
         return self.ports.mirror_numbers()
 
     def _make_parts(self) -> None:
-        self._leaving = Leaving(self._clients, self._part, clock=self._reactor)
-        self._hand_over = HandOver(
-            self.ports.sockets, self._make_room, self._come_back, self._replaced
+        self._turnover = Turnover(
+            self,
+            self._runtime,
+            place=self._place,
+            membership=self._membership,
+            reception=self._reception,
+            ports=self.ports,
+            clients=self._clients,
+            end=self._replaced,
         )
-        self.peer.succession = self._hand_over
+        self.peer.succession = self._turnover.hand_over
         self._sampler = LatenessSampler(self._reactor, self._was_late)
         self._log_file = LogFile(self.config.log_path, verbose=self.config.verbose)
         # The ports first: one that is taken ends the process before threads run.
@@ -170,15 +176,21 @@ class DaemonService(MultiService):
         """
         return Deferred.fromCoroutine(self._stop())
 
+    def hurry(self) -> None:
+        """When it is stopping as another dfdaemon serves: let answers go on for ``drainTime``
+        from now on, and no longer."""
+        self._turnover.leaving.hurry(self.config.drain_s)
+
     async def _stop(self) -> None:
         self._stopping = True
+        self._turnover.comeback.stop()
         Service.stopService(self)
         await self.ports.close_mirror()
         handed_over = self.finished.fired
         if handed_over:  # another process answers there, and that it is well
             await self.ports.status.stopService()
         # After a hand-over nobody waits for this process but its own clients.
-        await self._leaving.drain(HANDED_OVER_S if handed_over else self.config.drain_s)
+        await self._turnover.leaving.drain(HANDED_OVER_S if handed_over else self.config.drain_s)
         with suppress(defer.TimeoutError):
             await deadline(self._reception.upstream.close(), CLOSE_S, self._reactor)
         with suppress(defer.TimeoutError):  # those of answers that went on without the peer
@@ -186,15 +198,10 @@ class DaemonService(MultiService):
         await self.ports.status.stopService()
         self._sampler.stopService()
         for part in self:
-            if isinstance(part, Hangup):
+            if isinstance(part, Hangup | Renewal):
                 part.stopService()
         self._log_file.stopService()
         self._membership.close()
-
-    async def _part(self) -> None:
-        """Leave the swarm, and give up the home."""
-        await self._reception.blobs.leave_swarm()
-        await self._membership.part()
 
     def reconfigure(self, config: DaemonConfig) -> None:
         """Take over what may change while this runs, which is the rate limit; the log says
@@ -226,24 +233,9 @@ class DaemonService(MultiService):
 
     # -- another one takes over ---------------------------------------------------------------
 
-    def _make_room(self) -> Deferred[None]:
-        """Leave the swarm; the piece port stays open for whoever comes."""
-        self._membership.keep_port()
-        return self._leaving.part()
-
-    def _come_back(self) -> Deferred[None]:
-        """Join the swarm again: nobody came. Fails where somebody else has the home."""
-        return Deferred.fromCoroutine(self._join())
-
-    async def _join(self) -> None:
-        await self._leaving.part()
-        self._membership.rejoin(self)
-        self._leaving.stay()
-        self._reception.swarm.join()
-
-    def _replaced(self) -> None:
+    def _replaced(self, pid: int | None) -> None:
         if not self._stopping:
-            self.finished.fire("another dfdaemon serves here")
+            self.finished.fire(pid)
 
     def _announce(self) -> None:
         ports = self.ports.numbers()

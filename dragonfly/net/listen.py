@@ -91,7 +91,7 @@ class BoundService(Service):
     :param interface: as for :func:`bind`.
     :param what: names it in the log.
     :param opened: a socket that is listened on already, instead of ``port``; it is closed
-        when the reactor has a copy of its own.
+        when the reactor has a copy of its own, or the service is stopped.
 
     Starting raises :class:`~dragonfly.errors.ListenError` if the port cannot be
     had; see the module's text for what becomes of it.  Stopping fires when the
@@ -157,6 +157,9 @@ class BoundService(Service):
     def stopService(self) -> Deferred[None]:
         """Stop listening; fires when the port is free again."""
         super().stopService()  # type: ignore[no-untyped-call]
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            opened.close()
         listening, self._listening = self._listening, None
         self._ready = OneShot()
         self._number = 0

@@ -47,6 +47,13 @@ class Notices:
         """It serves."""
         self.tell("READY=1")
 
+    def pass_on(self, pid: int) -> None:
+        """Another process of this service is the main one from now on: nothing more is told
+        here, neither that this one lives nor that it ends."""
+        # The other one's next sign of life may come as late as it is wanted.
+        self.tell(f"MAINPID={pid}", "WATCHDOG=1")
+        self._address = ""
+
     def tell(self, *lines: str) -> None:
         """Send these; a manager that does not listen is none."""
         if not self._address:

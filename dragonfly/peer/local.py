@@ -117,7 +117,7 @@ class LocalProtocol(LineOnlyReceiver):
             self._send({"event": "stopping"})
             self._server.stop()
         elif op == "takeover" and (succession := self._server.succession()) is not None:
-            self._take_over(succession, message.get("step"))
+            self._take_over(succession, message.get("step"), message.get("pid"))
         else:
             raise ConfigError(f"unknown request {op!r}")
 
@@ -127,10 +127,10 @@ class LocalProtocol(LineOnlyReceiver):
         self._download = self._server.fetch(parse_get(message))
         self._download.add_listener(self)
 
-    def _take_over(self, succession: Succession, step: object) -> None:
+    def _take_over(self, succession: Succession, step: object, pid: object) -> None:
         wire: Any = self.transport
-        handing = self._handing or Handing(succession, wire.sendFileDescriptor)
-        answer = handing.obey(step)
+        handing = self._handing or Handing(succession, wire.sendFileDescriptor, self._send)
+        answer = handing.obey(step, pid)
         self._handing = handing
         self._connected.discard(self)  # this conversation goes on when the others are ended
         if answer is not None:

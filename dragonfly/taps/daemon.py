@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 from twisted.application.service import IService
+from twisted.internet.defer import Deferred
 from twisted.python import usage
 
 from dragonfly.config import DaemonConfig, load_daemon_config
@@ -19,12 +22,17 @@ from dragonfly.net.hangup import Hangup
 from dragonfly.net.notify import Notices
 from dragonfly.net.openfiles import allow_open_files
 from dragonfly.net.proxies import Proxies
-from dragonfly.net.secondsignal import die_of_the_second
+from dragonfly.net.secondsignal import die_of_the_second, hurry_at_the_first
+from dragonfly.taps.commandline import next_twistd_command
 
 __all__ = ["DEFAULT_FILE", "Options", "makeService"]
 
 DEFAULT_FILE = Path("/etc/dragonfly/dfdaemon.yml")
 """Read when it is there and ``--config`` names no other."""
+
+
+Command = Callable[[str, Sequence[str], Sequence[str]], Sequence[str]]
+"""See :mod:`dragonfly.taps.commandline`."""
 
 
 class Options(usage.Options):
@@ -100,16 +108,22 @@ class Options(usage.Options):
 
 
 def makeService(
-    options: Options, reactor: Any = None, environment: Mapping[str, str] = os.environ
+    options: Options,
+    reactor: Any = None,
+    environment: Mapping[str, str] = os.environ,
+    *,
+    command: Command = next_twistd_command,
 ) -> IService:
     """Compose the daemon.
 
     :param reactor: for tests; by default the one that ``twistd`` runs.
     :param environment: names the proxies that origins are reached through, and what the
         service manager hands in.
+    :param command: gives what another process that takes the place of this one is run with.
     :raises SystemExit: it cannot run here; the text is all the user needs.
     """
     from dragonfly.daemon.composition import make_daemon  # noqa: PLC0415 - imports much
+    from dragonfly.daemon.lifetime.renewal import Renewal  # noqa: PLC0415
     from dragonfly.daemon.ports import SOCKETS  # noqa: PLC0415
 
     allow_open_files()
@@ -133,5 +147,15 @@ def makeService(
     die_of_the_second(reactor)
     hangup = Hangup(reactor, options.config, daemon.reconfigure, notices=notices)
     hangup.setServiceParent(daemon)  # type: ignore[no-untyped-call]
-    daemon.finished.wait().addCallback(lambda _: reactor.stop())
+    again = partial(command, sys.executable, sys.orig_argv, sys.argv)
+    renewal = Renewal(reactor, again, environment, pid=os.getpid())
+    renewal.setServiceParent(daemon)  # type: ignore[no-untyped-call]
+
+    def hand_on(pid: int | None) -> Deferred[None]:
+        """End, and first have the service manager look after the other one."""
+        hurry_at_the_first(reactor, daemon.hurry)
+        ours = renewal.let_go(pid)
+        return ours.addCallback(lambda yes: notices.pass_on(pid) if yes and pid else None)
+
+    daemon.finished.wait().addCallback(hand_on).addCallback(lambda _: reactor.stop())
     return cast("IService", daemon)

@@ -16,6 +16,7 @@ from dragonfly import __version__
 from dragonfly.config import DAEMON_SAMPLE
 from dragonfly.errors import DragonflyError
 from dragonfly.net.logs import log_to
+from dragonfly.taps.commandline import next_command
 from dragonfly.taps.daemon import DEFAULT_FILE, Options, makeService
 
 __all__ = ["main", "run"]
@@ -93,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     log_to(sys.stderr, verbose=options.parsed.verbose)
     from twisted.internet import reactor  # noqa: PLC0415 - the command decides when
 
-    return run(makeService(options, reactor), reactor)
+    return run(makeService(options, reactor, command=next_command), reactor)
 
 
 def run(service: IService, reactor: Any) -> int:

@@ -21,7 +21,7 @@ from tests.e2e.rig.depot import Depot
 from tests.e2e.rig.files import MIB
 from tests.e2e.rig.held import HeldSockets
 from tests.e2e.rig.images import Image
-from tests.e2e.rig.scene import Scene, failed
+from tests.e2e.rig.scene import Scene, failed, gone
 
 SIZE = 60 * MIB
 # So the pull lasts longer than the swarm is kept for its sake.
@@ -143,6 +143,42 @@ def test_one_takes_over_from_another(act: Act) -> None:
     assert first.wait(30) == 0
     assert act.depot.curl.start(host.url("/v2/"), act.depot.scene.root / "v2").wait() == 0
     host.stop()
+
+
+def test_upgrades_in_place(act: Act) -> None:
+    """SIGUSR2, twice, while a pull goes on for longer than answers may when it is stopped."""
+    host = act.host("upgraded", None, "--ratelimit", "7M", "--drainTime", "1s")
+    port, first = host.port, host.program
+    pull = act.depot.skopeo.pull(f"{host.netloc}/app:1")
+    pull.until(MIDDLE)
+    asking = Asking(host.url("/v2/"))
+    host.upgrade()
+    second = host.pid
+    host.upgrade()
+    assert asking.ended() == [200] * REQUESTS
+    assert (pull.program.code, first.code, host.port) == (None, None, port)
+    act.depot.scene.wait_until(lambda: gone(second), "end of the second, which has no answers")
+    pull.right(act.image)
+    went_on(host, act)
+    assert first.wait(30) == 0
+    assert act.depot.curl.get(host.url("/v2/")).status == 200
+    host.end_upgraded()
+
+
+def test_an_upgrade_that_cannot_start(act: Act) -> None:
+    """The old one goes on; the log says why."""
+    host = act.host("stays")
+    host.break_config("nonsense: [")
+    host.program.send(signal.SIGUSR2)
+    act.depot.scene.wait_until(
+        lambda: "the new dfdaemon ended with exit code 1" in host.program.text(), "its end"
+    )
+    assert "stays.yml:1: not YAML" in host.program.text()
+    assert act.depot.curl.get(host.url("/v2/")).status == 200
+    host.break_config("{}")
+    host.upgrade()
+    assert host.program.wait(30) == 0
+    host.end_upgraded()
 
 
 def test_a_second_signal_ends_it_at_once(act: Act) -> None:

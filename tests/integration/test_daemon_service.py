@@ -329,7 +329,7 @@ async def test_an_answer_outlives_the_peer(
         f"GET {PATH} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode()
     )
     await until(lambda: len(client.received) > 100_000)
-    await service._leaving.part()
+    await service._turnover.leaving.part()
     home = Home(tmp_path / "home")
     home.lock()
     assert len(client.received) < len(BLOB)

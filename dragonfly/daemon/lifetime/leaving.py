@@ -8,8 +8,9 @@ from typing import Any
 
 from twisted.internet import defer
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from dragonfly.daemon.front.front import FrontFactory
 from dragonfly.net.deadline import deadline
@@ -44,17 +45,25 @@ class Leaving:
         self._part = part
         self._clock = clock
         self._parted: OneShot[None] | None = None
+        self._cutting: IDelayedCall | None = None
 
     def part(self) -> Deferred[None]:
         """Leave the swarm, once, whoever asks; fires when the home is free, or fails.
 
-        Cancelling stops the waiting only.
+        Asking after a failure tries it again. Cancelling stops the waiting only.
         """
         if self._parted is None:
             parted = self._parted = OneShot()
             parting = Deferred.fromCoroutine(self._part())
-            parting.addCallbacks(parted.fire, parted.fail)
+            waiting = parted.wait()
+            parting.addCallbacks(parted.fire, self._broke)
+            return waiting
         return self._parted.wait()
+
+    def _broke(self, failure: Failure) -> None:
+        parted, self._parted = self._parted, None
+        if parted is not None:
+            parted.fail(failure)
 
     def stay(self) -> None:
         """It has joined the swarm again, and may leave once more."""
@@ -65,7 +74,7 @@ class Leaving:
 
         Idle connections close at once.
         """
-        cut = self._clock.callLater(seconds, self._cut)
+        cut = self._cutting = self._clock.callLater(seconds, self._cut)
         try:
             with suppress(defer.TimeoutError):
                 await deadline(self._clients.drain(), SWARM_S, self._clock)
@@ -76,6 +85,12 @@ class Leaving:
         finally:
             if cut.active():
                 cut.cancel()
+
+    def hurry(self, seconds: float) -> None:
+        """Let answers that are being drained go on for so long at most from now on."""
+        cut = self._cutting
+        if cut is not None and cut.active() and cut.getTime() > self._clock.seconds() + seconds:
+            cut.reset(seconds)
 
     def _cut(self) -> None:
         if self._clients.open:

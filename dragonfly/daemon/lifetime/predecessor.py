@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from dragonfly.daemon.lifetime.sidedoor import side_door
 from dragonfly.errors import HomeBusy
 from dragonfly.peer.sockpath import socket_path
 
@@ -39,14 +40,19 @@ class Predecessor:
 
     @classmethod
     def met(cls, home: Path) -> Predecessor | None:
-        """Get its sockets; ``None``: nobody is there.
+        """Get its sockets; ``None``: no dfdaemon is there.
 
         :raises HomeBusy: it does not hand them over; the text says why.
         """
+        # Who lost its home and serves on is at the side door, whoever has the home then.
+        return cls._met(home, socket_path(side_door(home))) or cls._met(home, socket_path(home))
+
+    @classmethod
+    def _met(cls, home: Path, path: Path) -> Predecessor | None:
         wire = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         wire.settimeout(ANSWER_S)
         try:
-            wire.connect(str(socket_path(home)))
+            wire.connect(str(path))
         except (FileNotFoundError, ConnectionRefusedError):
             wire.close()
             return None
@@ -55,11 +61,13 @@ class Predecessor:
             raise _refused(home, str(error)) from None
         found = cls(wire, home)
         try:
-            found._begin()
+            hands_over = found._begin()
         except BaseException:
             found.close()
             raise
-        return found
+        if not hands_over:
+            found.close()
+        return found if hands_over else None
 
     def free(self) -> None:
         """Ask it to give up the home; the lock tells when it has.
@@ -68,11 +76,22 @@ class Predecessor:
         """
         self._say("free")
 
+    def at_work(self) -> bool:
+        """Whether it has said since the last call that it is giving up the home."""
+        self._wire.settimeout(0)
+        try:
+            return bool(self._wire.recv(_LINE_BYTES))
+        except OSError:
+            return False
+        finally:
+            self._wire.settimeout(ANSWER_S)
+
     def serving(self) -> None:
         """Tell it that this process serves.
 
         :raises HomeBusy: it is gone.
         """
+        self.at_work()  # to hang up on what is unread resets the connection
         self._say("serving")
 
     def close(self) -> None:
@@ -81,7 +100,8 @@ class Predecessor:
         for sock in self.sockets.values():
             sock.close()
 
-    def _begin(self) -> None:
+    def _begin(self) -> bool:
+        """Get the sockets; ``False``: it is no dfdaemon, but a peer of dfget."""
         self._say("begin")
         numbers: list[int] = []
         try:
@@ -90,11 +110,14 @@ class Predecessor:
             found = [socket.socket(fileno=number) for number in numbers]
             names = [f"?{at}" for at in range(len(found))]
             self.sockets = dict(zip(names, found, strict=True))
+        if str(answer.get("error", "")).startswith("unknown request"):
+            return False
         if answer.get("event") != "sockets":
             raise _refused(self._home, str(answer.get("error", "it does not know how")))
         if len(names := answer["names"]) != len(found):
             raise _refused(self._home, f"{len(found)} sockets came for {len(names)} names")
         self.sockets = dict(zip(names, found, strict=True))
+        return True
 
     def _answer(self, numbers: list[int]) -> dict[str, Any]:
         """Read one line, and the descriptors that come with it."""
@@ -119,8 +142,9 @@ class Predecessor:
         return {}
 
     def _say(self, step: str) -> None:
+        line = json.dumps({"op": "takeover", "step": step, "pid": os.getpid()})
         try:
-            self._wire.sendall(json.dumps({"op": "takeover", "step": step}).encode() + b"\n")
+            self._wire.sendall(line.encode() + b"\n")
         except OSError as error:
             raise _refused(self._home, str(error)) from None
 

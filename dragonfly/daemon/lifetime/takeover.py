@@ -18,13 +18,19 @@ from dragonfly.daemon.lifetime.predecessor import Predecessor
 from dragonfly.errors import HomeBusy
 from dragonfly.peer.sockpath import socket_path
 
-__all__ = ["DAEMON_ROLE", "TAKE_S", "ask", "take_home"]
+__all__ = ["DAEMON_ROLE", "TAKE_MOST_S", "TAKE_S", "ask", "ask_to_leave", "take_home"]
 
 DAEMON_ROLE = "dfdaemon"
 """How a peer inside dfdaemon calls itself; it does not leave."""
 
 TAKE_S = 15.0
-"""A peer says goodbye to its supernodes and writes what it has; it is bounded by about 10 s."""
+"""A peer says goodbye to its supernodes and writes what it has; it is bounded by about 10 s. A
+dfdaemon that hands over may have much to hash first, and says so all the time: this is how long
+it may be silent."""
+
+TAKE_MOST_S = 1800.0
+"""Where it says so, and does not come to an end: to hash 100 GiB again that were read takes nine
+minutes where a disk gives 200 MB/s, and some pulls may be under way at once."""
 
 _ANSWER_S = 5.0
 _ASK_EVERY_S = 1.0
@@ -50,30 +56,45 @@ def take_home(
     :param say: is told, in a line for the log, whom we wait for.
     :param before: a dfdaemon that gives it up when it is asked; without, one stays.
     :raises HomeBusy: another dfdaemon has it, or it was not given up in :data:`TAKE_S`
-        seconds; the text names the process.
+        seconds, or in :data:`TAKE_MOST_S` by a predecessor that works at it; the text names
+        the process.
     """
     if before is not None:
         before.free()
-    deadline, ask_at, holder = clock() + TAKE_S, clock(), ""
+    began = clock()
+    deadline, last, ask_at, holder = began + TAKE_S, began + TAKE_MOST_S, began, ""
     while True:
         try:
             return lock()
         except HomeBusy:
             if clock() >= deadline:
-                who = holder or _written(home)
+                who, took_s = holder or _written(home), clock() - began
                 raise HomeBusy(
-                    f"the home {home} is held by {who}, which did not leave it in {TAKE_S:g} s"
+                    f"the home {home} is held by {who}, which did not leave it in {took_s:.0f} s"
                 ) from None
-        if before is None and clock() >= ask_at:
-            known, holder = holder, _ask_to_leave(home) or holder
+        if before is not None and before.at_work():
+            deadline = min(clock() + TAKE_S, last)
+        elif clock() >= ask_at:
+            known, holder = holder, _asked(home, before) or holder
             if holder != known:
                 say(f"the home {home} is in use: asked {holder} to end")
             ask_at = clock() + _ASK_EVERY_S
         sleep(_LOOK_EVERY_S)
 
 
-def _ask_to_leave(home: Path) -> str:
-    """Ask who listens there to end; give its name, or nothing if nobody answers.
+def _asked(home: Path, before: Predecessor | None) -> str:
+    """Ask a peer of dfget, which may have been quicker than we after a predecessor."""
+    try:
+        return ask_to_leave(home)
+    except HomeBusy:
+        if before is None:
+            raise
+        return ""
+
+
+def ask_to_leave(home: Path) -> str:
+    """Ask who listens there to end, which may block; give its name, or nothing if nobody
+    answers.
 
     :raises HomeBusy: it is another dfdaemon.
     """

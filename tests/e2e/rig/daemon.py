@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import urllib.request
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import attrs
 
 from tests.e2e.rig.commands import twistd
 from tests.e2e.rig.held import HeldSockets
-from tests.e2e.rig.scene import Program, Scene
+from tests.e2e.rig.scene import Program, Scene, gone
 
 __all__ = ["Dfdaemon", "Request"]
 
@@ -55,6 +59,11 @@ def _request(line: re.Match[str]) -> Request:
     )
 
 
+def _end(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+
+
 class Dfdaemon:
     """One dfdaemon with a home of its own; it may be killed and started again.
 
@@ -91,6 +100,7 @@ class Dfdaemon:
         self.pieces = 0
         self._status = 0
         self._program: Program | None = None
+        self.pid = 0
         self.start()
 
     @property
@@ -123,8 +133,32 @@ class Dfdaemon:
         assert program.code is None, f"dfdaemon ended\n{self._scene.logs()}"
         told = json.loads(ports.read_text())
         assert told["pid"] == program.pid
+        self.pid = program.pid
         self._program = program
         self.port, self.pieces, self._status = told["front"], told["pieces"], told["status"]
+
+    def upgrade(self) -> None:
+        """Have it replaced by SIGUSR2; wait until the next process serves.
+
+        :attr:`program` remains what was started here; the next ones are nobody's children.
+        """
+        before = self.pid
+        os.kill(before, signal.SIGUSR2)
+        self._scene.wait_until(lambda: self._told_pid() != before, "next dfdaemon", _START_S)
+        self.pid = self._told_pid()
+        self._scene.at_end(partial(_end, self.pid))
+
+    def end_upgraded(self) -> None:
+        """End the process of the last upgrade, and wait until it is gone."""
+        _end(self.pid)
+        self._scene.wait_until(lambda: gone(self.pid), "end of dfdaemon")
+
+    def _told_pid(self) -> int:
+        return int(json.loads((self.home / "dfdaemon-ports.json").read_text())["pid"])
+
+    def break_config(self, text: str) -> None:
+        """Put that in its configuration file."""
+        (self._scene.root / f"{self._name}.yml").write_text(text)
 
     def kill(self) -> None:
         """``kill -9``."""

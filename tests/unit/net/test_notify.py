@@ -96,3 +96,19 @@ def test_nobody_listens(address: str) -> None:
     Notices.of({}, 7).follow(reactor)
     assert not reactor.whenRunningHooks
     Notices("").ready()
+
+
+def test_another_process_is_told_of(address: str, manager: Manager) -> None:
+    """It is as alive as this one was; then there is silence, and no end."""
+    environment = {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "4000000"}
+    reactor = MemoryReactorClock()
+    notices = Notices.of(environment, 7)
+    notices.follow(reactor)
+    reactor.run()
+    manager.heard()
+    notices.pass_on(8)
+    assert manager.heard() == ["MAINPID=8\nWATCHDOG=1"]
+    reactor.advance(2)
+    (function, arguments, _named) = reactor.triggers["before"]["shutdown"][0]
+    function(*arguments)
+    assert manager.heard() == []

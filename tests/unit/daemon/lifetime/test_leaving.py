@@ -117,3 +117,37 @@ def test_the_swarm_is_left_once() -> None:
     first.addErrback(lambda _: None)
     scene.leaves.callback(None)
     assert done.called
+
+
+def test_they_are_hurried() -> None:
+    """What is left has so long from now on, and no longer than before."""
+    scene = Scene(2)
+    scene.leaving.hurry(1)  # nothing is ending
+    done = scene.drain(3600)
+    scene.leaves.callback(None)
+    scene.clock.advance(100)
+    scene.leaving.hurry(25)
+    scene.clock.advance(20)
+    scene.leaving.hurry(25)
+    scene.clock.advance(4.9)
+    assert scene.clients.aborted == 0
+    scene.clock.advance(0.2)
+    assert scene.clients.aborted == 2
+    assert done.called
+    scene.leaving.hurry(1)
+    assert not scene.clock.getDelayedCalls()
+
+
+def test_leaving_the_swarm_is_tried_again() -> None:
+    """After a failure, which who waits for is told."""
+    scene = Scene(0)
+    first, second = scene.leaving.part(), scene.leaving.part()
+    scene.leaves.errback(RuntimeError("a bug"))
+    for each in (first, second):
+        each.addErrback(lambda failure: failure.trap(RuntimeError))
+        assert each.called
+    scene.leaves = Deferred()
+    third = scene.leaving.part()
+    scene.leaves.callback(None)
+    assert third.called
+    assert len(scene.left_at) == 2

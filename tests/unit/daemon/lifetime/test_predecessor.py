@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import socket
 import threading
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from dragonfly.daemon.lifetime.predecessor import Predecessor
+from dragonfly.daemon.lifetime.sidedoor import side_door
 from dragonfly.errors import HomeBusy
 from dragonfly.peer.home import Home
 
@@ -46,10 +48,13 @@ class Old:
             if self.answer.endswith(b"\n"):
                 for line in lines:
                     self._hear(line)
+                    if self.heard[-1] == "free":
+                        wire.sendall(b'{"event":"leaving"}\n')
 
     def _hear(self, line: bytes) -> None:
         message = json.loads(line)
         assert message.pop("op") == "takeover"
+        assert message["pid"] == os.getpid()
         self.heard.append(message["step"])
 
     def end(self) -> None:
@@ -85,6 +90,7 @@ def test_all_steps(home: Path, old: Old) -> None:
     }
     assert not any(sock.get_inheritable() for sock in new.sockets.values())
     new.free()
+    assert readable(new._wire)
     new.serving()
     new.close()
     old.end()
@@ -110,7 +116,7 @@ def test_one_that_may_not_be_talked_to(home: Path) -> None:
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (b'{"event":"failed","error":"unknown request"}\n', "unknown request"),
+        (b'{"event":"failed","error":"it is ending"}\n', "it is ending"),
         (b"[]\n", "does not know how"),
         (b"?\n", "does not know how"),
         (b'{"event":"sockets","names":["a"]}\n', "2 sockets came for 1 names"),
@@ -126,6 +132,46 @@ def test_odd_answers(home: Path, old: Old, answer: bytes, words: str) -> None:
         Predecessor.met(home)
     old.end()
     assert len(os.listdir("/proc/self/fd")) <= before
+
+
+def test_a_peer_of_dfget_is_no_predecessor(home: Path, old: Old) -> None:
+    """It hands nothing over, and ends when it is asked to."""
+    old.answer = b'{"event":"failed","error":"unknown request \'takeover\'"}\n'
+    old.sockets.pop().close()
+    old.sockets.pop().close()
+    assert Predecessor.met(home) is None
+
+
+def test_one_without_a_home_is_met_at_its_side_door(home: Path) -> None:
+    """Whoever has the home."""
+    side_door(home).mkdir()
+    old, other = Old(side_door(home)), Old(home)
+    new = Predecessor.met(home)
+    assert new is not None
+    new.close()
+    old.end()
+    assert (old.heard, other.heard) == (["begin"], [])
+    again = Predecessor.met(home)
+    assert again is not None
+    again.close()
+    other.end()
+
+
+def test_one_that_is_at_work(home: Path, old: Old) -> None:
+    """It says so, or it does not."""
+    new = Predecessor.met(home)
+    assert new is not None
+    assert not new.at_work()
+    new.free()
+    assert readable(new._wire)
+    assert new.at_work()
+    assert not new.at_work()
+    new.close()
+
+
+def readable(sock: socket.socket) -> bool:
+    """Wait until something came."""
+    return bool(select.select([sock], [], [], 10)[0])
 
 
 def test_one_that_is_gone(home: Path, old: Old) -> None:

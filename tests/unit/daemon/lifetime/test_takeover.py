@@ -133,6 +133,52 @@ def test_one_that_does_not_leave_is_named(tmp_path: Path, holder: Holder) -> Non
     assert TAKE_S <= trial.now < TAKE_S + 1
 
 
+class Before:
+    """A dfdaemon that hands over, and is at work for so long."""
+
+    def __init__(self, trial: Trial, until: float = 0.0) -> None:
+        self.freed = 0
+        self._trial = trial
+        self._until = until
+
+    def free(self) -> None:
+        """Asked to."""
+        self.freed += 1
+
+    def at_work(self) -> bool:
+        """Whether it says so."""
+        return self._trial.now < self._until
+
+
+def take_after(trial: Trial, before: Any) -> str:
+    """Do it."""
+    return take_home(
+        trial.lock,
+        trial.home,
+        say=trial.said.append,
+        before=before,
+        clock=lambda: trial.now,
+        sleep=trial.sleep,
+    )
+
+
+def test_one_that_is_at_work_is_waited_for(tmp_path: Path) -> None:
+    """As long as it says so, and not much longer."""
+    trial = Trial(tmp_path, busy=10 * TAKE_S / 0.02)
+    assert take_after(trial, Before(trial, until=11 * TAKE_S)) == "ours"
+    trial = Trial(tmp_path, busy=float("inf"))
+    with pytest.raises(HomeBusy, match="which did not leave it in 115 s"):
+        take_after(trial, Before(trial, until=100.0))
+    assert 100 + TAKE_S <= trial.now < 100 + TAKE_S + 1
+
+
+def test_one_that_is_at_work_for_ever_is_not(tmp_path: Path) -> None:
+    """There is an end to it."""
+    trial = Trial(tmp_path, busy=float("inf"))
+    with pytest.raises(HomeBusy, match="which did not leave it in 1800 s"):
+        take_after(trial, Before(trial, until=float("inf")))
+
+
 def test_one_without_a_socket_is_named_by_the_lock(tmp_path: Path) -> None:
     """It may be starting, or stuck."""
     (tmp_path / "lock").write_text("815\n")
@@ -163,20 +209,15 @@ def test_nonsense_on_the_socket_is_no_answer(tmp_path: Path, holder: Holder, lin
 def test_a_dfdaemon_that_hands_over_is_asked_once(tmp_path: Path, holder: Holder) -> None:
     """On its own conversation; the home's socket is not needed any more."""
 
-    class Before:
-        freed = 0
+    holder.status["role"] = "dfdaemon"
+    trial = Trial(tmp_path, busy=40)
+    before = Before(trial)
+    assert take_after(trial, before) == "ours"
+    assert (before.freed, holder.asked, trial.said) == (1, ["status"], [])
 
-        def free(self) -> None:
-            self.freed += 1
 
-    before: Any = Before()
-    trial = Trial(tmp_path, busy=100)
-    taken = take_home(
-        trial.lock,
-        tmp_path,
-        say=trial.said.append,
-        before=before,
-        clock=lambda: trial.now,
-        sleep=trial.sleep,
-    )
-    assert (taken, before.freed, holder.asked) == ("ours", 1, [])
+def test_a_peer_that_was_quicker_after_a_dfdaemon(tmp_path: Path, holder: Holder) -> None:
+    """A dfget that found nobody started it."""
+    trial = Trial(tmp_path, busy=40)
+    assert take_after(trial, Before(trial)) == "ours"
+    assert holder.asked == ["status", "stop"]
