@@ -389,6 +389,30 @@ async def test_refused_while_the_body_flows(bench: Bench) -> None:
 
 
 @ensureDeferred
+async def test_refused_with_a_reset(bench: Bench) -> None:
+    """A registry that leaves the rest unread, which makes a reset, is heard to its last byte."""
+    size = 100_000  # more than one read, and less than what waits in the kernel
+
+    async def script(line: RawLine) -> None:
+        await line.head()
+        await line.until(lambda: len(line.received) > MIB)
+        line.wire.pauseProducing()
+        head = b"HTTP/1.1 413 Too Large\r\nContent-Length: %d\r\n\r\n" % size
+        answer = head + bytes(size)
+        assert line.wire.getHandle().send(answer) == len(answer)
+        line.reset()
+
+    await bench.start(script)
+    line = await bench.ask(get(b"/v2/", b"Content-Length: %d" % (1 << 30), method=b"PUT"))
+    pushing = Pushing(line, 1 << 30)
+    assert (await line.head()).startswith(b"HTTP/1.1 413 Too Large\r\n")
+    assert await line.take(size) == bytes(size)
+    line.reset()
+    await pushing.done
+    assert bench.notes[0].why == ""
+
+
+@ensureDeferred
 async def test_upload(bench: Bench) -> None:
     """Two MiB and more to a registry that reads when it likes: all of it, little of it here."""
     size, held = 32 * MIB, Deferred()

@@ -30,7 +30,8 @@ class FrontLimits:
         that a client is gone, so it goes on as long as it can.
     :ivar drain_bytes: of a body that nobody took: so much is read to keep the connection.
     :ivar linger_bytes: read and dropped after the last answer of a connection, so that the
-        client gets to read that answer instead of a reset.
+        client gets to read that answer instead of a reset.  One whose upload is refused sends on
+        until it hears of that, and some (node.js) to the end of what they have in memory.
     :ivar linger_s: the same in seconds.
     :ivar connections: at the same time; one engine opens a dozen.
     :ivar first_byte_s: in which a client that was connected through us must begin to speak, if
@@ -49,7 +50,7 @@ class FrontLimits:
     write_stall_s: float = attrs.field(default=540.0, validator=_positive)
     held_bytes: int = attrs.field(default=64 * 1024, validator=_positive)
     drain_bytes: int = attrs.field(default=64 * 1024, validator=_positive)
-    linger_bytes: int = attrs.field(default=1024 * 1024, validator=_positive)
+    linger_bytes: int = attrs.field(default=256 * 1024 * 1024, validator=_positive)
     linger_s: float = attrs.field(default=5.0, validator=_positive)
     connections: int = attrs.field(default=4096, validator=_positive)
     first_byte_s: float = attrs.field(default=5.0, validator=_positive)

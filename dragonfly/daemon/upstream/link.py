@@ -14,6 +14,7 @@ from zope.interface import implementer
 
 from dragonfly.daemon.routing.registry import Registry
 from dragonfly.net.fanout import OneShot
+from dragonfly.net.lastwords import hear_last_words
 
 if TYPE_CHECKING:
     from dragonfly.daemon.upstream.exchange import Exchange
@@ -126,6 +127,7 @@ class UpstreamLink(Protocol):
         """Without TLS that is all; with it the handshake comes first."""
         self.wire.setTcpNoDelay(True)  # small requests must not wait for acknowledgements
         self.wire.setTcpKeepAlive(True)
+        hear_last_words(self.wire)
         if not self.registry.secure:
             self.ready.fire(None)
 
