@@ -30,7 +30,9 @@ class Origin:
     def __init__(self, length: int) -> None:
         self._length = length
 
-    async def probe(self, url: str, headers: Sequence[tuple[str, str]]) -> OriginReply:
+    async def probe(
+        self, url: str, headers: Sequence[tuple[str, str]], *, by_get: bool = False
+    ) -> OriginReply:
         """As :class:`~dragonfly.net.origin.OriginClient` does."""
         return OriginReply(
             status=200, headers=(("etag", '"1"'),), url=url, length=self._length, start=0
