@@ -155,7 +155,7 @@ class Router:
         found = _BY_PATH.fullmatch(target)
         if found is not None and b"/" in found[2][1:]:
             said = unquote(found[1].decode("latin-1"))
-            host = _PORT.sub(r":\1", said)
+            host = said if self._registries.lists(said) else _PORT.sub(r":\1", said)
             if ":" in said or self._is_host(host):  # names of repositories have no colons
                 return self._registries.named(host, local=local), b"/v2" + found[2]
         return self._registries.mirror, target
