@@ -22,6 +22,7 @@ from dragonfly.config.registries import (
 from dragonfly.config.values import Parser
 from dragonfly.config.yamlfile import Entry
 from dragonfly.errors import ConfigError
+from dragonfly.hostnames import is_host_name
 
 __all__ = [
     "DEFAULT_WORK_HOME",
@@ -42,6 +43,7 @@ class DaemonConfig:
     :ivar proxies: in their order; behind them stands the rule for layers.
     :ivar hijack: ``None``: connections are passed through unopened.
     :ivar host_ip: the address that the proxy listens on.
+    :ivar host_names: names by which clients know it, besides those that nobody else can have.
     :ivar status_ip: the one that the status port listens on; ``None``: :attr:`host_ip`.
     :ivar peer_ip: under which other peers reach this host; ``None``: as the supernode sees it.
     :ivar rate_limit: bytes for each second of all layers together, and of what is sent to other
@@ -63,6 +65,7 @@ class DaemonConfig:
     nodes: tuple[Node, ...] = ()
     port: int = 65001
     host_ip: str = "127.0.0.1"
+    host_names: tuple[str, ...] = ()
     peer_port: int = 65002
     peer_ip: str | None = None
     status_port: int = 65003
@@ -165,6 +168,7 @@ class _Reading:
             "registries": self._registries,
             "proxies": self._proxies,
             "hijack_https": self._hijack_https,
+            "hostNames": self._host_names,
             "supernodes": self._supernodes,
             "dfget_flags": self._dfget_flags,
             "logConfig": self._log_config,
@@ -223,6 +227,14 @@ class _Reading:
         nodes = yamlfile.nodes(entry)
         if nodes:
             self._found["nodes"] = nodes
+
+    def _host_names(self, entry: Entry) -> None:
+        found = []
+        for where, text in yamlfile.texts(entry, "a name"):
+            if not is_host_name(text):
+                raise ConfigError(f"{where}: hostNames: {text!r} is no name of a host")
+            found.append(text)
+        self._found["host_names"] = tuple(found)
 
     def _log_config(self, section: Entry) -> None:
         for entry in yamlfile.entries(section.node, section.source, section.key):

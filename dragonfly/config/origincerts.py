@@ -9,6 +9,7 @@ from dragonfly.config.registries import TRUST_KEYS, check_client_key
 from dragonfly.config.values import Parser
 from dragonfly.config.yamlfile import Entry
 from dragonfly.errors import ConfigError
+from dragonfly.hostnames import ascii_host
 from dragonfly.hostport import DEFAULT_PORTS, host_port, parse_host_port
 
 __all__ = ["OriginCert", "origin_certs"]
@@ -58,7 +59,7 @@ def _place(key: str, text: str) -> tuple[str, int]:
 
 def _ascii(key: str, host: str) -> str:
     try:
-        return (host if host.isascii() else host.encode("idna").decode("ascii")).lower()
+        return ascii_host(host)
     except UnicodeError:
         raise ConfigError(f"{key}: {host!r} is no host name") from None
 

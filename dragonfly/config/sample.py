@@ -44,6 +44,9 @@ supernodes: []
 # Where the container engine finds the mirror.
 port: 65001
 hostIp: 127.0.0.1
+# Public names under which clients may choose where a request goes (see the documentation).
+hostNames: []
+#  - dfdaemon.example.com
 # With both, TLS is spoken there, too, and on httpsPort nothing else.
 # certpem: /etc/dragonfly/dfdaemon.crt
 # keypem: /etc/dragonfly/dfdaemon.key

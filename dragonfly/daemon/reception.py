@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 
 import attrs
@@ -13,6 +14,7 @@ from dragonfly.daemon.desk import Desk
 from dragonfly.daemon.log.accesslog import AccessLog
 from dragonfly.daemon.membership import Membership
 from dragonfly.daemon.routing.dockerhub import HUB_NAMES
+from dragonfly.daemon.routing.ownnames import OwnNames
 from dragonfly.daemon.routing.registries import Registries
 from dragonfly.daemon.routing.router import Router
 from dragonfly.daemon.routing.rules import Rule, Rules
@@ -99,7 +101,8 @@ def _router(config: DaemonConfig, registries: Registries) -> Router:
     rules = Rules(Rule(**attrs.asdict(each)) for each in config.proxies)
     # Names of Docker Hub's repositories have no dots before the first slash.
     hub = registries.mirror.host in HUB_NAMES
-    return Router(registries, rules, hosts_in_paths=hub)
+    own = OwnNames((*config.host_names, socket.gethostname()))
+    return Router(registries, rules, hosts_in_paths=hub, own=own)
 
 
 def _swarm(config: DaemonConfig, runtime: Runtime, membership: Membership) -> SwarmAccess:

@@ -2,7 +2,7 @@
 
 Checking a name beforehand is no use: it may resolve to something else a moment
 later.  So the check sits between name resolution and connecting, inside the
-endpoint: :class:`~twisted.internet.endpoints.HostnameEndpoint` asks its
+endpoint: :class:`~dragonfly.net.hostendpoint.HostEndpoint` asks its
 reactor's name resolver and connects to the literal addresses that this resolver
 reports, several in turn ("happy eyeballs").  Handing it a resolver that leaves
 out the refused ones keeps all of that, and the address checked is the address
@@ -18,14 +18,13 @@ from typing import Any
 
 from twisted.internet import error
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.endpoints import wrapClientTLS
 from twisted.internet.interfaces import (
     IAddress,
     IHostnameResolver,
     IHostResolution,
     IProtocol,
     IProtocolFactory,
-    IReactorPluggableNameResolver,
     IResolutionReceiver,
     IStreamClientEndpoint,
 )
@@ -34,9 +33,10 @@ from twisted.web.client import URI
 from twisted.web.iweb import IAgentEndpointFactory, IPolicyForHTTPS
 from zope.interface import implementer
 
-from dragonfly.errors import AddressRefused, OriginUnreachable
+from dragonfly.errors import AddressRefused
 from dragonfly.hostport import host_port
 from dragonfly.net.addresses import FetchPolicy, literal
+from dragonfly.net.hostendpoint import HostEndpoint, WithResolver
 from dragonfly.net.passage import ProxyEndpoint
 from dragonfly.net.proxies import Proxies, Proxy
 
@@ -90,22 +90,6 @@ class _SievingResolver:
         return self._inner.resolveHostName(self._sieve, *args, **kwargs)
 
 
-@implementer(IReactorPluggableNameResolver)
-class _WithResolver:
-    """A reactor in everything but its name resolver."""
-
-    def __init__(self, reactor: Any, resolver: IHostnameResolver) -> None:
-        self._reactor = reactor
-        self.nameResolver = resolver
-
-    def installNameResolver(self, resolver: IHostnameResolver) -> IHostnameResolver:
-        before, self.nameResolver = self.nameResolver, resolver
-        return before
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._reactor, name)
-
-
 @implementer(IStreamClientEndpoint)
 class _CheckedEndpoint:
     """Connects to a host's allowed addresses only."""
@@ -124,9 +108,8 @@ class _CheckedEndpoint:
         protocolFactory: IProtocolFactory,  # noqa: N803
     ) -> Deferred[IProtocol]:
         resolver = _SievingResolver(self._reactor.nameResolver, self._policy)
-        endpoint = HostnameEndpoint(
-            _WithResolver(self._reactor, resolver), self._host, self._port, self._timeout_s
-        )
+        reactor = WithResolver(self._reactor, resolver)
+        endpoint = HostEndpoint(reactor, self._host, self._port, self._timeout_s)
         connecting = endpoint.connect(protocolFactory)
         return connecting.addErrback(self._explain, resolver)
 
@@ -134,8 +117,6 @@ class _CheckedEndpoint:
         # No address was left to try: say what was wrong with those there were.
         if resolver.refused is not None and failure.check(error.DNSLookupError):
             return Failure(AddressRefused(f"{self._host}: {resolver.refused}"))
-        if failure.check(ValueError):  # of the endpoint, which knows host names by IDNA only
-            return Failure(OriginUnreachable("that is no name that a host can have"))
         return failure
 
 
@@ -169,14 +150,11 @@ class CheckedEndpoints:
         """Return where to connect for *uri*.
 
         :raises AddressRefused: its address is refused, and it would go through a proxy.
-        :raises OriginUnreachable: TLS cannot be spoken with a host of that name.
+        :raises OriginUnreachable: no certificate can be made out to a host of that name.
         """
         host = uri.host.decode("ascii")
         if uri.scheme == b"https":
-            try:
-                creator = self._trust.creatorForNetloc(uri.host, uri.port)
-            except UnicodeError:  # of IDNA, which knows no underscores, for instance
-                raise OriginUnreachable(f"{host}: no certificate can have that name") from None
+            creator = self._trust.creatorForNetloc(uri.host, uri.port)
             return wrapClientTLS(creator, self.tunnel(host, uri.port))
         proxy = self._proxies.proxy_for("http", host, uri.port)
         if proxy is None:

@@ -16,11 +16,14 @@ from hyperlink import EncodedURL
 from treq.client import HTTPClient
 from twisted.internet import defer
 from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
+from twisted.internet.endpoints import wrapClientTLS
 from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.python.failure import Failure
-from twisted.web.client import Agent, HTTPConnectionPool
+from twisted.web.client import URI, Agent, HTTPConnectionPool
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent, IPolicyForHTTPS, IResponse
+from twisted.web.iweb import IAgent, IAgentEndpointFactory, IPolicyForHTTPS, IResponse
+from zope.interface import implementer
 
 from dragonfly.errors import (
     OriginTruncated,
@@ -30,6 +33,7 @@ from dragonfly.errors import (
     TrustError,
 )
 from dragonfly.net.deadline import deadline
+from dragonfly.net.hostendpoint import HostEndpoint
 from dragonfly.net.pool import quiet_pool
 from dragonfly.net.reasons import cause, innermost
 from dragonfly.net.sink import BodySink
@@ -193,8 +197,26 @@ def make_client(reactor: Any, trust: IPolicyForHTTPS, *, connect_s: float = 5.0)
     # A call that died with its connection may have been carried out: the caller
     # decides about repeating it.
     pool.retryAutomatically = False
-    agent = Agent(reactor, contextFactory=trust, connectTimeout=connect_s, pool=pool)
+    endpoints = _Endpoints(reactor, trust, connect_s)
+    agent = Agent.usingEndpointFactory(reactor, endpoints, pool)
     return ControlClient(agent, reactor, pool)
+
+
+@implementer(IAgentEndpointFactory)
+class _Endpoints:
+    """Where supernodes are: directly, by any name."""
+
+    def __init__(self, reactor: Any, trust: IPolicyForHTTPS, connect_s: float) -> None:
+        self._reactor = reactor
+        self._trust = trust
+        self._connect_s = connect_s
+
+    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
+        host = uri.host.decode("ascii")
+        where = HostEndpoint(self._reactor, host, uri.port, self._connect_s)
+        if uri.scheme != b"https":
+            return where
+        return wrapClientTLS(self._trust.creatorForNetloc(uri.host, uri.port), where)
 
 
 def _to_headers(pairs: Iterable[tuple[str, str]]) -> Headers:

@@ -12,6 +12,8 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_net
 
 import attrs
 
+from dragonfly.hostnames import ascii_host
+
 __all__ = ["Exemptions", "parse_exemptions"]
 
 _Address = IPv4Address | IPv6Address
@@ -97,6 +99,6 @@ def _network(text: str) -> IPv4Network | IPv6Network | None:
 
 def _ascii(host: str) -> str:
     try:
-        return host if host.isascii() else host.encode("idna").decode("ascii")
+        return ascii_host(host)
     except UnicodeError:
         return host

@@ -7,7 +7,7 @@ from typing import Any
 import h11
 from twisted.internet import defer, error
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.endpoints import wrapClientTLS
 from twisted.internet.interfaces import (
     IHandshakeListener,
     IProtocol,
@@ -16,15 +16,16 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
-from twisted.web.client import BrowserLikePolicyForHTTPS
 from zope.interface import implementer
 
 import dragonfly
 from dragonfly.errors import OriginUnreachable
 from dragonfly.net.deadline import deadline
 from dragonfly.net.fanout import OneShot
+from dragonfly.net.hostendpoint import HostEndpoint
 from dragonfly.net.proxies import Proxy
 from dragonfly.net.reasons import cause
+from dragonfly.net.trust import Trust
 
 __all__ = ["ANSWER_S", "HEAD_BYTES", "ProxyEndpoint"]
 
@@ -56,10 +57,9 @@ class ProxyEndpoint:
         self._proxy = proxy
         self._authority = authority
         self._via = via
-        where: IStreamClientEndpoint = HostnameEndpoint(reactor, proxy.host, proxy.port, timeout_s)
+        where: IStreamClientEndpoint = HostEndpoint(reactor, proxy.host, proxy.port, timeout_s)
         if proxy.secure:
-            policy = BrowserLikePolicyForHTTPS()
-            creator = policy.creatorForNetloc(proxy.host.encode("ascii"), proxy.port)
+            creator = Trust().policy().creatorForNetloc(proxy.host.encode("ascii"), proxy.port)
             where = wrapClientTLS(creator, where)
         self._where = where
 

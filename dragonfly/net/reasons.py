@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from OpenSSL import SSL
-from service_identity import VerificationError
+from service_identity import CertificateError, VerificationError
 from twisted.internet import defer, error
 from twisted.python.failure import Failure
 
@@ -22,6 +22,7 @@ _UNTRUSTED = "certificate verify failed"
 # The first class that matches counts, so subclasses come before their bases.
 _PHRASES: tuple[tuple[type[BaseException], str], ...] = (
     (VerificationError, f"{_UNTRUSTED}: it is made out to another name"),
+    (CertificateError, f"{_UNTRUSTED}: it is made out to no name (it has no subjectAltName)"),
     (error.DNSLookupError, "the name cannot be resolved"),
     (error.ConnectionRefusedError, "connection refused"),
     (error.TCPTimedOutError, "no connection in time"),
@@ -61,7 +62,8 @@ def cause(failure: Failure) -> str:
 def untrusted(failure: Failure) -> bool:
     """Tell whether the other side's certificate was not believed."""
     exc = innermost(failure)
-    return isinstance(exc, SSL.Error | VerificationError) and cause(failure).startswith(_UNTRUSTED)
+    kinds = SSL.Error | VerificationError | CertificateError
+    return isinstance(exc, kinds) and cause(failure).startswith(_UNTRUSTED)
 
 
 def _tls_phrase(exc: SSL.Error) -> str:

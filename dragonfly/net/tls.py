@@ -26,6 +26,7 @@ from twisted.web.iweb import IPolicyForHTTPS
 from zope.interface import implementer
 
 from dragonfly.errors import TrustError
+from dragonfly.hostnames import ascii_host
 from dragonfly.hostport import host_port
 from dragonfly.net.certificates import BACKDATED, builder, common_name, new_key, pem_of, pin_of
 from dragonfly.net.contexts import serving
@@ -118,7 +119,7 @@ def _san(name: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ip_address(name))
     except ValueError:
-        return x509.DNSName(name.encode("idna").decode("ascii"))
+        return x509.DNSName(ascii_host(name))
 
 
 @implementer(IPolicyForHTTPS)

@@ -8,7 +8,6 @@ import attrs
 from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
 from twisted.internet._sslverify import IOpenSSLTrustRoot
-from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.internet.ssl import (
     Certificate,
@@ -16,11 +15,11 @@ from twisted.internet.ssl import (
     platformTrust,
     trustRootFromCertificates,
 )
-from twisted.web.client import BrowserLikePolicyForHTTPS
 from twisted.web.iweb import IPolicyForHTTPS
 from zope.interface import implementer
 
 from dragonfly.errors import ConfigError
+from dragonfly.net.checkedtls import CheckedConnection, server_name
 from dragonfly.net.clientcert import ClientCertificate, RootWithClient
 from dragonfly.net.pem import PemFile
 
@@ -66,8 +65,7 @@ class Trust:
         client = self._client()
         if self.insecure:
             return _Unchecked(client)
-        root = self._root()
-        return BrowserLikePolicyForHTTPS(root if client is None else RootWithClient(root, client))
+        return _Checked(self._root(), client)
 
     def _client(self) -> ClientCertificate | None:
         if self.client_cert is None:
@@ -119,8 +117,9 @@ class UncheckedConnection:
         """Make the connection, with SNI unless the host is an address."""
         connection = SSL.Connection(self._context, None)
         connection.set_app_data(tlsProtocol)
-        if not isIPAddress(self._host) and not isIPv6Address(self._host):
-            connection.set_tlsext_host_name(self._host.encode("ascii"))
+        name = server_name(self._host)
+        if name is not None:
+            connection.set_tlsext_host_name(name)
         return connection
 
 
@@ -131,3 +130,25 @@ class _Unchecked:
 
     def creatorForNetloc(self, hostname: bytes, port: int) -> UncheckedConnection:  # noqa: ARG002
         return UncheckedConnection(hostname.decode("ascii"), self._client)
+
+
+@implementer(IPolicyForHTTPS)
+class _Checked:
+    """Reading the system's authorities takes 10 ms, so all hosts share one context; but a
+    certificate of ours may be renewed in its file at any time."""
+
+    def __init__(self, root: Any, client: ClientCertificate | None) -> None:
+        self._root = root
+        self._client = client
+        self._shared: SSL.Context | None = None
+
+    def creatorForNetloc(self, hostname: bytes, port: int) -> CheckedConnection:  # noqa: ARG002
+        return CheckedConnection(hostname.decode("ascii"), self._context())
+
+    def _context(self) -> SSL.Context:
+        if self._client is not None:
+            root = RootWithClient(self._root, self._client)
+            return CertificateOptions(trustRoot=root).getContext()
+        if self._shared is None:
+            self._shared = CertificateOptions(trustRoot=self._root).getContext()
+        return self._shared

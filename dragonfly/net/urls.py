@@ -7,6 +7,7 @@ from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 import attrs
 
 from dragonfly.errors import ConfigError
+from dragonfly.hostnames import ascii_host
 from dragonfly.hostport import DEFAULT_PORTS, authority, host_port
 from dragonfly.task.identity import basic_of
 
@@ -65,7 +66,7 @@ def parse_target(url: str) -> Target:
     try:
         parts = urlsplit(url.strip())
         port = parts.port
-        host = _ascii_host(parts.hostname or "")
+        host = ascii_host(parts.hostname or "")
         path = quote(parts.path, safe=_AS_WRITTEN) or "/"
         query = quote(parts.query, safe=_AS_WRITTEN)
     except ValueError as exc:
@@ -106,9 +107,3 @@ def _bare(url: str) -> str:
     shown = redact(url)
     scheme, separator, rest = shown.partition("://")
     return f"{scheme}{separator}{rest.rpartition('@')[2]}" if separator else rest or shown
-
-
-def _ascii_host(host: str) -> str:
-    """Lower-case and IDNA-encode; raises UnicodeError, which is a ValueError."""
-    host = host.lower()
-    return host if host.isascii() else host.encode("idna").decode("ascii")

@@ -20,6 +20,7 @@ import attrs
 from blake3 import blake3
 
 from dragonfly.errors import ConfigError
+from dragonfly.hostnames import ascii_host
 from dragonfly.hostport import DEFAULT_PORTS
 from dragonfly.task.digest import Digest
 from dragonfly.task.signedurls import signing_parameters
@@ -238,9 +239,8 @@ def _host(host: str) -> str:
             return f"[{ipaddress.IPv6Address(host.partition('%')[0]).compressed}]"
         except ValueError:
             raise ConfigError(f"URL host {host!r} is not an IPv6 address") from None
-    host = host.lower()
     try:
-        spelled = host if host.isascii() else host.encode("idna").decode()
+        spelled = ascii_host(host)
     except UnicodeError:
         raise ConfigError(f"URL host {host!r} is not a host name") from None
     if not spelled.strip(".") or not _NOT_IN_HOSTS.isdisjoint(spelled):

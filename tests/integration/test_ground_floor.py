@@ -12,7 +12,7 @@ import dragonfly
 
 ROOT = Path(dragonfly.__file__).parent
 GROUND = (
-    *("config", "control", "errors", "hostport", "limits"),
+    *("config", "control", "errors", "hostnames", "hostport", "limits"),
     *("metrics", "sched", "signatures", "task", "wire"),
 )
 SCRIPT = """

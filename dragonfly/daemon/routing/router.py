@@ -15,6 +15,7 @@ import attrs
 
 from dragonfly.daemon.http.messages import RequestHead, find
 from dragonfly.daemon.routing.misrouted import Misrouted
+from dragonfly.daemon.routing.ownnames import OwnNames
 from dragonfly.daemon.routing.registries import Registries
 from dragonfly.daemon.routing.registry import Registry, parse_registry
 from dragonfly.daemon.routing.route import Mode, Route
@@ -40,9 +41,18 @@ class Router:
 
     :param hosts_in_paths: whether ``/v2/host.with.dots/...`` names a registry that the operator
         did not describe: true where the mirror's own images have no such names, as Docker Hub's.
+    :param own: the names under which a request may choose its target.
     """
 
-    def __init__(self, registries: Registries, rules: Rules, *, hosts_in_paths: bool) -> None:
+    def __init__(
+        self,
+        registries: Registries,
+        rules: Rules,
+        *,
+        hosts_in_paths: bool,
+        own: OwnNames | None = None,
+    ) -> None:
+        self._own = own or OwnNames()
         self._registries = registries
         self._rules = rules
         self._hosts_in_paths = hosts_in_paths
@@ -69,6 +79,8 @@ class Router:
         target = b"/v2/%b/manifests/x" % name.encode("latin-1", "replace")
         try:
             registry, there = self._by_path(target, head.local)
+            if registry != self._registries.mirror:
+                self._own.check_page(attrs.evolve(head, target=target))
             asking = Route(mode=Mode.MIRROR, registry=registry, head=_asking(head, there))
             registry = self._by_rule(asking).registry
         except ConfigError as error:
@@ -103,6 +115,7 @@ class Router:
             return self._opened(head, wishes, local)
         prefixed = _PREFIXED.fullmatch(head.target)
         if prefixed is not None:
+            self._own.check(head)
             route = self._absolute(Mode.PREFIX, head, prefixed.groups()[1:], local)
             return attrs.evolve(route, wishes=wishes, prefix=prefixed[1])
         if head.target.startswith(b"/"):
@@ -147,6 +160,8 @@ class Router:
             registry = self._registries.named(named, local=local)
         else:
             registry, target = self._by_path(target, local)
+        if registry != self._registries.mirror:
+            self._own.check_page(head)
         asking = _asking(head, target)
         return Route(mode=Mode.MIRROR, registry=registry, head=asking, wishes=wishes)
 
@@ -155,7 +170,7 @@ class Router:
         found = _BY_PATH.fullmatch(target)
         if found is not None and b"/" in found[2][1:]:
             said = unquote(found[1].decode("latin-1"))
-            host = _PORT.sub(r":\1", said)
+            host = said if self._registries.lists(said) else _PORT.sub(r":\1", said)
             if ":" in said or self._is_host(host):  # names of repositories have no colons
                 return self._registries.named(host, local=local), b"/v2" + found[2]
         return self._registries.mirror, target

@@ -53,7 +53,11 @@ def without_wishes(headers: Headers) -> Headers:
 
 
 def _said(headers: Headers, name: bytes) -> str:
-    return (find(headers, _PREFIX + name) or b"").decode("latin-1").strip()
+    value = find(headers, _PREFIX + name) or b""
+    try:
+        return value.decode("utf-8").strip()
+    except UnicodeDecodeError:
+        return value.decode("latin-1").strip()
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -254,3 +254,12 @@ def test_wrong_lists(text: str, said: str) -> None:
 def test_empty_lists() -> None:
     """They say nothing."""
     assert parse_daemon_config("registries: []\nproxies:\nhijack_https: {}\n") == DaemonConfig()
+
+
+def test_names_of_its_own() -> None:
+    """One or a list; what no host can be called is refused with its place."""
+    for text in ("hostNames: a_b.example.com", "hostNames: [a_b.example.com]"):
+        assert parse_daemon_config(text).host_names == ("a_b.example.com",)
+    assert parse_daemon_config("hostNames: []").host_names == ()
+    with pytest.raises(ConfigError, match="hostNames: 'http://a' is no name of a host"):
+        parse_daemon_config("hostNames: [b, 'http://a']")

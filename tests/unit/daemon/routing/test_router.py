@@ -188,3 +188,48 @@ def test_repositories() -> None:
         assert (str(found[0]), found[1]) == (registry, there)
     with pytest.raises(Misrouted):
         rules.repository("h.example:25/a", head)
+
+
+@pytest.mark.parametrize(
+    ("target", "lines"),
+    [
+        (b"/x/http://10.0.0.1/secret", ()),
+        (b"/latest/?ns=10.0.0.1:80", ()),
+        (b"/v2/a/manifests/1?ns=r.example", ((b"Origin", b"http://evil.example"),)),
+        (b"/v2/r.example/a/manifests/1", ((b"User-Agent", b"Mozilla/5.0"),)),
+        (b"/secret", ((b"X-Dragonfly-Registry", b"http://10.0.0.1"),)),
+    ],
+)
+def test_pages_of_others(target: bytes, lines: tuple[tuple[bytes, bytes], ...]) -> None:
+    """A page whose name leads to us must not choose what is asked."""
+    head = ask(target, *lines)
+    assert router().route(head)
+    stranger = attrs.evolve(head, headers=((b"Host", b"evil.example:65001"), *lines))
+    with pytest.raises(Misrouted) as caught:
+        router().route(stranger)
+    assert caught.value.status == 421
+
+
+def test_engines_under_any_name() -> None:
+    """Of a mirror nothing is demanded, nor of an engine that names a registry."""
+    for target in (b"/v2/a/manifests/1", b"/v2/a/manifests/1?ns=r.example", b"/any", BLOB):
+        head = ask(target)
+        assert router().route(attrs.evolve(head, headers=((b"Host", b"dfdaemon.example.com"),)))
+
+
+def test_realms_for_tokens_of_others() -> None:
+    """A page must not have another registry asked for one, either."""
+    name = "r.example/a"
+    assert str(router().repository(name, ask(b"/dragonfly/token"))[0]) == "https://r.example"
+    lines = ((b"Host", b"evil.example"), (b"User-Agent", b"Mozilla/5.0"))
+    with pytest.raises(Misrouted):
+        router().repository(name, attrs.evolve(ask(b"/dragonfly/token"), headers=lines))
+
+
+def test_a_name_with_a_number() -> None:
+    """What is described counts as it is written; a port stands behind it else."""
+    known = [parse_registry("http://lab_registry_1"), parse_registry("http://my_registry:5000")]
+    found = Router(Registries(MIRROR, known), Rules(), hosts_in_paths=True)
+    for said, registry in zip(("lab_registry_1", "my_registry_5000"), known, strict=True):
+        target = b"/v2/%b/a/manifests/1" % said.encode()
+        assert str(found.route(ask(target)).registry) == str(registry)
