@@ -134,8 +134,15 @@ class Nginx:
         return [entry for entry in self._entries() if entry.path.rpartition("/")[2] == name]
 
     def body_bytes(self, name: str) -> int:
-        """How many bytes of the file's content left in transfers that have ended."""
-        return sum(entry.body_bytes for entry in self.entries(name) if entry.status in (200, 206))
+        """How many bytes of the file's content left in transfers that have ended.
+
+        Of one byte, by which an origin is asked whether it would give more, there is no count.
+        """
+        return sum(
+            entry.body_bytes
+            for entry in self.entries(name)
+            if entry.status in (200, 206) and entry.range != "bytes=0-0"
+        )
 
     def _entries(self) -> Iterator[Entry]:
         log = self._work / "access.log"
