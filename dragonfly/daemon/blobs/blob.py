@@ -19,7 +19,7 @@ from dragonfly.daemon.blobs.headers import (
     unsatisfiable,
     wanted_ranges,
 )
-from dragonfly.daemon.blobs.heldhead import HEAD_S, HeldHead, holding
+from dragonfly.daemon.blobs.heldhead import HEAD_S, HeldHead
 from dragonfly.daemon.blobs.models import needs_xet
 from dragonfly.daemon.blobs.parts import Parts, multipart, single, whole
 from dragonfly.daemon.blobs.remarks import remarks
@@ -253,8 +253,7 @@ class Blobs:
         if asked.plan.certain:
             self._checks.believe(asked.source, asked.route)
         else:
-            held = self._held(asked)
-            asked.responder = holding(held)
+            asked.responder = held = self._held(asked)
         await self._bring(asked, reply, parts)
         if held is None or not held.unsaid:
             return True

@@ -7,26 +7,21 @@ it is: it logs in by it. Once ``200`` is out all that is left is to cut.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
 
-from twisted.internet.interfaces import (
-    IDelayedCall,
-    IPullProducer,
-    IPushProducer,
-    IReactorTime,
-)
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from dragonfly.daemon.http.messages import Headers, RequestBody, RequestHead, Responder
+from dragonfly.daemon.http.messages import Headers, Responder
+from dragonfly.daemon.http.overlay import Overlay
 
-__all__ = ["HEAD_S", "HeldHead", "holding"]
+__all__ = ["HEAD_S", "HeldHead"]
 
 HEAD_S = 1.5
 """So long after the origin's yes to a HEAD: two round trips to a registry on another continent,
 with handshakes. Snapshotters give up where no head comes in 3 s."""
 
 
-class HeldHead:
-    """A :class:`~dragonfly.daemon.http.messages.Responder` before another one.
+class HeldHead(Overlay):
+    """Lets the one below begin with the first byte, or the end of what has none.
 
     :param hold_s: so long the head waits for a byte, from :meth:`start` on.
     :param said: called once, when a byte came, or the end of what has none.
@@ -41,10 +36,8 @@ class HeldHead:
         hold_s: float,
         said: Callable[[], None],
     ) -> None:
-        self.head: RequestHead = responder.head
-        self.body: RequestBody = responder.body
+        super().__init__(responder)
         self.unsaid = False
-        self._responder = responder
         self._clock = clock
         self._hold_s = hold_s
         self._said: Callable[[], None] | None = said
@@ -53,23 +46,9 @@ class HeldHead:
         responder.on_gone(self._stop_timer)
 
     @property
-    def sent(self) -> int:
-        """As the connection counts."""
-        return self._responder.sent
-
-    @property
-    def status(self) -> int:
-        """As it was started."""
-        return self._responder.status
-
-    @property
     def over(self) -> bool:
         """Whether it is."""
-        return self.unsaid or self._responder.over
-
-    def on_gone(self, call: Callable[[], None]) -> None:
-        """As the connection says."""
-        self._responder.on_gone(call)
+        return self.unsaid or super().over
 
     def start(self, status: int, headers: Headers, *, reason: bytes = b"") -> None:
         """Begin, soon."""
@@ -84,14 +63,6 @@ class HeldHead:
         if data:
             self._speak()
             self._responder.write(data)
-
-    def registerProducer(self, producer: IPushProducer | IPullProducer, streaming: bool) -> None:
-        """As the connection does."""
-        self._responder.registerProducer(producer, streaming)
-
-    def unregisterProducer(self) -> None:
-        """As the connection does."""
-        self._responder.unregisterProducer()
 
     def finish(self) -> None:
         """Begin, if there was nothing to write, and end."""
@@ -123,8 +94,3 @@ class HeldHead:
         timer, self._timer = self._timer, None
         if timer is not None and timer.active():
             timer.cancel()
-
-
-def holding(held: HeldHead) -> Responder:
-    """It as what it is used as: its facts are only read."""
-    return cast("Responder", held)

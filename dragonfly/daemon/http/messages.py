@@ -105,16 +105,24 @@ class RequestBody(Protocol):
 class Responder(Protocol):
     """The way back for one request; an ``IConsumer`` between start and finish.
 
-    :ivar sent: bytes of the body given to the connection so far.
-    :ivar status: of the answer that was started; 0 before.
-    :ivar over: whether it was finished or aborted, or its client is gone.
+    :ivar head: of the request.
+    :ivar body: of the request.
     """
 
     head: RequestHead
     body: RequestBody
-    sent: int
-    status: int
-    over: bool
+
+    @property
+    def sent(self) -> int:
+        """Bytes of the body given to the connection so far."""
+
+    @property
+    def status(self) -> int:
+        """Of the answer that was started; 0 before."""
+
+    @property
+    def over(self) -> bool:
+        """Whether it was finished or aborted, or its client is gone."""
 
     def on_gone(self, call: Callable[[], None]) -> None:
         """Call that (once, at once if so already) when the client is gone before the end.

@@ -3,18 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import cast
 
-from twisted.internet.interfaces import IPullProducer, IPushProducer
-
-from dragonfly.daemon.http.messages import (
-    Headers,
-    RequestBody,
-    RequestHead,
-    Responder,
-    find,
-    find_all,
-)
+from dragonfly.daemon.http.messages import Headers, Responder, find, find_all
+from dragonfly.daemon.http.overlay import Overlay
 from dragonfly.daemon.log.note import Note
 from dragonfly.daemon.routing.route import Route
 from dragonfly.errors import ConfigError
@@ -49,7 +40,7 @@ class NameCheck:
             await self._answer(responder, route, note)
             return
         checked = _Checked(responder, digest)
-        await self._answer(cast("Responder", checked), route, note)  # its facts are only read
+        await self._answer(checked, route, note)
         if checked.wrong:
             note.ending = "aborted"
             note.then(checked.wrong)
@@ -64,7 +55,7 @@ def _named(route: Route) -> Digest | None:
         return None
 
 
-class _Checked:
+class _Checked(Overlay):
     """A way back that holds the newest slice of a whole body until more comes, or its digest
     is known to be right.
 
@@ -72,34 +63,13 @@ class _Checked:
     """
 
     def __init__(self, responder: Responder, digest: Digest) -> None:
-        self.head: RequestHead = responder.head
-        self.body: RequestBody = responder.body
+        super().__init__(responder)
         self.wrong = ""
-        self._responder = responder
         self._digest = digest
         self._hasher: Hasher | None = None
         self._span: ByteRange | None = None
         self._at = 0
         self._held = b""
-
-    @property
-    def sent(self) -> int:
-        """As the connection counts."""
-        return self._responder.sent
-
-    @property
-    def status(self) -> int:
-        """As it was started."""
-        return self._responder.status
-
-    @property
-    def over(self) -> bool:
-        """Whether it is."""
-        return self._responder.over
-
-    def on_gone(self, call: Callable[[], None]) -> None:
-        """As the connection says."""
-        self._responder.on_gone(call)
 
     def start(self, status: int, headers: Headers, *, reason: bytes = b"") -> None:
         """Begin, and see whether all of the blob will follow as it is."""
@@ -129,14 +99,6 @@ class _Checked:
         if data:
             self._responder.write(data)
 
-    def registerProducer(self, producer: IPushProducer | IPullProducer, streaming: bool) -> None:
-        """As the connection does."""
-        self._responder.registerProducer(producer, streaming)
-
-    def unregisterProducer(self) -> None:
-        """As the connection does."""
-        self._responder.unregisterProducer()
-
     def finish(self) -> None:
         """Give the end out, or cut it off."""
         if self._hasher is not None and self._hasher.digest() != self._digest.value:
@@ -146,10 +108,6 @@ class _Checked:
         if self._held:
             self._give(self._held)
         self._responder.finish()
-
-    def abort(self) -> None:
-        """As the connection does."""
-        self._responder.abort()
 
 
 def _left_to_us(status: int, asked: Headers, headers: Headers) -> ByteRange | None:
