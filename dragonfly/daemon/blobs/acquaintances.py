@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dragonfly.daemon.blobs.admissions import question
 from dragonfly.daemon.routing.registry import Registry
 from dragonfly.net.redirects import HARMLESS
-from dragonfly.store.newest import Newest
+from dragonfly.store.lately import Lately
 
 __all__ = ["KEEP_S", "MOST", "SUSPECTED_S", "Acquaintances"]
 
@@ -32,29 +32,28 @@ class Acquaintances:
     """
 
     def __init__(self, now: Callable[[], float], most: int = MOST) -> None:
-        self._now = now
-        self._known: Newest[bytes, float] = Newest(most)
-        self._suspected: Newest[str, float] = Newest(most)
+        self._known: Lately[bytes] = Lately(now, KEEP_S, most)
+        self._suspected: Lately[str] = Lately(now, SUSPECTED_S, most)
 
     def know(self, registry: Registry, name: str, headers: Iterable[tuple[str, str]]) -> bool:
         """Whether that registry gave this to who sends these headers."""
-        return self._now() < self._known.get(_who(registry, name, headers), 0.0)
+        return _who(registry, name, headers) in self._known
 
     def add(self, registry: Registry, name: str, headers: Iterable[tuple[str, str]]) -> None:
         """It did."""
-        self._known.put(_who(registry, name, headers), self._now() + KEEP_S)
+        self._known.add(_who(registry, name, headers))
 
     def drop(self, registry: Registry, name: str, headers: Iterable[tuple[str, str]]) -> None:
         """It does not any more."""
-        self._known.pop(_who(registry, name, headers), None)
+        self._known.discard(_who(registry, name, headers))
 
     def suspect(self, registry: Registry) -> None:
         """It said yes to a HEAD, and then refused the GET."""
-        self._suspected.put(str(registry), self._now() + SUSPECTED_S)
+        self._suspected.add(str(registry))
 
     def suspects(self, registry: Registry) -> bool:
         """Whether it did so in the last :data:`SUSPECTED_S`."""
-        return self._now() < self._suspected.get(str(registry), 0.0)
+        return str(registry) in self._suspected
 
 
 def _who(registry: Registry, name: str, headers: Iterable[tuple[str, str]]) -> bytes:

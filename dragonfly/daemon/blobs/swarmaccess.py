@@ -17,7 +17,7 @@ from dragonfly.daemon.routing.route import Route
 from dragonfly.errors import DragonflyError
 from dragonfly.peer.request import FetchRequest
 from dragonfly.peer.ways import Reason
-from dragonfly.store.newest import Newest
+from dragonfly.store.lately import Lately
 from dragonfly.task.identity import Name
 
 __all__ = ["DARK_S", "LEAVING", "SILENT_MAX", "SwarmAccess", "SwarmSettings"]
@@ -69,7 +69,7 @@ class SwarmAccess:
         self._prefetches = Prefetches(fetch)
         self._dark_until = clock.seconds()
         self._left = False
-        self._silent: Newest[str, float] = Newest(SILENT_MAX)
+        self._silent: Lately[str] = Lately(clock.seconds, DARK_S, SILENT_MAX)
 
     def limit(self, rate: int | None) -> None:
         """Name ``rate`` as the limit of all downloads together with each of them from now on."""
@@ -122,7 +122,7 @@ class SwarmAccess:
 
     def silent(self, source: Source) -> None:
         """No supernode said anything of that in time, for which the origin may be the reason."""
-        self._silent.put(source.name.origin, self._clock.seconds() + DARK_S)
+        self._silent.add(source.name.origin)
 
     # -- inside -----------------------------------------------------------------------------
 
@@ -132,8 +132,8 @@ class SwarmAccess:
             return "no supernode is configured"
         if self._left:
             return LEAVING
-        until = max(self._dark_until, self._silent.get(source.name.origin, 0.0))
-        if self._clock.seconds() < until and not self._holds(source.name):
+        dark = self._clock.seconds() < self._dark_until or source.name.origin in self._silent
+        if dark and not self._holds(source.name):
             return f"no supernode answered in the last {DARK_S:g} s"
         return ""
 
