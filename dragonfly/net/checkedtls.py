@@ -36,14 +36,26 @@ from dragonfly.net.addresses import literal
 if TYPE_CHECKING:
     from twisted.protocols.tls import TLSMemoryBIOProtocol
 
-__all__ = ["CheckedConnection", "check_identity", "server_name"]
+__all__ = ["CheckedConnection", "check_identity", "client_connection"]
 
 _MUST = SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT
 # service-identity wants two labels behind a star; authorities of private networks and Go do not.
 _BELOW_ONE_LABEL = re.compile(r"\*\.[a-z0-9_-]+")
 
 
-def server_name(host: str) -> bytes | None:
+def client_connection(
+    context: SSL.Context, protocol: TLSMemoryBIOProtocol, host: str
+) -> SSL.Connection:
+    """Make a connection of ``protocol``, with SNI unless the host is an address."""
+    connection = SSL.Connection(context, None)
+    connection.set_app_data(protocol)
+    name = _server_name(host)
+    if name is not None:
+        connection.set_tlsext_host_name(name)
+    return connection
+
+
+def _server_name(host: str) -> bytes | None:
     """Return what a host is called in SNI: without the dot at its end (RFC 6066, 3);
     ``None`` for an address."""
     return None if literal(host) is not None else host.removesuffix(".").encode("ascii")
@@ -97,12 +109,8 @@ class CheckedConnection:
         self,
         tlsProtocol: TLSMemoryBIOProtocol,  # noqa: N803
     ) -> SSL.Connection:
-        """Make one, with SNI unless the host is an address."""
-        connection = SSL.Connection(self._context, None)
-        connection.set_app_data(tlsProtocol)
-        name = server_name(self._host)
-        if name is not None:
-            connection.set_tlsext_host_name(name)
+        """Make one."""
+        connection = client_connection(self._context, tlsProtocol, self._host)
         connection.set_verify(_MUST, self._verify)
         return connection
 

@@ -19,7 +19,7 @@ from twisted.web.iweb import IPolicyForHTTPS
 from zope.interface import implementer
 
 from dragonfly.errors import ConfigError
-from dragonfly.net.checkedtls import CheckedConnection, server_name
+from dragonfly.net.checkedtls import CheckedConnection, client_connection
 from dragonfly.net.clientcert import ClientCertificate, RootWithClient
 from dragonfly.net.pem import PemFile
 
@@ -114,13 +114,8 @@ class UncheckedConnection:
         self,
         tlsProtocol: TLSMemoryBIOProtocol,  # noqa: N803
     ) -> SSL.Connection:
-        """Make the connection, with SNI unless the host is an address."""
-        connection = SSL.Connection(self._context, None)
-        connection.set_app_data(tlsProtocol)
-        name = server_name(self._host)
-        if name is not None:
-            connection.set_tlsext_host_name(name)
-        return connection
+        """Make one."""
+        return client_connection(self._context, tlsProtocol, self._host)
 
 
 @implementer(IPolicyForHTTPS)
