@@ -9,7 +9,7 @@ import attrs
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import ITCPTransport
+from twisted.internet.interfaces import IPushProducer, ITCPTransport
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -235,6 +235,7 @@ class Body:
         self.log.append(str(error))
 
 
+@implementer(IPushProducer)
 class Writer:
     """A producer that notes what it is told."""
 

@@ -11,6 +11,7 @@ from twisted.internet import reactor
 
 from dragonfly.net.addresses import FetchPolicy
 from dragonfly.net.origin import OriginClient
+from dragonfly.net.tls import ServerCertificate
 from tests.doubles.origin import FakeOrigin
 from tests.doubles.peers import Supernode
 from tests.doubles.replaying import Scene
@@ -29,6 +30,15 @@ async def origin() -> AsyncIterator[FakeOrigin]:
 async def other_origin() -> AsyncIterator[FakeOrigin]:
     """A second one, on another port: another origin."""
     server = FakeOrigin(reactor)
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@pytest_twisted.async_yield_fixture
+async def secure(certificate: ServerCertificate) -> AsyncIterator[FakeOrigin]:
+    """One that speaks TLS with the certificate of the module's own fixture."""
+    server = FakeOrigin(reactor, tls=certificate.options())
     await server.start()
     yield server
     await server.stop()

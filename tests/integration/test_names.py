@@ -64,15 +64,6 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> ServerCertificate:
 
 
 @pytest_twisted.async_yield_fixture
-async def secure(certificate: ServerCertificate) -> AsyncIterator[FakeOrigin]:
-    """An https origin."""
-    server = FakeOrigin(reactor, tls=certificate.options())
-    await server.start()
-    yield server
-    await server.stop()
-
-
-@pytest_twisted.async_yield_fixture
 async def proxy() -> AsyncIterator[FakeProxy]:
     """An open one."""
     running = FakeProxy(reactor)

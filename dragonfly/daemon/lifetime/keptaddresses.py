@@ -33,6 +33,6 @@ def _wanted(config: DaemonConfig) -> dict[str, tuple[str | None, int]]:
     return {
         "dfdaemon": (config.host_ip, config.port),
         "dfdaemon-https": (config.host_ip, config.https_port),
-        "dfdaemon-status": (config.status_ip or config.host_ip, config.status_port),
+        "dfdaemon-status": (config.status_address, config.status_port),
         "dfdaemon-peer": (None, config.peer_port),
     }

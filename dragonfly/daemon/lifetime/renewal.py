@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.interfaces import IProcessTransport
 from twisted.internet.protocol import ProcessProtocol
@@ -118,7 +118,7 @@ class Renewal(Service):
         self._over = True
         ours = pid is not None and _same_service(pid)
         if self._process is None or self._shell is None:
-            return _now(ours)
+            return succeed(ours)
         ended = self._shell.ended.wait().addCallback(lambda _: ours)
         with suppress(ProcessExitedAlready):
             self._process.signalProcess("KILL")
@@ -178,9 +178,3 @@ def _same_service(pid: int, proc: Path = Path("/proc")) -> bool:
         return (proc / str(pid) / "cgroup").read_bytes() == (proc / "self/cgroup").read_bytes()
     except OSError:
         return False
-
-
-def _now(value: bool) -> Deferred[bool]:
-    done: OneShot[bool] = OneShot()
-    done.fire(value)
-    return done.wait()

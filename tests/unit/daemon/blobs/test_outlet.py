@@ -3,34 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from twisted.internet.interfaces import IPushProducer
 from twisted.internet.task import Clock
-from zope.interface import implementer
 
 from dragonfly.daemon.blobs.outlet import HOLD_BYTES, Outlet
+from tests.doubles.front import Writer
 from tests.doubles.responding import HeardResponder, request
 
 SLICE = 64 * 1024
-
-
-@implementer(IPushProducer)
-class Source:
-    """A producer that notes what it is told."""
-
-    def __init__(self) -> None:
-        self.told: list[str] = []
-
-    def pauseProducing(self) -> None:
-        """Noted."""
-        self.told.append("pause")
-
-    def resumeProducing(self) -> None:
-        """Noted."""
-        self.told.append("resume")
-
-    def stopProducing(self) -> None:
-        """Noted."""
-        self.told.append("stop")
 
 
 class Scene:
@@ -112,7 +91,7 @@ def test_the_order_is_kept() -> None:
 
 def test_back_pressure_reaches_each_source() -> None:
     """The one that is there, and the one that comes while the client does not read."""
-    scene, one, two = Scene(), Source(), Source()
+    scene, one, two = Scene(), Writer(), Writer()
     scene.outlet.registerProducer(one, True)
     scene.responder.producer.pauseProducing()
     scene.outlet.unregisterProducer()
