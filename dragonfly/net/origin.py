@@ -31,7 +31,7 @@ from dragonfly.errors import (
 from dragonfly.net.addresses import FetchPolicy
 from dragonfly.net.agents import Agents, Use
 from dragonfly.net.deadline import deadline
-from dragonfly.net.doubts import Doubts
+from dragonfly.net.doubts import DOUBTS_MAX, Doubts
 from dragonfly.net.drain import discard
 from dragonfly.net.endpoints import CheckedEndpoints
 from dragonfly.net.origintrusts import Trusts, WayTrusts
@@ -41,7 +41,8 @@ from dragonfly.net.redirects import REDIRECTS, Walk
 from dragonfly.net.reply import OriginReply, Validating, read_headers, read_reply, strong
 from dragonfly.net.sink import BodySink
 from dragonfly.net.trust import Trust
-from dragonfly.net.urls import Target
+from dragonfly.net.urls import Target, parse_target
+from dragonfly.store.newest import Newest
 
 __all__ = ["READER", "OriginBody", "OriginClient"]
 
@@ -55,6 +56,8 @@ USER_AGENT = f"dragonfly/{dragonfly.__version__}"
 MAX_WAITING = 16
 # Some servers never answer a HEAD; a GET is tried while the caller still waits.
 HEAD_S = 10.0
+# So long an origin that did that is asked by GET; who asks for its other URLs does not wait again.
+MUTE_S = 600.0
 # To learn a length that the answer to a GET lacks: nobody waits longer for the head of ours.
 SOON_S = 1.5
 # What servers that allow HEAD to fewer than GET do not answer: those say 403 or 405.
@@ -148,6 +151,8 @@ class OriginClient:
         self._turns: WeakValueDictionary[tuple[str, str, int], DeferredSemaphore]
         self._turns = WeakValueDictionary()
         self._doubts = Doubts()
+        self._mute: Newest[tuple[str, str, int], float] = Newest(DOUBTS_MAX)
+        """Until when origins are not asked by HEAD, which they left unanswered."""
 
     async def probe(
         self,
@@ -174,9 +179,10 @@ class OriginClient:
         """
         headers = tuple(headers)
         told: OriginReply | None = None
-        if by_get or url in self._doubts:
+        doubtful = url in self._doubts or self._is_mute(url)
+        if by_get or doubtful:
             told = await self._probe_by_get(url, headers, follow=follow, brisk=by_get and brief)
-            if told.length is not None or url in self._doubts:
+            if told.length is not None or doubtful:
                 return told
         if told is not None:  # which is a yes; perhaps a HEAD tells the length, too
             asking = self._probe_by_head(url, headers, follow=follow, brief=False)
@@ -258,6 +264,7 @@ class OriginClient:
         self, url: str, headers: _Pairs, *, follow: bool, brief: bool
     ) -> OriginReply | None:
         """The answer to a HEAD; ``None``: it says nothing about a GET."""
+        until = self._reactor.seconds() + min(HEAD_S, self._answer_s)
         try:
             response, walk = await self._walk(
                 b"HEAD", url, headers, (), follow=follow, use=Use.PROBING, brisk=True
@@ -267,6 +274,8 @@ class OriginClient:
             raise
         except OriginUnreachable:
             self._doubts.add(url)  # the next caller need not wait for the same
+            if self._reactor.seconds() >= until:
+                self._mute.put(parse_target(url).origin, self._reactor.seconds() + MUTE_S)
             if brief:
                 raise
             return None
@@ -276,6 +285,10 @@ class OriginClient:
             return None
         discard(response, self._reactor)
         return None if reply.length == 0 and reply.status not in REDIRECTS else reply
+
+    def _is_mute(self, url: str) -> bool:
+        until = self._mute.get(parse_target(url).origin, 0.0)
+        return until > 0.0 and bool(self._reactor.seconds() < until)
 
     async def _probe_by_get(
         self, url: str, headers: _Pairs, *, follow: bool, brisk: bool = False

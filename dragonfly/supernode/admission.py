@@ -8,56 +8,35 @@ for each URL and credential per round trip of its own, however many callers ther
 
 A yes to a HEAD is no yes where everybody gets it: some origins ask for credentials with a GET
 only. So it counts if the origin refuses strangers a HEAD, or if it has answered a GET for one byte
-to the same caller within :data:`ADMISSION_S`; else such a GET decides.
+to the same caller within :data:`~dragonfly.supernode.questions.GIVEN_S`; else such a GET decides.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
-from weakref import WeakValueDictionary
 
 import attrs
 from blake3 import blake3
-from twisted.internet.defer import CancelledError, DeferredSemaphore
 from twisted.internet.interfaces import IReactorTime
 
 from dragonfly.errors import OriginError, OriginRefused, OriginUndecided, OriginUnreachable
-from dragonfly.net.fanout import OneShot
 from dragonfly.net.reply import OriginReply, strong
 from dragonfly.net.tasks import TaskSet
 from dragonfly.store.newest import Newest
-from dragonfly.task.identity import origin_of
+from dragonfly.supernode.questions import Access, Prober, Questions
 
 __all__ = [
     "ADMISSION_S",
-    "FAILURES_MAX",
     "HARMLESS",
-    "PROBES_EACH",
-    "PROBES_MAX",
-    "Access",
     "Admission",
     "Admitted",
-    "Prober",
 ]
 
 ADMISSION_S = 300.0
 """How long a yes holds for content named by its digest: the life of a grant."""
 
-PROBES_MAX = 256
-"""Questions to origins under way at once; more callers than that wait their turn."""
-
-PROBES_EACH = 16
-"""Of them to one origin, so that one that never answers keeps nobody from the others."""
-
 ADMITTED_MAX = 4096
 """Answers kept; an answer has a few KiB of headers, so this stays near 10 MiB."""
-
-FAILURES_MAX = 1024
-"""Failures to reach a URL that are remembered."""
-
-FAILURE_GROWTH = 2.0
-FAILURE_LONGEST_S = 60.0
 
 HARMLESS = frozenset(
     {"accept", "accept-language", "cache-control", "pragma", "user-agent", "x-request-id"}
@@ -78,32 +57,6 @@ _OURS = frozenset(
         "upgrade",
     }
 )
-
-
-class Prober(Protocol):
-    """What asks an origin about a URL: :class:`dragonfly.net.origin.OriginClient`."""
-
-    async def probe(
-        self, url: str, headers: Sequence[tuple[str, str]], *, by_get: bool = False
-    ) -> OriginReply:
-        """Ask without reading the content: for its head, or with ``by_get`` for one byte."""
-
-
-@attrs.frozen(kw_only=True)
-class Access:
-    """One way to read a URL at its origin. Lives in memory only, and prints nothing secret.
-
-    ``key`` names it without telling it: a keyed hash over all the rest.
-    """
-
-    url: str = attrs.field(repr=False)
-    headers: tuple[tuple[str, str], ...] = attrs.field(repr=False, default=())
-    loopback: bool = False
-    key: bytes = attrs.field(repr=False)
-
-    def header(self, name: str) -> str | None:
-        """The value sent for ``name`` (lower case), ``None`` if it is not sent."""
-        return next((value for key, value in self.headers if key.lower() == name), None)
 
 
 @attrs.frozen(kw_only=True)
@@ -127,24 +80,6 @@ class Admitted:
         return self.public and not _varied(self.reply)
 
 
-@attrs.define(eq=False)
-class _Line:
-    """The callers of one access: who shares the next question, and whether one is out."""
-
-    access: Access
-    by_get: bool
-    waiting: OneShot[OriginReply] | None = None
-    running: bool = False
-
-
-@attrs.frozen
-class _Outage:
-    until: float
-    wait_s: float
-    text: str
-    status: int
-
-
 class Admission:
     """Asks origins on behalf of callers; see the module's text for the rules.
 
@@ -162,17 +97,9 @@ class Admission:
         secret: bytes,
         failure_s: float = 5.0,
     ) -> None:
-        self._prober = prober
+        self._questions = Questions(prober, clock, tasks, failure_s=failure_s)
         self._clock = clock
-        self._tasks = tasks
         self._secret = secret
-        self._failure_s = failure_s
-        self._turns = DeferredSemaphore(PROBES_MAX)
-        self._origins: WeakValueDictionary[str, DeferredSemaphore] = WeakValueDictionary()
-        self._lines: dict[tuple[bytes, bool], _Line] = {}
-        self._given: Newest[bytes, float] = Newest(ADMITTED_MAX)
-        """Until when a yes to a HEAD counts as one to a GET."""
-        self._outages: Newest[bytes, _Outage] = Newest(FAILURES_MAX)
         self._admitted: Newest[tuple[bytes, bytes], tuple[float, Admitted]] = Newest(ADMITTED_MAX)
 
     def access(
@@ -215,12 +142,12 @@ class Admission:
             return self._public(await self._certain(access), access)
         told_apart = True
         try:
-            public = await self._fresh(anonymous)
-            if not self._counts(anonymous):
+            public = await self._questions.fresh(anonymous)
+            if not self._questions.counts(anonymous):
                 told_apart = False
-                public = await self._fresh(anonymous, by_get=True)
+                public = await self._questions.fresh(anonymous, by_get=True)
         except OriginRefused as refusal:  # the caller's own credentials decide
-            by_get = not (told_apart or self._counts(access))
+            by_get = not (told_apart or self._questions.counts(access))
             return self._private(await self._decided(access, refusal, by_get=by_get), access)
         own = await self._certain(access)
         if self._varies_by_credential(public, access) or not _same_version(public, own):
@@ -230,10 +157,7 @@ class Admission:
 
     async def _certain(self, access: Access) -> OriginReply:
         """The answer to a HEAD if that counts, else to a GET."""
-        return await self._fresh(access, by_get=not self._counts(access))
-
-    def _counts(self, access: Access) -> bool:
-        return self._clock.seconds() < self._given.get(access.key, 0.0)
+        return await self._questions.fresh(access, by_get=not self._questions.counts(access))
 
     async def _decided(
         self, access: Access, refusal: OriginRefused, *, by_get: bool
@@ -243,7 +167,7 @@ class Admission:
         What an outage lets through must not be had by sending what causes one.
         """
         try:
-            return await self._fresh(access, by_get=by_get)
+            return await self._questions.fresh(access, by_get=by_get)
         except OriginError as error:
             silent = isinstance(error, OriginUnreachable) or error.status >= 500
             if not silent or refusal.status >= 500:
@@ -279,71 +203,7 @@ class Admission:
             return ""
         return blake3("\n".join(told).encode(), key=self._secret).hexdigest()
 
-    # -- one question for many -------------------------------------------------------
-
-    async def _fresh(self, access: Access, *, by_get: bool = False) -> OriginReply:
-        """The answer to a question that is put from now on."""
-        outage = self._outages.get(access.key)
-        if outage is not None and self._clock.seconds() < outage.until:
-            # A new one each time: an exception that is raised again keeps every traceback.
-            raise OriginUnreachable(outage.text, outage.status)
-        line = self._lines.setdefault((access.key, by_get), _Line(access, by_get))
-        if line.waiting is None:
-            line.waiting = OneShot()
-        waiter = line.waiting.wait()
-        if not line.running:
-            line.running = True
-            self._tasks.spawn(self._serve(line), "asking an origin")
-        return await waiter
-
-    async def _serve(self, line: _Line) -> None:
-        """Put questions until nobody waits for one."""
-        access = line.access
-        each = self._origins.setdefault(origin_of(access.url), DeferredSemaphore(PROBES_EACH))
-        try:
-            while line.waiting is not None:
-                async with each, self._turns:
-                    await self._question(line)
-        finally:
-            line.running = False
-            self._lines.pop((access.key, line.by_get), None)
-            if line.waiting is not None:
-                line.waiting.fail(CancelledError())
-
-    async def _question(self, line: _Line) -> None:
-        """Put one; whoever comes from here on waits for the next."""
-        shot, line.waiting = line.waiting, None
-        if shot is None:
-            return
-        access, asked = line.access, self._clock.seconds()
-        prober = self._prober(access.loopback)
-        try:
-            reply = await prober.probe(access.url, access.headers, by_get=line.by_get)
-        except OriginError as error:
-            self._given.pop(access.key, None)
-            self._note_outage(access, error)
-            shot.fail(error)
-        except BaseException as error:
-            shot.fail(error)
-            raise
-        else:
-            self._outages.pop(access.key, None)
-            if line.by_get:
-                self._given.put(access.key, asked + ADMISSION_S)
-            shot.fire(reply)
-
     # -- memory ------------------------------------------------------------------------
-
-    def _note_outage(self, access: Access, error: OriginError) -> None:
-        """By access, not by URL: one caller's headers may be what the origin dislikes."""
-        before = self._outages.pop(access.key, None)
-        if not isinstance(error, OriginUnreachable):
-            return
-        wait_s = self._failure_s
-        if before is not None:
-            wait_s = min(before.wait_s * FAILURE_GROWTH, max(FAILURE_LONGEST_S, self._failure_s))
-        until = self._clock.seconds() + wait_s
-        self._outages.put(access.key, _Outage(until, wait_s, str(error), error.status))
 
     def _remembered(self, name: bytes, access: Access) -> Admitted | None:
         until, admitted = self._admitted.get((name, access.key), (0.0, None))

@@ -15,8 +15,8 @@ from dragonfly.errors import (
     OriginTruncated,
 )
 from dragonfly.net.retry import delays
-from dragonfly.supernode.admission import Access
 from dragonfly.supernode.content import Content
+from dragonfly.supernode.questions import Access
 
 __all__ = ["ATTEMPTS", "Attempts"]
 

@@ -18,7 +18,7 @@ from dragonfly.errors import DragonflyError
 from dragonfly.net.fanout import OneShot
 from dragonfly.signatures import SigningKey
 from dragonfly.store.piecestore import TaskFile
-from dragonfly.supernode.admission import Access
+from dragonfly.supernode.questions import Access
 from dragonfly.task.digest import Digest
 from dragonfly.task.layout import Layout
 from dragonfly.task.manifest import RUN_DIGESTS, Manifest, Run, sign_run

@@ -33,11 +33,11 @@ from dragonfly.net.reply import OriginReply
 from dragonfly.net.throttle import Throttle
 from dragonfly.signatures import SigningKey
 from dragonfly.store.piecestore import TaskFile
-from dragonfly.supernode.admission import Access
 from dragonfly.supernode.attempts import Attempts
 from dragonfly.supernode.content import Content
 from dragonfly.supernode.intake import REREAD_BYTES, Intake
 from dragonfly.supernode.pump import Pump
+from dragonfly.supernode.questions import Access
 from dragonfly.task.manifest import RUN_DIGESTS
 
 __all__ = ["RUN_WAIT_S", "STALL_S", "Fetch", "FetchTools", "Reader", "expected_of"]

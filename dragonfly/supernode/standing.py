@@ -16,7 +16,8 @@ from twisted.internet.interfaces import IReactorTime
 
 from dragonfly.errors import OriginError, OriginRefused
 from dragonfly.net.tasks import TaskSet
-from dragonfly.supernode.admission import ADMISSION_S, Access, Admission
+from dragonfly.supernode.admission import ADMISSION_S, Admission
+from dragonfly.supernode.questions import Access
 
 __all__ = ["ASK_AGAIN_S", "Standing"]
 

@@ -19,10 +19,11 @@ from twisted.internet.task import Clock
 from dragonfly.metrics import BuildInfo, SupernodeMetrics
 from dragonfly.net.disk import DiskPool
 from dragonfly.signatures import KeyRing, SigningKey
-from dragonfly.supernode.admission import Access, Admitted
+from dragonfly.supernode.admission import Admitted
 from dragonfly.supernode.cdn import Cdn, Wanted
 from dragonfly.supernode.content import Content, State
 from dragonfly.supernode.fetch import FetchTools
+from dragonfly.supernode.questions import Access
 from dragonfly.task.digest import Digest, piece_digest
 from dragonfly.task.identity import name_of
 from dragonfly.task.manifest import parse_run

@@ -65,6 +65,8 @@ class Page:
     """Content-Length in answers to HEAD, true or not."""
     head_hangs_up: bool = False
     """Close the connection instead of answering HEAD."""
+    head_hangs: bool = False
+    """Do not answer HEAD at all."""
     ranges: bool = True
     """``False``: ignore Range and announce none."""
     range_total: bool = True
@@ -250,6 +252,8 @@ class _Answer:
         page, request = self._page, self._request
         if page.head_hangs_up and self._entry.method == "HEAD":
             request.channel.forceAbortClient()
+            return
+        if page.head_hangs and self._entry.method == "HEAD":
             return
         for name, value in page.headers.items():
             request.setHeader(name, value)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import random
 from collections.abc import AsyncIterator, Sequence
 from itertools import permutations
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -336,6 +338,39 @@ async def test_a_loop(world: World) -> None:
     """Whoever set the registry to this mirror is told."""
     answer = await world.mirror.get(PATH, f"Via: 1.1 {VIA.decode()}")
     assert answer.status == 508
+
+
+# -- what registries say of a HEAD -------------------------------------------------------
+
+
+@ensureDeferred
+@pytest.mark.parametrize(
+    "switches",
+    [
+        {"head_length": 1000},
+        {"head_length": len(BODY) + 1000},
+        {"head_length": 0},
+        {"head": False, "head_status": 404},
+        {"head": False, "head_status": 501},
+        {"head_hangs_up": True},
+    ],
+)
+async def test_heads_that_tell_nothing(world: World, switches: dict[str, Any]) -> None:
+    """Whatever is asked for comes, as it would without us."""
+    world.origin.put(PATH, BODY, **switches)
+    part = await world.mirror.get(PATH, "Range: bytes=2900000-")
+    assert (part.status, is_whole(part, BODY[2_900_000:])) == (206, True)
+    assert is_whole(await world.mirror.get(PATH))
+
+
+@ensureDeferred
+async def test_a_registry_that_encodes_whatever_is_asked_for(world: World) -> None:
+    """Engines undo it; what came is not compared with a digest that is not its own."""
+    world.origin.put(PATH, BODY, gzip=True)
+    answer = await world.mirror.get(PATH, "Accept-Encoding: gzip")
+    assert answer.complete
+    assert answer.headers["content-encoding"] == "gzip"
+    assert gzip.decompress(bytes(answer.body)) == BODY
 
 
 # -- what goes wrong ---------------------------------------------------------------------

@@ -126,6 +126,17 @@ async def test_head_that_is_not_answered(origin: FakeOrigin, origin_client: Orig
     assert len(origin.requests("/f", "HEAD")) == 1
 
 
+@ensureDeferred
+async def test_an_origin_that_leaves_a_head_unanswered(origin: FakeOrigin) -> None:
+    """Whoever asks for another of its URLs does not wait for that again."""
+    client = OriginClient(reactor, policy=FetchPolicy(allow_loopback=True), answer_s=0.1)
+    for path in ("/f", "/g"):
+        origin.put(path, CONTENT, head_hangs=True)
+        assert (await client.probe(origin.url(path), ())).length == len(CONTENT)
+    assert (origin.count("/f", "HEAD"), origin.count("/g", "HEAD")) == (1, 0)
+    await client.close()
+
+
 @pytest.mark.parametrize("status", [401, 404])
 @ensureDeferred
 async def test_a_brief_probe_believes_a_refusal_of_head(

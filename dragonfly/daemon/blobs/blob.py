@@ -23,6 +23,7 @@ from dragonfly.daemon.blobs.heldhead import HEAD_S, HeldHead
 from dragonfly.daemon.blobs.models import needs_xet
 from dragonfly.daemon.blobs.parts import Parts, multipart, single, whole
 from dragonfly.daemon.blobs.remarks import remarks
+from dragonfly.daemon.blobs.sieve import grouped
 from dragonfly.daemon.blobs.source import Source
 from dragonfly.daemon.blobs.swarmaccess import LEAVING, SwarmAccess
 from dragonfly.daemon.blobs.transferring import Transferring, layout_of
@@ -39,11 +40,17 @@ from dragonfly.net.reply import OriginReply
 from dragonfly.net.throttle import Throttle
 from dragonfly.net.trust import Trust
 
-__all__ = ["LENGTH_S", "Blobs"]
+__all__ = ["LENGTH_S", "READS_MAX", "Blobs"]
 
 LENGTH_S = 2.0
 """An origin that does not tell a length may be one of a few whose answer to HEAD lacks it; the
 swarm may know it. Longer than that no client should wait for the head of an answer."""
+
+READS_MAX = 16
+"""Requests to the origin for one of a client, where no swarm has the parts; more are for the
+origin to answer as they are."""
+
+_PLAIN = frozenset({None, "", "identity"})
 
 
 class Blobs:
@@ -144,6 +151,9 @@ class Blobs:
         except (OriginError, ConfigError) as error:
             note.because(f"the registry's check: {error}")
             return False
+        if source.digest is not None and reply.header("content-encoding") not in _PLAIN:
+            note.because("the registry encodes it on the way, its digest is of something else")
+            return False
         if source.version is None:
             note.because(
                 "not shared: nothing in the origin's answer tells one version from another"
@@ -166,6 +176,9 @@ class Blobs:
         try:
             parts = self._parts(asked, reply)
         except Unsatisfiable:
+            if not asked.plan.certain and reply.status == 200:
+                note.because("the range is not in what the answer to a HEAD announces")
+                return False
             answer = unsatisfiable(reply, source.length or 0)
             asked.responder.start(answer.status, answer.headers)
             asked.responder.finish()
@@ -173,6 +186,9 @@ class Blobs:
         except TooManyRanges as error:
             answer_in_text(asked.responder, 400, str(error))
             return True
+        if asked.download is None and len(grouped(parts.parts)) > READS_MAX:
+            note.because(f"more than {READS_MAX} parts that lie apart, and no swarm")
+            return False
         return await self._deliver(asked, reply, parts)
 
     async def _check(self, asked: _Asked) -> OriginReply:

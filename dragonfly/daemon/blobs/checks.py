@@ -65,16 +65,14 @@ class Checks:
         """
         if route.head.method != b"GET":
             return Plan(certain=True)
-        ranges = find_all(route.head.headers, b"range")
-        if ranges:
+        if find_all(route.head.headers, b"range"):
             known = self._admissions.find(self._question(source, route))
             if known is not None:
                 return Plan(certain=True, known=known)
         acquaintances, registry = self._acquaintances, route.registry
         if acquaintances.know(registry, source.name.text, source.headers):
             return Plan(certain=True)
-        several = any(b"," in each for each in ranges)
-        by_get = source.digest is None or held or several or acquaintances.suspects(registry)
+        by_get = source.digest is None or held or acquaintances.suspects(registry)
         return Plan(certain=by_get, by_get=by_get)
 
     async def ask(self, source: Source, route: Route, plan: Plan) -> OriginReply:

@@ -16,6 +16,7 @@ from dragonfly.daemon.blobs.outlet import Outlet
 from dragonfly.daemon.blobs.parts import Part, Parts
 from dragonfly.daemon.blobs.sentfront import SentFront
 from dragonfly.daemon.blobs.shares import shares
+from dragonfly.daemon.blobs.sieve import Sieve, grouped, sifting
 from dragonfly.daemon.blobs.source import Source
 from dragonfly.daemon.blobs.transferring import Transferring
 from dragonfly.daemon.blobs.vigil import Vigil
@@ -83,7 +84,7 @@ class Delivery:
         self._clock = clock
         self._detour = detour
         self._flows = flows
-        self._outlet = self._outlet_of(parts.parts[0])
+        self._outlet = self._outlet_of(parts.parts[:1])
         self._hearing = Hearing(clock, note)
         self._front = SentFront()
         self.unanswered = False
@@ -97,8 +98,8 @@ class Delivery:
         :raises HungUp: the client hung up.
         """
         try:
-            for part in self._parts.parts:
-                await self._part(part)
+            for group in grouped(self._parts.parts):
+                await self._group(group)
         except DragonflyError as error:
             self.refused = isinstance(error, OriginRefused) and error.status in _REFUSALS
             self._explain_cut(str(error))
@@ -112,24 +113,25 @@ class Delivery:
         finally:
             self._let_go()
 
-    async def _part(self, part: Part) -> None:
-        self._responder.write(part.head)
-        self._outlet = outlet = self._outlet_of(part)
-        self._detour.begin(part.begin, part.end, whole=not self._is_part(outlet))
+    async def _group(self, group: tuple[Part, ...]) -> None:
+        self._outlet = outlet = self._outlet_of(group)
+        self._detour.begin(outlet.begin, outlet.end, whole=not self._is_part(outlet))
         outlet.open()
         try:
             await self._bring()
         finally:
             outlet.close()
 
-    def _outlet_of(self, part: Part) -> Outlet:
+    def _outlet_of(self, group: tuple[Part, ...]) -> Outlet:
         """The way to the client: what can be compared with a digest is held back at its end."""
-        whole = not self._is_part(part)
+        span = Part(group[0].begin, group[-1].end)
+        plain = len(group) == 1 and not group[0].head
+        whole = not self._is_part(span)
         return Outlet(
-            self._responder,
+            self._responder if plain else sifting(Sieve(self._responder, group)),
             self._clock,
-            begin=part.begin,
-            end=part.end,
+            begin=span.begin,
+            end=span.end,
             whole=whole and self._source.digest is not None,
         )
 

@@ -20,14 +20,8 @@ from dragonfly.errors import (
 )
 from dragonfly.net.reply import OriginReply
 from dragonfly.net.tasks import TaskSet
-from dragonfly.supernode.admission import (
-    ADMISSION_S,
-    PROBES_EACH,
-    PROBES_MAX,
-    Access,
-    Admission,
-    Admitted,
-)
+from dragonfly.supernode.admission import ADMISSION_S, Admission, Admitted
+from dragonfly.supernode.questions import PROBES_EACH, PROBES_MAX, Access
 from tests.doubles.reader import make_reply
 
 URL = "http://origin.example/private"

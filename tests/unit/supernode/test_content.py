@@ -9,8 +9,8 @@ import attrs
 from dragonfly.control.messages import Validator
 from dragonfly.errors import NoSources
 from dragonfly.signatures import KeyRing, SigningKey
-from dragonfly.supernode.admission import Access
 from dragonfly.supernode.content import ACCESSES_MAX, Accesses, Content, State
+from dragonfly.supernode.questions import Access
 from dragonfly.task.manifest import RUN_DIGESTS, Manifest, Run, parse_run
 from tests.doubles.cdn import PIECE
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dragonfly.supernode.admission import Access, Admitted
+from dragonfly.supernode.admission import Admitted
+from dragonfly.supernode.questions import Access
 from dragonfly.supernode.versions import NUMBERS_MAX, SHARED_S, Versions
 from dragonfly.task.identity import name_of
 from tests.doubles.reader import make_reply

@@ -10,12 +10,13 @@ from twisted.internet.defer import CancelledError, Deferred
 
 from dragonfly.daemon.blobs.acquaintances import KEEP_S as KNOWN_S
 from dragonfly.daemon.blobs.admissions import KEEP_S
-from dragonfly.daemon.blobs.blob import LENGTH_S
+from dragonfly.daemon.blobs.blob import LENGTH_S, READS_MAX
 from dragonfly.daemon.blobs.delivery import CHECK_S
 from dragonfly.daemon.blobs.detours import SMALL_BYTES
 from dragonfly.daemon.blobs.hearing import BEGIN_S, HUNGRY_S, PART_S, SILENCE_S
 from dragonfly.daemon.blobs.heldhead import HEAD_S
 from dragonfly.daemon.blobs.outlet import HOLD_BYTES
+from dragonfly.daemon.blobs.sieve import GAP_BYTES
 from dragonfly.daemon.blobs.swarmaccess import DARK_S
 from dragonfly.daemon.blobs.vigil import LOOK_S
 from dragonfly.daemon.routing.registry import parse_registry
@@ -199,8 +200,12 @@ def test_a_part_that_is_the_whole(scene: BlobScene) -> None:
 
 
 def test_no_byte_of_it_exists(scene: BlobScene) -> None:
-    """416 with the length; nobody waits for the swarm."""
-    asked = scene.ask((b"Range", f"bytes={len(BODY)}-".encode()))
+    """416 with the length, if that is certain; nobody waits for the swarm."""
+    outside = (b"Range", f"bytes={len(BODY)}-".encode())
+    doubtful = scene.ask(outside)
+    assert scene.straight == [doubtful.responder]
+    scene.held = True
+    asked = scene.ask(outside)
     assert asked.responder.status == 416
     assert asked.headers[b"Content-Range"] == f"bytes */{len(BODY)}".encode()
     assert complete(asked)
@@ -213,6 +218,42 @@ def test_if_range(scene: BlobScene) -> None:
     scene.wait(HEAD_S)
     assert asked.responder.status == 200
     asked.responder.leave()
+
+
+def many(count: int, *, apart: int) -> tuple[bytes, bytes]:
+    """So many parts of one byte, that far from each other."""
+    spans = ",".join(f"{begin}-{begin}" for begin in range(0, count * apart, apart))
+    return b"Range", f"bytes={spans}".encode()
+
+
+def test_parts_that_lie_close_together() -> None:
+    """Are read from the registry as one."""
+    scene = BlobScene(BODY, nodes=())
+    asked = scene.ask(many(200, apart=1000))
+    assert len(scene.registry.asked) == 1
+    scene.registry.bodies[-1].give(len(BODY))
+    pieces = asked.received.split(b"--cut")
+    assert [piece.partition(b"\r\n\r\n")[2][:1] for piece in pieces[1:-1]] == [
+        BODY[begin : begin + 1] for begin in range(0, 200_000, 1000)
+    ]
+    assert complete(asked)
+
+
+def test_many_parts_that_lie_apart() -> None:
+    """Without a swarm the registry answers these itself, and not each of them."""
+    body = bytes((READS_MAX + 1) * (GAP_BYTES + 2))
+    scene = BlobScene(body, nodes=())
+    asked = scene.ask(many(READS_MAX + 1, apart=GAP_BYTES + 2))
+    assert scene.straight == [asked.responder]
+    assert scene.registry.asked == []
+
+
+def test_what_the_registry_encodes_on_the_way(scene: BlobScene) -> None:
+    """The digest is that of something else; a client that undoes it finds out."""
+    scene.registry.reply = make_reply(length=len(BODY), content_encoding="gzip")
+    asked = scene.ask()
+    assert scene.straight == [asked.responder]
+    assert scene.download.cancelled
 
 
 # -- how it is asked ----------------------------------------------------------------------
