@@ -13,6 +13,11 @@ from twisted.internet.task import LoopingCall
 __all__ = ["Notices"]
 
 
+WAIT_S = 1.0
+"""A manager that is busy has a queue of a few words only. What it must not miss waits so long for
+room in it; that we are alive it is told again anyway."""
+
+
 class Notices:
     """Tells the manager when the process is ready, and that its reactor turns.
 
@@ -51,20 +56,24 @@ class Notices:
         """Another process of this service is the main one from now on: nothing more is told
         here, neither that this one lives nor that it ends."""
         # The other one's next sign of life may come as late as it is wanted.
-        self.tell(f"MAINPID={pid}", "WATCHDOG=1")
+        self.tell(f"MAINPID={pid}", "WATCHDOG=1", wait_s=10 * WAIT_S)
         self._address = ""
 
-    def tell(self, *lines: str) -> None:
-        """Send these; a manager that does not listen is none."""
+    def tell(self, *lines: str, wait_s: float = WAIT_S) -> None:
+        """Send these; a manager that does not listen is none.
+
+        :param wait_s: so long this may block where it has not read what came before.
+        """
         if not self._address:
             return
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-            sock.setblocking(False)
-            sock.sendto("\n".join(lines).encode(), self._address)
+            sock.settimeout(wait_s)
+            sock.connect(self._address)  # without that, waiting for room is no waiting
+            sock.send("\n".join(lines).encode())
 
     def _started(self, reactor: Any) -> None:
         self.ready()
         if self._watchdog_s:
-            alive = LoopingCall(self.tell, "WATCHDOG=1")
+            alive = LoopingCall(self.tell, "WATCHDOG=1", wait_s=0.0)
             alive.clock = reactor
             alive.start(self._watchdog_s / 2)

@@ -21,6 +21,7 @@ from tests.e2e.rig.depot import Depot
 from tests.e2e.rig.files import MIB
 from tests.e2e.rig.held import HeldSockets
 from tests.e2e.rig.images import Image
+from tests.e2e.rig.manager import ServiceManager
 from tests.e2e.rig.scene import Scene, failed, gone
 
 SIZE = 60 * MIB
@@ -163,6 +164,39 @@ def test_upgrades_in_place(act: Act) -> None:
     assert first.wait(30) == 0
     assert act.depot.curl.get(host.url("/v2/")).status == 200
     host.end_upgraded()
+
+
+@pytest.fixture
+def manager(act: Act) -> Iterator[ServiceManager]:
+    """One."""
+    found = ServiceManager(act.depot.scene.root / "notify")
+    yield found
+    found.close()
+
+
+def test_a_service_manager_follows(
+    act: Act, manager: ServiceManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It hears of the next process from the one that it knows, which is silent from then on."""
+    scene = act.depot.scene
+    monkeypatch.setenv("NOTIFY_SOCKET", str(manager.path))
+    monkeypatch.setenv("WATCHDOG_USEC", "200000")
+    host = act.host("followed")
+    first = host.pid
+    pull = act.depot.skopeo.pull(f"{host.netloc}/app:1")
+    pull.until(MIDDLE)
+    host.upgrade()
+    second = host.pid
+    scene.wait_until(lambda: (first, f"MAINPID={second}") in manager.heard, "word of it")
+    told = manager.heard.index((first, f"MAINPID={second}"))
+    pull.right(act.image)
+    assert host.program.wait(30) == 0
+    after = manager.heard[told + 1 :]
+    assert [line for pid, line in after if pid == first] == ["WATCHDOG=1"]
+    assert manager.said(second) == ["READY=1", "WATCHDOG=1"]
+    host.end_upgraded()
+    assert manager.said(first) == ["READY=1", "WATCHDOG=1", f"MAINPID={second}"]
+    assert manager.said(second) == ["READY=1", "WATCHDOG=1", "STOPPING=1"]
 
 
 def test_an_upgrade_that_cannot_start(act: Act) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -112,3 +113,18 @@ def test_another_process_is_told_of(address: str, manager: Manager) -> None:
     (function, arguments, _named) = reactor.triggers["before"]["shutdown"][0]
     function(*arguments)
     assert manager.heard() == []
+
+
+def test_a_manager_that_is_busy(address: str, manager: Manager) -> None:
+    """What it must not miss waits until it reads; that this one lives does not."""
+    notices = Notices(address)
+    for _ in range(1000):  # more than its queue has room for
+        notices.tell("WATCHDOG=1", wait_s=0.0)
+    read: list[str] = []
+    reading = threading.Timer(0.05, lambda: read.extend(manager.heard()))
+    reading.start()
+    notices.pass_on(8)
+    reading.join()
+    read += manager.heard()
+    assert len(read) < 1000
+    assert read[-1] == "MAINPID=8\nWATCHDOG=1"
