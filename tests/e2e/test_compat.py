@@ -13,7 +13,6 @@ from collections.abc import Callable
 import pytest
 
 from tests.e2e.rig.cells import CLIENTS, FULL, Cell, chosen
-from tests.e2e.rig.files import MIB
 from tests.e2e.rig.images import Blob, Image
 from tests.e2e.rig.page import Results
 from tests.e2e.rig.town import Town, User
@@ -151,47 +150,3 @@ def test_second_host(town: Town, user: User, mode: str) -> None:
         assert_one_copy(town, layer)
         (line,) = other.daemon(Cell(clients[1], site, mode)).requests(layer.hex)
         assert line.sources["peers"] + line.sources["cdn"] == layer.size
-
-
-PUSHES = (
-    Cell("skopeo", "bearer", "intercept"),
-    Cell("skopeo", "http", "proxy"),
-    Cell("skopeo", "htpasswd", "proxy"),
-    Cell("dockerd", "http", "proxy"),
-    Cell("dockerd", "htpasswd", "intercept"),
-)
-
-
-@pytest.mark.parametrize("cell", PUSHES, ids=str)
-def test_push(town: Town, user: User, results: Results, cell: Cell) -> None:
-    """What an engine sends goes through as it is, to a registry that may ask who it is."""
-    name = f"pushed/{cell.client}-{cell.site}"
-    outcome = user.push(cell, f"{name}:1")
-    results.pushes[cell] = outcome.why or "arrives"
-    assert outcome.good, outcome.why
-    assert town.sites.storage.tagged(name, "1")
-    if "swarm" in cell.expected:
-        lines = user.daemon(cell).requests(f"/v2/{name}/")
-        assert {"POST", "PATCH", "PUT"} <= {line.method for line in lines}
-
-
-@pytest.mark.skipif(not FULL, reason="only in the full run: DRAGONFLY_COMPAT=full")
-@pytest.mark.timeout(900)
-@pytest.mark.parametrize("size", [300 * MIB, 2048 * MIB], ids=["300-MiB", "2-GiB"])
-def test_big_layer(town: Town, user: User, results: Results, size: int) -> None:
-    """A large layer comes by the swarm to engines that unpack it, on two hosts.
-
-    A host that the swarm feeds too slowly, as this machine's disk may make it, asks the registry
-    for parts of it: but not for all.
-    """
-    other = town.user(f"big{size // MIB}")
-    image = town.gallery.fresh(size)
-    (layer,) = image.layers
-    reference = town.put(image)
-    for host, client in ((user, "dockerd"), (other, "ctr"), (other, "podman")):
-        cell = Cell(client, "tls", "mirror")
-        outcome = host.again(cell, reference, image)
-        results.kinds[f"a layer of {size // MIB} MiB", client] = outcome.why or "swarm"
-        assert outcome.good, outcome.why
-        assert host.took(cell, layer) == "swarm"
-    assert town.sites.sent(layer) < 2 * layer.size

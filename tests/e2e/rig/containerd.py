@@ -18,6 +18,7 @@ __all__ = ["NAME", "Containerd"]
 NAME = "registry.test"
 """The name of the registry; it resolves to nothing, so only the mirror can answer."""
 
+_REMOVAL_S = 90  # of gigabytes
 _CRI = "io.containerd.grpc.v1.cri"
 _SERVICE = """
 [plugins."{cri}".containerd]
@@ -87,6 +88,14 @@ class Containerd:
         return all(
             self._blob(blob).exists() and sha256(self._blob(blob)) == blob.hex for blob in blobs
         )
+
+    def forget(self, namespace: str = "default") -> None:
+        """Remove all images, with their content and what was unpacked of it."""
+        images = ("--namespace", namespace, "images")
+        listing = self.ctr(*images, "list", "--quiet")
+        assert listing.wait() == 0, listing.text()
+        removal = self.ctr(*images, "remove", "--sync", *listing.text().split())
+        assert removal.wait(_REMOVAL_S) == 0, removal.text()
 
     def arriving(self) -> int:
         """Bytes of what is being fetched."""

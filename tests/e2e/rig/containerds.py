@@ -6,6 +6,7 @@ import itertools
 import struct
 from pathlib import Path
 
+from tests.e2e.rig.cargo import Cargo
 from tests.e2e.rig.containerd import Containerd
 from tests.e2e.rig.images import Image
 from tests.e2e.rig.network import Host
@@ -16,6 +17,7 @@ from tests.e2e.rig.way import DEAD, Outcome, Way
 
 __all__ = ["Cri", "Ctr"]
 
+_PATIENCE_S = 240  # of 2 GiB, unpacked, on a machine with other work
 _MIRROR = """
 server = "http://{dead}"
 [host."http://{through}"]
@@ -29,6 +31,13 @@ _PLAIN = """
 server = "{url}"
 [host."{url}"]
   capabilities = ["pull", "resolve"]
+"""
+
+
+_PUSH = """
+server = "{scheme}://{target}"
+[host."{scheme}://{target}"]
+  capabilities = ["pull", "resolve", "push"]
 """
 
 
@@ -69,6 +78,27 @@ class Ctr:
         _write_rules(containerd, way, header=way.mode == "many")
         return _here(containerd, Outcome.of(self._fetch(containerd, way, reference)), image)
 
+    def forget(self) -> None:
+        """Remove all images."""
+        if self._containerd is not None:
+            self._containerd.forget()
+
+    def push(self, way: Way, reference: str, cargo: Cargo) -> Outcome:
+        """Import an image, and push it to ``repository:tag``: each blob by one ``PUT``."""
+        containerd = self._running()
+        rules = self._host.directory(f"{self._host.name}-ctr-push") / way.target
+        rules.mkdir(exist_ok=True)
+        scheme = "http" if way.mirror else way.site.scheme
+        (rules / "hosts.toml").write_text(_PUSH.format(scheme=scheme, target=way.target))
+        named, file = f"{way.target}/{reference}", rules.parent / cargo.tag
+        cargo.archive(file, named)
+        flags = ("--hosts-dir", str(rules.parent), *way.members)
+        taken = Outcome.of(containerd.ctr("images", "import", "--no-unpack", str(file)))
+        if not taken.good:
+            return taken
+        pushing = containerd.ctr("images", "push", *flags, named, environment=(*way.environment,))
+        return Outcome.of(pushing)
+
     def _fetch(self, containerd: Containerd, way: Way, reference: str) -> Program:
         arguments = ["content", "fetch", "--all-platforms", "--hosts-dir", str(containerd.rules)]
         arguments += [*way.members, f"{way.site.netloc}/{reference}"]
@@ -107,11 +137,16 @@ class Cri:
         asked += _text(2, member) if member else b""
         return _here(containerd, self._asked(containerd, asked), image.native)
 
+    def forget(self) -> None:
+        """Remove all images, of all."""
+        for containerd in self._running.values():
+            containerd.forget("k8s.io")
+
     def _asked(self, containerd: Containerd, message: bytes) -> Outcome:
         """One call; what it came to is in the trailers."""
         work = self._host.directory(f"{self._host.name}-cri-{next(self._runs)}")
         (work / "request").write_bytes(struct.pack(">BI", 0, len(message)) + message)
-        done = self._host.run(*_call(containerd, work), seconds=90)
+        done = self._host.run(*_call(containerd, work), seconds=_PATIENCE_S + 10)
         told = (work / "head").read_text() if (work / "head").exists() else ""
         good = done.returncode == 0 and "grpc-status: 0" in told
         return Outcome(why="" if good else f"{done.stderr}{told}"[-600:])
@@ -126,7 +161,14 @@ class Cri:
 
 def _call(containerd: Containerd, work: Path) -> list[str]:
     command = ["curl", "--disable", "--silent", "--show-error", "--http2-prior-knowledge"]
-    command += ["--noproxy", "*", "--unix-socket", str(containerd.socket), "--max-time", "60"]
+    command += [
+        "--noproxy",
+        "*",
+        "--unix-socket",
+        str(containerd.socket),
+        "--max-time",
+        str(_PATIENCE_S),
+    ]
     command += ["--header", "Content-Type: application/grpc", "--header", "TE: trailers"]
     command += ["--data-binary", f"@{work}/request"]
     command += ["--dump-header", f"{work}/head", "--output", f"{work}/answer"]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import shutil
 from pathlib import Path
 
+from tests.e2e.rig.cargo import Cargo
 from tests.e2e.rig.files import sha256
-from tests.e2e.rig.images import Image, Layout
+from tests.e2e.rig.images import Image
 from tests.e2e.rig.network import Host
 from tests.e2e.rig.registry import needed
 from tests.e2e.rig.scene import Program
@@ -42,14 +44,24 @@ class _Tool:
         needed(self.name)
         self._host = host
         self._runs = itertools.count(1)
+        self._homes: list[Path] = []
 
     def version(self) -> str:
         """Its number."""
         return self._host.run(self.name, "--version").stdout.split()[2]
 
-    def _start(self, way: Way, *arguments: str) -> tuple[Program, Path]:
-        """Start it; the text of its standard output is in ``out`` of the directory."""
-        home = self._home(way)
+    def forget(self) -> None:
+        """Remove the homes, which have the images."""
+        for home in self._homes:
+            shutil.rmtree(home)
+        self._homes.clear()
+
+    def _start(self, way: Way, *arguments: str, home: Path | None = None) -> tuple[Program, Path]:
+        """Start it; the text of its standard output is in ``out`` of the directory.
+
+        :param home: of another run; ``None``: a new one.
+        """
+        home = home or self._home(way)
         command = ["env", *way.environment, f"HOME={home}", f"XDG_RUNTIME_DIR={home}"]
         command += [f"CONTAINERS_REGISTRIES_CONF={home}/registries.conf"]
         command += [self.name, *(part.format(home=home, name=home.name) for part in arguments)]
@@ -57,6 +69,7 @@ class _Tool:
 
     def _home(self, way: Way) -> Path:
         home = self._host.directory(f"{self._host.name}-{self.name}-{next(self._runs)}")
+        self._homes.append(home)
         (home / "auth.json").write_text(way.logins())
         (home / "policy.json").write_text(_POLICY)
         (home / "registries.conf").write_text(_rules(way))
@@ -66,7 +79,8 @@ class _Tool:
 def _rules(way: Way) -> str:
     netloc = way.site.netloc
     if way.mirror:
-        return _MIRROR.format(netloc=netloc, dead=DEAD, mirror=way.location)
+        own = _PLAIN.format(netloc=way.through, insecure="true")
+        return own + _MIRROR.format(netloc=netloc, dead=DEAD, mirror=way.location)
     return _PLAIN.format(netloc=netloc, insecure=str(way.site.scheme == "http").lower())
 
 
@@ -91,11 +105,11 @@ class Skopeo(_Tool):
             {blob.hex: blob.hex for blob in image.layers},
         )
 
-    def push(self, way: Way, reference: str, layout: Layout, tag: str) -> Outcome:
-        """Push an image of a layout to ``repository:tag``."""
+    def push(self, way: Way, reference: str, cargo: Cargo) -> Outcome:
+        """Push an image to ``repository:tag``."""
         files = ("--policy", "{home}/policy.json", "--registries-conf", "{home}/registries.conf")
         logins = ("--dest-authfile", "{home}/auth.json")
-        images = (f"oci:{layout.path}:{tag}", f"docker://{way.site.netloc}/{reference}")
+        images = (cargo.source, f"docker://{way.target}/{reference}")
         return Outcome.of(self._start(way, *files, "copy", *logins, *images)[0])
 
 
@@ -104,15 +118,25 @@ class _Storing(_Tool):
 
     def pull(self, way: Way, reference: str, image: Image) -> Outcome:
         """The image for this machine."""
-        program, home = self._start(way, *self._pulling(way, reference))
+        program, home = self._start(way, *self._doing("pull", f"{way.site.netloc}/{reference}"))
         outcome = Outcome.of(program)
         said = (home / "out").read_text().split()
         return outcome.checked(said[-1] if said else "", image.native.config.hex)
 
-    def _pulling(self, way: Way, reference: str) -> list[str]:
+    def push(self, way: Way, reference: str, cargo: Cargo) -> Outcome:
+        """Take an image into the store, and push it from there to ``repository:tag``."""
+        program, home = self._start(way, *self._doing("pull", cargo.source))
+        outcome = Outcome.of(program)
+        if not outcome.good:
+            return outcome
+        image = (home / "out").read_text().split()[-1]
+        pushing = self._doing("push", image, f"docker://{way.target}/{reference}")
+        return Outcome.of(self._start(way, *pushing, home=home)[0])
+
+    def _doing(self, verb: str, *images: str) -> list[str]:
         store = ["--root", "{home}/r", "--runroot", "/mnt/{name}", "--storage-driver", "vfs"]
         flags = ["--authfile", "{home}/auth.json", "--signature-policy", "{home}/policy.json"]
-        return [*store, *self._own(), "pull", *flags, f"{way.site.netloc}/{reference}"]
+        return [*store, *self._own(), verb, *flags, *images]
 
     def _own(self) -> list[str]:
         return []

@@ -7,6 +7,7 @@ import json
 import threading
 from pathlib import Path
 
+from tests.e2e.rig.cargo import Cargo
 from tests.e2e.rig.images import Image
 from tests.e2e.rig.network import Host
 from tests.e2e.rig.registry import needed
@@ -37,6 +38,13 @@ class Docker:
     def run(self, way: Way, *arguments: str, environment: tuple[str, ...] = ()) -> Outcome:
         """Run the command line client to its end."""
         return Outcome.of(self._client(way, arguments, environment)[0])
+
+    def prune(self) -> None:
+        """Remove all images, and what builds keep."""
+        client = _DEBIAN if Path(_DEBIAN).exists() else "docker"
+        where = ("--host", f"unix://{self._work}/s")
+        done = self._host.run(client, *where, "system", "prune", "--all", "--force", seconds=90)
+        assert done.returncode == 0, done.stderr
 
     def told(self, way: Way, *arguments: str) -> str:
         """What the command line client prints to standard output."""
@@ -96,6 +104,11 @@ class _Asking:
         """dockerd's."""
         return self._host.run("dockerd", "--version").stdout.split()[2].rstrip(",")
 
+    def forget(self) -> None:
+        """Remove images and what builds keep."""
+        for docker in self.dockers.values():
+            docker.prune()
+
     def _for(self, way: Way) -> Docker:
         key = (way.mode, way.through)
         with _STARTING:
@@ -120,13 +133,13 @@ class Dockerd(_Asking):
         found = docker.told(way, "image", "inspect", "--format", "{{.Id}}", named)
         return outcome.checked(found, image.native.config.digest)
 
-    def push(self, way: Way, reference: str, data: bytes) -> Outcome:
-        """Make an image of one file, and push it to ``repository:tag``."""
+    def push(self, way: Way, reference: str, cargo: Cargo) -> Outcome:
+        """Make an image of the same files, and push it to ``repository:tag``."""
         docker = self._for(way)
-        named = f"{way.site.netloc}/{reference}"
+        named = f"{way.target}/{reference}"
         context = self._host.directory(f"{self._host.name}-{reference.replace('/', '-')}")
-        (context / "data").write_bytes(data)
-        (context / "Dockerfile").write_text("FROM scratch\nCOPY data /\n")
+        (context / "layer.tar.gz").hardlink_to(cargo.layer)
+        (context / "Dockerfile").write_text("FROM scratch\nADD layer.tar.gz /\n")
         made = docker.run(way, "build", "--quiet", "--tag", named, str(context))
         return docker.run(way, "push", "--quiet", named) if made.good else made
 

@@ -36,7 +36,7 @@ class Errand:
     """One download.
 
     :ivar url: of the server, without a slash at the end.
-    :ivar proxy: ``host:port``.
+    :ivar proxy: ``host:port``; empty: there is none.
     :ivar trust: PEM file of the authorities to believe.
     :ivar work: an empty directory.
     """
@@ -60,7 +60,8 @@ class Errand:
 
     def run(self, *command: str) -> Outcome:
         """Run a program to its end, with a home of its own, where there is nothing."""
-        words = ["env", *self._environment(), *command]
+        # Of the directory that nsenter changes to, getcwd() knows no name.
+        words = ["env", f"--chdir={self.work}", *self._environment(), *command]
         name = f"{self.host.name}-{self.work.name}"
         return Outcome.of(self.host.start(name, words, cwd=self.work))
 
@@ -74,6 +75,7 @@ class Errand:
             f"{name}=http://{self.proxy}"
             for plain in ("http_proxy", "https_proxy")
             for name in (plain, plain.upper())
+            if self.proxy
         ]
         trusts = ("CURL_CA_BUNDLE", "SSL_CERT_FILE", "GIT_SSL_CAINFO")
         trusted = [f"{name}={self.trust}" for name in trusts]

@@ -11,7 +11,7 @@ import attrs
 
 from tests.e2e.rig.cells import CLIENTS, DOWNLOADS, MODES, Cell
 from tests.e2e.rig.replayed import REPLAYED
-from tests.e2e.rig.sites import SITES
+from tests.e2e.rig.sites import PLACES, SITES
 
 __all__ = ["Results", "page", "write"]
 
@@ -48,15 +48,35 @@ Layers from an HTTPS registry come from the registry, unless it redirects them t
 """,
 }
 
+_ABOUT_SLOW = """\
+While 60 MiB and more are sent, the server stops reading until nothing moves any more: the memory
+of dfdaemon does not grow by more than 8 MiB then, and it writes nothing but its log.
+
+"""
+
+_GOOD = ("all arrive", "arrives", "as without dfdaemon", "swarm", "tunnel")
+
 
 @attrs.define(eq=False)
 class Results:
-    """What came of the cells, of images of several kinds, and of other downloads."""
+    """What came of everything.
+
+    :ivar cells: pulls.
+    :ivar kinds: by kind of image, and client.
+    :ivar downloads: by program, and mode; ``uploads``, and ``slow`` ones, likewise.
+    :ivar pushes: and MiB of the layer.
+    :ivar refusals: by program, and what it was told.
+    :ivar crowds: by who pulled at once, and mode.
+    """
 
     cells: dict[Cell, str] = attrs.field(factory=dict)
     kinds: dict[tuple[str, str], str] = attrs.field(factory=dict)
     downloads: dict[tuple[str, str], str] = attrs.field(factory=dict)
-    pushes: dict[Cell, str] = attrs.field(factory=dict)
+    pushes: dict[tuple[Cell, int], str] = attrs.field(factory=dict)
+    uploads: dict[tuple[str, str], str] = attrs.field(factory=dict)
+    slow: dict[tuple[str, str], str] = attrs.field(factory=dict)
+    refusals: dict[tuple[str, str], str] = attrs.field(factory=dict)
+    crowds: dict[tuple[str, str], str] = attrs.field(factory=dict)
     versions: dict[str, str] = attrs.field(factory=dict)
 
 
@@ -64,7 +84,8 @@ def page(results: Results, registry: str, today: datetime.date) -> str:
     """The whole text."""
     parts = [_INTRODUCTION.format(date=today.isoformat(), registry=registry), _clients(results)]
     parts += [_mode(results, name) for name in MODES]
-    parts += [_kinds(results.kinds), _pushes(results), _downloads(results), _replayed()]
+    parts += [_kinds(results.kinds), _crowds(results), _pushes(results), _downloads(results)]
+    parts += [_uploads(results), _refusals(results.refusals), _replayed()]
     return "\n".join(parts)
 
 
@@ -119,38 +140,70 @@ def _kinds(kinds: Mapping[tuple[str, str], str]) -> str:
     return _headed("Kinds of images", table + _listed(notes))
 
 
+def _crowds(results: Results) -> str:
+    """Pulls at the same time, of a few images."""
+    text = "Pulls of four images through one dfdaemon at the same time.\n\n"
+    return _headed("Many at once", text + _by_mode("clients", results.crowds, MODES))
+
+
 def _pushes(results: Results) -> str:
+    """By engines."""
     notes: list[str] = []
     rows = [
         (
             cell.client,
-            SITES[cell.site].title,
+            PLACES[cell.site].title,
             MODES[cell.mode],
+            f"{size} MiB",
             _short(text, notes, str(cell)),
         )
-        for cell, text in results.pushes.items()
+        for (cell, size), text in results.pushes.items()
     ]
-    table = _table(("client", "registry", "mode", "image"), rows) if rows else "Not run.\n"
-    return _headed("Pushes", table + _listed(notes))
+    head = ("client", "registry", "mode", "layer", "image")
+    table = _table(head, rows) if rows else "Not run.\n"
+    return _headed("Pushes", _ABOUT_SLOW + table + _listed(notes))
 
 
 def _downloads(results: Results) -> str:
     """By programs that are no engines, with a rule in ``proxies`` for what they get."""
+    return _headed("Other downloads", _by_mode("client", results.downloads, DOWNLOADS))
+
+
+def _uploads(results: Results) -> str:
+    """By programs that are no engines."""
+    every = {**results.uploads, **results.slow}
+    return _headed("Other uploads", _ABOUT_SLOW + _by_mode("client", every, DOWNLOADS))
+
+
+def _refusals(refusals: Mapping[tuple[str, str], str]) -> str:
+    """What a client hears of the server's mind."""
     notes: list[str] = []
-    rows = []
-    for client in dict.fromkeys(client for client, _mode in results.downloads):
-        said = [_short(results.downloads.get((client, mode)), notes, client) for mode in DOWNLOADS]
-        rows.append((client, *said))
-    head = ("client", *(MODES[mode] for mode in DOWNLOADS))
-    table = _table(head, rows) if rows else "Not run.\n"
-    return _headed("Other downloads", table + _listed(notes))
+    rows = [
+        (client, what, _short(text, notes, f"{client}, {what}"))
+        for (client, what), text in refusals.items()
+    ]
+    text = "What the client says and does then, beside what it says and does without dfdaemon.\n\n"
+    table = _table(("client", "answer", "client's behaviour"), rows) if rows else "Not run.\n"
+    return _headed("Uploads that are refused", text + table + _listed(notes))
+
+
+def _by_mode(what: str, results: Mapping[tuple[str, str], str], modes: Iterable[str]) -> str:
+    """A row for each first part of the keys, a column for each mode."""
+    notes: list[str] = []
+    shown = [mode for mode in modes if any(mode == one for _name, one in results)]
+    rows = [
+        (name, *(_short(results.get((name, mode)), notes, name) for mode in shown))
+        for name in dict.fromkeys(name for name, _mode in results)
+    ]
+    table = _table((what, *(MODES[mode] for mode in shown)), rows) if rows else "Not run.\n"
+    return table + _listed(notes)
 
 
 def _short(text: str | None, notes: list[str], what: str) -> str:
     """What a table has of a result; the rest goes below it."""
     if text is None:
         return "not run"
-    if text in ("arrives", "swarm", "tunnel"):
+    if text in _GOOD:
         return text
     _note(notes, f"{what}: {text}")
     return "**fails**"

@@ -53,8 +53,7 @@ class Storage:
 
     def file(self, blob: Blob) -> Path:
         """Where the bytes of a blob lie."""
-        blobs = self.path / "docker" / "registry" / "v2" / "blobs" / "sha256"
-        return blobs / blob.hex[:2] / blob.hex / "data"
+        return self._data(blob.digest)
 
     def add(self, layout: Layout, image: Image, name: str, tag: str) -> None:
         """Put an image there as if it had been pushed, which costs seconds."""
@@ -74,6 +73,22 @@ class Storage:
     def tagged(self, name: str, tag: str) -> bool:
         """Whether a repository has an image of this tag."""
         return (self._repository(name) / "_manifests" / "tags" / tag / "current" / "link").exists()
+
+    def layers(self, name: str, tag: str) -> list[Path]:
+        """The files with the layers of an image, as its manifest names them."""
+        link = self._repository(name) / "_manifests" / "tags" / tag / "current" / "link"
+        manifest = self._data(link.read_text())
+        return [self._data(one["digest"]) for one in json.loads(manifest.read_text())["layers"]]
+
+    def uploading(self, name: str) -> int:
+        """Bytes that have come of what is pushed to a repository now."""
+        files = (self._repository(name) / "_uploads").glob("*/data")
+        return sum(path.stat().st_size for path in files if path.exists())
+
+    def _data(self, digest: str) -> Path:
+        hexed = digest.partition(":")[2]
+        blobs = self.path / "docker" / "registry" / "v2" / "blobs" / "sha256"
+        return blobs / hexed[:2] / hexed / "data"
 
     def _repository(self, name: str) -> Path:
         return self.path / "docker" / "registry" / "v2" / "repositories" / name

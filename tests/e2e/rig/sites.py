@@ -15,15 +15,16 @@ from tests.e2e.rig.authority import Authority
 from tests.e2e.rig.images import Blob
 from tests.e2e.rig.network import Network
 from tests.e2e.rig.registry import CHECK_BYTES, Storage, needed
+from tests.e2e.rig.scene import Program
 
-__all__ = ["NAMES", "PASSWORD", "SITES", "USER", "Site", "Sites"]
+__all__ = ["NAMES", "PASSWORD", "PLACES", "SITES", "USER", "Site", "Sites"]
 
-NAMES = {"registry.test": 1, "auth.test": 2, "cdn.test": 3}
+NAMES = {"registry.test": 1, "auth.test": 2, "cdn.test": 3, "intake.test": 4}
 """Names of servers, and the last numbers of their addresses."""
 
 USER, PASSWORD = "alice", "correct-horse"
 
-_REGISTRY, _AUTH, _CDN = (f"10.88.0.{number}" for number in NAMES.values())
+_REGISTRY, _AUTH, _CDN, _ = (f"10.88.0.{number}" for number in NAMES.values())
 _REALM_PORT, _CDN_PORT, _STORE_PORT, _FILES_PORT, _BACKEND_PORT = 5100, 5200, 5201, 5202, 5900
 
 _NGINX = """
@@ -50,6 +51,19 @@ http {{
         location ~ /objects/batch$ {{
             default_type application/vnd.git-lfs+json;
             error_page 405 =200 $uri;
+        }}
+    }}
+    server {{
+        listen {registry} ssl;
+        ssl_certificate {pem};
+        ssl_certificate_key {pem};
+        client_max_body_size 1m;
+        location / {{
+            proxy_pass http://127.0.0.1:{backend};
+            proxy_http_version 1.1;
+            proxy_request_buffering off;
+            proxy_set_header Host $http_host;
+            proxy_set_header X-Forwarded-Proto https;
         }}
     }}
 }}
@@ -92,10 +106,16 @@ SITES = {
 }
 
 
+_LIMITED = Site(name="limited", title="HTTPS, behind nginx that takes 1 MiB at most", port=5006)
+PLACES = {**SITES, _LIMITED.name: _LIMITED}
+"""The same and one that refuses large layers."""
+
+
 class Sites:
     """All of them, running on the network's first host.
 
     :ivar storage: what they have in common: an image that is put there is in all of them.
+    :ivar programs: those that are docker-registry themselves, by name.
     """
 
     def __init__(self, network: Network, authority: Authority) -> None:
@@ -105,9 +125,11 @@ class Sites:
         self.storage = Storage(network.servers.directory("storage"))
         self._pem = authority.server(*NAMES)
         self._token = Authority(network.servers.directory("tokens"), "tokens")
-        programs = [self._registry(site) for site in SITES.values() if site.name != "signed"]
-        programs += [self._backend(), self._nginx(), self._cloud()]
-        ports = [*(site.port for site in SITES.values()), _REALM_PORT, _CDN_PORT, _STORE_PORT]
+        self.programs: dict[str, Program] = {
+            site.name: self._registry(site) for site in SITES.values() if site.name != "signed"
+        }
+        programs = [*self.programs.values(), self._backend(), self._nginx(), self._cloud()]
+        ports = [*(site.port for site in PLACES.values()), _REALM_PORT, _CDN_PORT, _STORE_PORT]
         for port in (*ports, _BACKEND_PORT):
             self._host.wait_until(lambda port=port: self._up(port, programs), f"port {port}")  # type: ignore[misc]
 
@@ -192,6 +214,8 @@ class Sites:
             secure=_FILES_PORT,
             pem=self._pem,
             root=self.storage.path,
+            registry=f"{_REGISTRY}:{_LIMITED.port}",
+            backend=_BACKEND_PORT,
         )
         config.write_text(text)
         command = ["nginx", "-p", str(self._work), "-c", str(config), "-e", "stderr"]

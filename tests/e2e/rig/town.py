@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import attrs
 
 from tests.e2e.rig.authority import Authority
+from tests.e2e.rig.cargo import Cargo, contents
 from tests.e2e.rig.cells import Cell
 from tests.e2e.rig.containerds import Cri, Ctr
 from tests.e2e.rig.containersimage import Buildah, Podman, Skopeo
@@ -23,9 +23,9 @@ from tests.e2e.rig.gallery import Gallery
 from tests.e2e.rig.images import Blob, Image
 from tests.e2e.rig.network import Network
 from tests.e2e.rig.scene import Scene
-from tests.e2e.rig.sites import NAMES, SITES, Site, Sites
+from tests.e2e.rig.sites import NAMES, PLACES, SITES, Site, Sites
 from tests.e2e.rig.supernode import Supernode
-from tests.e2e.rig.way import DEAD, Engine, Outcome, Way
+from tests.e2e.rig.way import DEAD, Engine, Outcome, Pusher, Way
 
 __all__ = ["Town", "User"]
 
@@ -78,7 +78,7 @@ class User:
 
     def way(self, cell: Cell, through: str = "") -> Way:
         """How a cell's client reaches its registry; ``through``: some other dfdaemon."""
-        site = SITES[cell.site]
+        site = PLACES[cell.site]
         return Way(
             host=self.host,
             mode=cell.mode,
@@ -97,16 +97,22 @@ class User:
         way = self.way(cell, through)
         return self.engine(cell.client).pull(way, reference, image)
 
-    def push(self, cell: Cell, reference: str) -> Outcome:
-        """Push something new to ``repository:tag``."""
-        way, gallery = self.way(cell), self._town.gallery
-        if cell.client == "dockerd":
-            return Dockerd(self.host, self._dockers).push(way, reference, os.urandom(MIB))
-        tag = f"push-{gallery.seed()}"
-        gallery.image(gallery.layer(MIB, seed=gallery.seed()), tag=tag)
-        skopeo = self.engine("skopeo")
-        assert isinstance(skopeo, Skopeo)
-        return skopeo.push(way, reference, gallery, tag)
+    def push(self, cell: Cell, reference: str, size: int = MIB, *, through: str = "") -> Outcome:
+        """Push a new image to ``repository:tag``, and compare its files.
+
+        :param size: of its layer.
+        """
+        gallery, (name, tag) = self._town.gallery, reference.rsplit(":", 1)
+        own = f"push-{gallery.seed()}"
+        image = gallery.image(gallery.layer(size, seed=gallery.seed()), tag=own)
+        cargo = Cargo(layout=gallery, image=image, tag=own)
+        engine = self.engine(cell.client)
+        assert isinstance(engine, Pusher)
+        outcome = engine.push(self.way(cell, through), reference, cargo)
+        if not outcome.good:
+            return outcome
+        there = map(contents, self._town.sites.storage.layers(name, tag))
+        return outcome.checked(list(there), [contents(cargo.layer)])
 
     def astray(self, cells: Sequence[Cell]) -> dict[Cell, Outcome]:
         """Pull all at once where dfdaemon should be and nobody is; each has another client."""

@@ -5,16 +5,17 @@ from __future__ import annotations
 import base64
 import json
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import attrs
 
+from tests.e2e.rig.cargo import Cargo
 from tests.e2e.rig.images import Image
 from tests.e2e.rig.network import Host
 from tests.e2e.rig.scene import Program
 from tests.e2e.rig.sites import PASSWORD, USER, Site
 
-__all__ = ["DEAD", "Engine", "Outcome", "Way"]
+__all__ = ["DEAD", "Engine", "Outcome", "Pusher", "Way"]
 
 DEAD = "127.0.0.1:9"
 """Where nothing ever answers."""
@@ -27,7 +28,7 @@ _PATIENCE_S = 240  # of 2 GiB, unpacked, on a machine with other work
 class Way:
     """From a client on ``host`` to a registry.
 
-    :ivar mode: see ``cells.py``.
+    :ivar mode: see ``cells.py``; ``direct``: not by way of dfdaemon at all.
     :ivar through: address and port of dfdaemon.
     :ivar trust: PEM file of the authorities that the client believes.
     """
@@ -44,6 +45,11 @@ class Way:
         return self.mode in ("mirror", "many")
 
     @property
+    def target(self) -> str:
+        """Where pushes go: a mirror's own name must be used, none is asked in another's place."""
+        return self.through if self.mirror else self.site.netloc
+
+    @property
     def location(self) -> str:
         """Of the mirror, for clients that can name the registry in the path only.
 
@@ -55,7 +61,8 @@ class Way:
     @property
     def environment(self) -> list[str]:
         """Settings of a client's process, as ``env`` takes them."""
-        proxies = [] if self.mirror else ["HTTP_PROXY", "HTTPS_PROXY"]
+        straight = self.mirror or self.mode == "direct"
+        proxies = [] if straight else ["HTTP_PROXY", "HTTPS_PROXY"]
         return [
             f"SSL_CERT_FILE={self.trust}",
             *(f"{name}=http://{self.through}" for name in proxies),
@@ -109,4 +116,17 @@ class Engine(Protocol):
 
     def version(self) -> str:
         """What it says of itself."""
+        ...
+
+    def forget(self) -> None:
+        """Remove all that it has pulled."""
+        ...
+
+
+@runtime_checkable
+class Pusher(Protocol):
+    """A client that pushes them, too."""
+
+    def push(self, way: Way, reference: str, cargo: Cargo) -> Outcome:
+        """Push to ``repository:tag``."""
         ...
