@@ -14,9 +14,10 @@ from typing import Any
 
 from dragonfly.errors import ErrorCode, RemoteProtocolError
 from dragonfly.peer.protocol import PeerListener
+from dragonfly.wire.events import Event
 from dragonfly.wire.inbound import Inbound
 from dragonfly.wire.liveness import Pulse
-from dragonfly.wire.messages import Data, Event, Hello, Message
+from dragonfly.wire.messages import Data, Hello, Message
 from dragonfly.wire.outbound import Outbound
 from dragonfly.wire.requests import Asked, Owed
 from dragonfly.wire.session import PeerSession, State

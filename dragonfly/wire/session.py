@@ -23,6 +23,7 @@ from dragonfly.wire.constants import (
     SLICE_BYTES,
     Kind,
 )
+from dragonfly.wire.events import Closed, Event, Opened
 from dragonfly.wire.framing import Frame, FrameReader, Item
 from dragonfly.wire.handshake import Gate, Handshake
 from dragonfly.wire.inbound import Inbound
@@ -32,15 +33,12 @@ from dragonfly.wire.messages import (
     BitfieldFrame,
     Bye,
     Cancel,
-    Closed,
     Data,
     Digests,
-    Event,
     GetDigests,
     Hello,
     Message,
     Offer,
-    Opened,
     Ping,
     Reject,
     Request,
