@@ -12,9 +12,10 @@ from collections.abc import Callable
 
 from dragonfly.wire.codec import encode
 from dragonfly.wire.constants import SLICE_BYTES
+from dragonfly.wire.events import SliceReceived
 from dragonfly.wire.fake import SessionPair
 from dragonfly.wire.framing import FrameReader
-from dragonfly.wire.messages import Data, SliceReceived
+from dragonfly.wire.messages import Data
 
 READS = (64 * 1024, 256 * 1024)
 TOTAL_BYTES = 2 * 1024**3

@@ -14,7 +14,7 @@ from dragonfly.supernode.seeddesk import Desk
 from dragonfly.supernode.seedlink import SeedLink
 from dragonfly.supernode.seedswarm import SeedSwarm
 from dragonfly.task.grant import Grant, sign_grant
-from dragonfly.wire.messages import Event
+from dragonfly.wire.events import Event
 
 from .clock import SimClock
 from .hosts import Host, SimDisk

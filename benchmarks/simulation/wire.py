@@ -9,15 +9,16 @@ the bytes of pieces that were written before it.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Hashable
 from typing import Any
 
 from dragonfly.errors import ErrorCode, RemoteProtocolError
 from dragonfly.peer.protocol import PeerListener
+from dragonfly.wire.events import Event
 from dragonfly.wire.inbound import Inbound
 from dragonfly.wire.liveness import Pulse
-from dragonfly.wire.messages import Event, Hello, Message
+from dragonfly.wire.messages import Data, Hello, Message
+from dragonfly.wire.outbound import Outbound
 from dragonfly.wire.requests import Asked, Owed
 from dragonfly.wire.session import PeerSession, State
 
@@ -28,6 +29,27 @@ from .pipes import SOCKET_BYTES, Pipe, Place
 __all__ = ["SimPeer", "SimSession", "connect"]
 
 
+class SimOutbound(Outbound):
+    """Keeps messages as they are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._chunks: list[Any]
+
+    @property
+    def size_bytes(self) -> int:
+        """Those of slices."""
+        return sum(len(item) for item in self._chunks if isinstance(item, memoryview))
+
+    def say(self, message: Message) -> None:
+        """Have it sent behind the others."""
+        self._chunks.append(message)
+
+    def say_slice(self, head: Data, payload: Any) -> None:
+        """The same of a slice."""
+        self._chunks += head, payload
+
+
 class SimSession(PeerSession):
     """An open session."""
 
@@ -36,8 +58,8 @@ class SimSession(PeerSession):
         self._remote = remote
         self._pulse = Pulse(now)
         self._pulse.opened()
-        self._output: list[Any] = []
-        self._haves: deque[int] = deque()
+        self._outbound = SimOutbound()
+        self._say = self._outbound.say
         self._asked = Asked()
         self._owed = Owed()
         self._asked.piece_size = self._owed.piece_size = remote.piece_size
@@ -54,18 +76,9 @@ class SimSession(PeerSession):
             return [self._inbound.take_slice(item)]
         return list(self._inbound.take(item, now))
 
-    @property
-    def queued_bytes(self) -> int:
-        """Those of slices."""
-        return sum(len(item) for item in self._output if isinstance(item, memoryview))
-
     def take_messages(self) -> list[Any]:
         """What is to be sent: messages, and behind a DATA its slice."""
-        output, self._output = self._output, []
-        return output
-
-    def _say(self, message: Message) -> None:
-        self._output.append(message)
+        return self._outbound.take()
 
 
 class SimPeer:

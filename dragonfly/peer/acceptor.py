@@ -23,7 +23,8 @@ from dragonfly.peer.membership import Membership
 from dragonfly.peer.protocol import PeerProtocol
 from dragonfly.signatures import SigningKey
 from dragonfly.wire.constants import NONCE_BYTES
-from dragonfly.wire.messages import Event, Hello, Offer
+from dragonfly.wire.events import Event
+from dragonfly.wire.messages import Hello, Offer
 from dragonfly.wire.session import PeerSession, Role
 
 __all__ = ["MAX_CONNECTIONS", "MAX_PER_ADDRESS", "Acceptor", "Host"]

@@ -31,7 +31,7 @@ from dragonfly.peer.watcher import Supervisor
 from dragonfly.sched.picker import Picker
 from dragonfly.task.bitfield import Bitfield, mask_of
 from dragonfly.task.layout import MAX_PIECES
-from dragonfly.wire.messages import (
+from dragonfly.wire.events import (
     BitfieldReceived,
     CancelReceived,
     DigestsReceived,

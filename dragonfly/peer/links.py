@@ -14,7 +14,7 @@ from dragonfly.control.messages import Neighbour
 from dragonfly.errors import ErrorCode, Fault, RemoteProtocolError
 from dragonfly.peer.protocol import PeerProtocol
 from dragonfly.task.grant import parse_grant
-from dragonfly.wire.messages import Event
+from dragonfly.wire.events import Event
 
 __all__ = ["MAX_LINKS", "Dialler", "Link", "LinkListener", "Links"]
 

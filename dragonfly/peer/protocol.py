@@ -28,7 +28,7 @@ from dragonfly.net.readsize import read_at_most
 from dragonfly.net.sendnow import send_now
 from dragonfly.net.wakeup import wake_at
 from dragonfly.peer.pauses import DEAF_S, PAUSE_LIMIT_S, Pauses
-from dragonfly.wire.messages import Closed, Event, Opened
+from dragonfly.wire.events import Closed, Event, Opened
 from dragonfly.wire.session import PeerSession
 
 __all__ = [

@@ -17,7 +17,7 @@ from dragonfly.peer.links import Link
 from dragonfly.peer.watcher import Supervisor
 from dragonfly.sched.picker import Picker
 from dragonfly.wire.constants import ANY_PIECE, MAX_REQUESTS
-from dragonfly.wire.messages import RejectReceived, SliceReceived
+from dragonfly.wire.events import RejectReceived, SliceReceived
 
 __all__ = ["Requester"]
 

@@ -7,7 +7,7 @@ from dragonfly.peer.content import Content
 from dragonfly.peer.links import Link
 from dragonfly.peer.uploader import Uploader
 from dragonfly.wire.constants import ANY_PIECE, RUNS_PER_ANSWER
-from dragonfly.wire.messages import (
+from dragonfly.wire.events import (
     CancelReceived,
     GetDigestsReceived,
     RequestAnyReceived,

@@ -32,7 +32,7 @@ from dragonfly.supernode.seedgate import Callers, Contents, SeedGate
 from dragonfly.supernode.seedlink import SeedLink
 from dragonfly.supernode.seedswarm import SeedSwarm
 from dragonfly.wire.constants import NONCE_BYTES
-from dragonfly.wire.messages import Event
+from dragonfly.wire.events import Event
 from dragonfly.wire.session import PeerSession, Role
 
 __all__ = ["LATE_S", "SWEEP_S", "Seed"]

@@ -21,7 +21,7 @@ from dragonfly.supernode.content import Content
 from dragonfly.supernode.seeduptake import Uptake
 from dragonfly.task.bitfield import mask_of
 from dragonfly.wire.constants import ANY_PIECE
-from dragonfly.wire.messages import RequestReceived
+from dragonfly.wire.events import RequestReceived
 
 __all__ = ["Answer", "Asker", "Desk"]
 

@@ -16,7 +16,7 @@ from dragonfly.supernode.seeduptake import STALL_BUSY_S, STALL_S, Uptake
 from dragonfly.task.bitfield import Bitfield, mask_of
 from dragonfly.task.layout import MAX_PIECES
 from dragonfly.wire.constants import RUNS_PER_ANSWER, SLICE_BYTES
-from dragonfly.wire.messages import (
+from dragonfly.wire.events import (
     BitfieldReceived,
     CancelReceived,
     Event,

@@ -10,7 +10,8 @@ import attrs
 from dragonfly.errors import ErrorCode, RemoteProtocolError
 from dragonfly.signatures import KeyRing, SigningKey
 from dragonfly.task.grant import Grant, check_grant, sign_grant
-from dragonfly.wire.messages import Event, Hello, Offer, SliceReceived
+from dragonfly.wire.events import Event, SliceReceived
+from dragonfly.wire.messages import Hello, Offer
 from dragonfly.wire.session import PeerSession, Role
 
 __all__ = ["FakeGate", "SessionPair", "chunks_of", "make_offer", "merge_slices"]

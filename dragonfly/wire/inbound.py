@@ -6,32 +6,34 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from dragonfly.errors import ErrorCode
+from dragonfly.wire.events import (
+    BitfieldReceived,
+    CancelReceived,
+    DigestsReceived,
+    Event,
+    GetDigestsReceived,
+    HaveReceived,
+    PongReceived,
+    RejectReceived,
+    RequestAnyReceived,
+    RequestReceived,
+    SliceReceived,
+)
 from dragonfly.wire.liveness import FloodGate, Pulse
 from dragonfly.wire.messages import (
     KINDS,
     BitfieldFrame,
-    BitfieldReceived,
     Cancel,
-    CancelReceived,
     Data,
     Digests,
-    DigestsReceived,
-    Event,
     GetDigests,
-    GetDigestsReceived,
     Have,
-    HaveReceived,
     Message,
     Ping,
     Pong,
-    PongReceived,
     Reject,
-    RejectReceived,
     Request,
     RequestAny,
-    RequestAnyReceived,
-    RequestReceived,
-    SliceReceived,
 )
 from dragonfly.wire.requests import Asked, Owed, Question
 

@@ -7,7 +7,6 @@ waits, and never keeps a piece: slices pass through it as views of the bytes it 
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Sequence
 
 from dragonfly.errors import (
@@ -18,14 +17,13 @@ from dragonfly.errors import (
     UnexpectedMessage,
 )
 from dragonfly.signatures import SigningKey
-from dragonfly.wire.codec import decode, encode
+from dragonfly.wire.codec import decode
 from dragonfly.wire.constants import (
-    HAVES_PER_FRAME,
     MAX_IN_FLIGHT,
-    MAX_RIDING_HAVES,
     SLICE_BYTES,
     Kind,
 )
+from dragonfly.wire.events import Closed, Event, Opened
 from dragonfly.wire.framing import Frame, FrameReader, Item
 from dragonfly.wire.handshake import Gate, Handshake
 from dragonfly.wire.inbound import Inbound
@@ -35,21 +33,18 @@ from dragonfly.wire.messages import (
     BitfieldFrame,
     Bye,
     Cancel,
-    Closed,
     Data,
     Digests,
-    Event,
     GetDigests,
-    Have,
     Hello,
     Message,
     Offer,
-    Opened,
     Ping,
     Reject,
     Request,
     RequestAny,
 )
+from dragonfly.wire.outbound import Outbound
 from dragonfly.wire.requests import Asked, Owed
 from dragonfly.wire.table import TABLE, Role, State
 
@@ -85,8 +80,8 @@ class PeerSession:
         self._handshake = Handshake(role, key, nonce, gate, offer)
         self._pulse = Pulse(now)
         self._reader = FrameReader(self._check_allowed)
-        self._output: list[bytes] = []
-        self._haves: deque[int] = deque()
+        self._outbound = Outbound()
+        self._say = self._outbound.say
         self._asked = Asked()
         self._owed = Owed()
         self._inbound = Inbound(self._asked, self._owed, self._pulse, self._say)
@@ -128,12 +123,12 @@ class PeerSession:
     @property
     def pending_haves(self) -> int:
         """HAVEs that wait for a message to ride on."""
-        return len(self._haves)
+        return self._outbound.haves
 
     @property
     def queued_bytes(self) -> int:
         """What the next :meth:`take_output` will give."""
-        return sum(map(len, self._output))
+        return self._outbound.size_bytes
 
     @property
     def slice_left(self) -> int:
@@ -180,8 +175,7 @@ class PeerSession:
 
     def take_output(self) -> list[bytes]:
         """Hand over what is to be written, in order; slices are chunks of their own."""
-        output, self._output = self._output, []
-        return output
+        return self._outbound.take()
 
     def tick(self, now: float) -> list[Event]:
         """Do what is due; too early is no error. There are no events in version 1.
@@ -203,13 +197,12 @@ class PeerSession:
 
     def queue_have(self, pieces: Iterable[int]) -> None:
         """Show pieces with the next REQUEST, REQUEST_ANY, DATA or :meth:`flush_have`."""
-        self._haves.extend(pieces)
+        self._outbound.show(pieces)
 
     def flush_have(self) -> None:
         """Show the queued pieces now."""
         self._must_be_open()
-        while self._haves:
-            self._say(Have(self._take_haves(HAVES_PER_FRAME)))
+        self._outbound.flush_haves()
 
     def send_digests(self, raw: bytes) -> None:
         """Pass on a signed run."""
@@ -222,7 +215,7 @@ class PeerSession:
     def send_bitfield(self, count: int, bits: bytes) -> None:
         """Show all that we have; queued HAVEs are part of it and are dropped."""
         self._send(BitfieldFrame(count, bits))
-        self._haves.clear()
+        self._outbound.drop_haves()
 
     def request(self, piece: int, begin: int, length: int) -> None:
         """Ask for bytes of a piece whose digest, hence length, is known.
@@ -232,7 +225,7 @@ class PeerSession:
         """
         self._must_be_open()
         self._asked.request(piece, begin, length)
-        self._say(Request(piece, begin, length, self._take_haves(MAX_RIDING_HAVES)))
+        self._say(Request(piece, begin, length, self._outbound.ride()))
 
     def request_any(self, in_flight: Sequence[int]) -> None:
         """Ask a seed for any piece but those that we show, and these (the first 32 count).
@@ -242,7 +235,7 @@ class PeerSession:
         self._must_be_open()
         self._asked.request_any()
         flying = tuple(in_flight[:MAX_IN_FLIGHT])
-        self._say(RequestAny(flying, self._take_haves(MAX_RIDING_HAVES)))
+        self._say(RequestAny(flying, self._outbound.ride()))
 
     def cancel(self, piece: int, begin: int) -> bool:
         """Take a question back: a REQUEST by its name, a REQUEST_ANY by the piece that answers
@@ -278,9 +271,9 @@ class PeerSession:
         head = self._owed.answer(piece, begin, len(payload))
         if head is None:
             return False
-        haves = self._take_haves(MAX_RIDING_HAVES)
-        self._say(Data(piece, begin, len(payload), head.last, head.any, haves))
-        self._output.append(payload)
+        out = self._outbound
+        data = Data(piece, begin, len(payload), head.last, head.any, out.ride())
+        out.say_slice(data, payload)
         return True
 
     def reject(self, piece: int, begin: int, code: ErrorCode) -> bool:
@@ -317,17 +310,6 @@ class PeerSession:
     def _send(self, message: Message) -> None:
         self._must_be_open()
         self._say(message)
-
-    def _say(self, message: Message) -> None:
-        self._output.append(encode(message))
-
-    def _take_haves(self, most: int) -> tuple[int, ...]:
-        haves = self._haves
-        if len(haves) > most:
-            return tuple([haves.popleft() for _ in range(most)])
-        taken = tuple(haves)
-        haves.clear()
-        return taken
 
     def _close(self, code: ErrorCode, text: str) -> None:
         self.state = State.CLOSED

@@ -26,7 +26,7 @@ from dragonfly.peer.protocol import PeerProtocol
 from dragonfly.peer.uploader import Uploader
 from dragonfly.sched.picker import Picker
 from dragonfly.sched.slots import UploadSlots
-from dragonfly.wire.messages import Event, RequestReceived
+from dragonfly.wire.events import Event, RequestReceived
 from tests.doubles.peering import PeerPair
 from tests.doubles.tasklab import PIECE, TaskLab
 

@@ -22,16 +22,16 @@ from dragonfly.task.bitfield import pieces_of
 from dragonfly.task.digest import piece_digest
 from dragonfly.task.manifest import Manifest, parse_run
 from dragonfly.wire.constants import ANY_PIECE
-from dragonfly.wire.fake import FakeGate, make_nonce, make_offer
-from dragonfly.wire.messages import (
+from dragonfly.wire.events import (
     BitfieldReceived,
     DigestsReceived,
     Event,
     HaveReceived,
-    Offer,
     RejectReceived,
     SliceReceived,
 )
+from dragonfly.wire.fake import FakeGate, make_nonce, make_offer
+from dragonfly.wire.messages import Offer
 from dragonfly.wire.session import PeerSession, Role
 
 __all__ = ["Leecher"]

@@ -21,8 +21,8 @@ from twisted.internet.task import Clock
 
 from dragonfly.peer.protocol import PeerProtocol
 from dragonfly.signatures import SigningKey
+from dragonfly.wire.events import Event
 from dragonfly.wire.fake import FakeGate, make_nonce, make_offer
-from dragonfly.wire.messages import Event
 from dragonfly.wire.session import PeerSession, Role
 from tests.doubles.bounded_pipe import BoundedPipe, pump
 

@@ -9,7 +9,12 @@ from dragonfly.errors import RemoteProtocolError
 from dragonfly.wire.codec import decode, decode_data, encode
 from dragonfly.wire.constants import BYE_TEXT_BYTES, FRAME_LIMITS, HEADER_BYTES, Kind
 from dragonfly.wire.framing import FrameReader
-from dragonfly.wire.messages import KINDS, Bye, Data, Message
+from dragonfly.wire.messages import (
+    KINDS,
+    Bye,
+    Data,
+    Message,
+)
 from tests.doubles.wire import frames_of, heads, messages
 
 

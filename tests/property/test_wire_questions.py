@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from dragonfly.errors import ErrorCode, LocalProtocolError
-from dragonfly.wire import messages as m
+from dragonfly.wire import events as ev
 from dragonfly.wire.constants import ANY_PIECE
 from dragonfly.wire.session import PeerSession
 from tests.doubles.wire import fixed_pair
@@ -45,28 +45,28 @@ class Side:
     got: dict[tuple[int, bool], int] = attrs.field(factory=dict)
     """Where the next slice of a piece must begin, by (piece, any)."""
 
-    def hear(self, event: m.Event) -> None:
+    def hear(self, event: ev.Event) -> None:
         """Keep the books that a real owner would keep."""
-        if isinstance(event, m.RequestReceived):
+        if isinstance(event, ev.RequestReceived):
             self.owes[event.piece, event.begin] = event.begin + event.length
             self.cursors[event.piece, event.begin] = event.begin
-        elif isinstance(event, m.RequestAnyReceived):
+        elif isinstance(event, ev.RequestAnyReceived):
             self.owes_any += 1
-        elif isinstance(event, m.CancelReceived):
+        elif isinstance(event, ev.CancelReceived):
             self._cancelled(event)
-        elif isinstance(event, m.RejectReceived):
+        elif isinstance(event, ev.RejectReceived):
             self._ended(event.piece, event.begin)
-        elif isinstance(event, m.SliceReceived) and event.wanted:
+        elif isinstance(event, ev.SliceReceived) and event.wanted:
             self._slice(event)
 
-    def _cancelled(self, event: m.CancelReceived) -> None:
+    def _cancelled(self, event: ev.CancelReceived) -> None:
         if event.piece == ANY_PIECE:
             self.owes_any -= 1
             assert self.owes_any >= 0
         else:
             del self.owes[event.piece, event.begin]
 
-    def _slice(self, event: m.SliceReceived) -> None:
+    def _slice(self, event: ev.SliceReceived) -> None:
         key = (event.piece, event.any)
         if event.any and event.begin == 0:
             self._ended(ANY_PIECE, 0)

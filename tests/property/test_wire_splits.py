@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from dragonfly.errors import ErrorCode, RemoteProtocolError
 from dragonfly.wire.constants import ANY_PIECE, RUN_MIN_BYTES, SLICE_BYTES, Kind
+from dragonfly.wire.events import Event
 from dragonfly.wire.fake import merge_slices
-from dragonfly.wire.messages import Event
 from dragonfly.wire.session import PeerSession
 from tests.doubles.wire import fixed_pair, frame
 

@@ -10,7 +10,7 @@ from dragonfly.errors import ErrorCode
 from dragonfly.signatures import SigningKey
 from dragonfly.task.bitfield import Bitfield
 from dragonfly.task.layout import MAX_PIECES
-from dragonfly.wire.messages import (
+from dragonfly.wire.events import (
     BitfieldReceived,
     GetDigestsReceived,
     HaveReceived,

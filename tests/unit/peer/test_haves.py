@@ -6,9 +6,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from dragonfly.peer.haves import HAVE_LEAST_S, HAVE_MOST_S, Haves
-from dragonfly.wire.messages import (
-    HaveReceived,
-)
+from dragonfly.wire.events import HaveReceived
 from tests.doubles.exchanging import ExchangeLab, Neighbour
 
 

@@ -17,7 +17,12 @@ from dragonfly.wire.constants import (
     SLICE_BYTES,
     Kind,
 )
-from dragonfly.wire.messages import Event, HaveReceived, RequestReceived, SliceReceived
+from dragonfly.wire.events import (
+    Event,
+    HaveReceived,
+    RequestReceived,
+    SliceReceived,
+)
 from tests.doubles.peering import PeerPair
 from tests.doubles.wire import frame, frames_of
 

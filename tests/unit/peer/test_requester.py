@@ -9,11 +9,7 @@ import pytest
 
 from dragonfly.errors import ErrorCode, StoreError
 from dragonfly.wire.constants import ANY_PIECE, MAX_REQUESTS
-from dragonfly.wire.messages import (
-    CancelReceived,
-    RequestAnyReceived,
-    RequestReceived,
-)
+from dragonfly.wire.events import CancelReceived, RequestAnyReceived, RequestReceived
 from tests.doubles.exchanging import ExchangeLab, Neighbour
 from tests.doubles.tasklab import PIECE, TaskLab
 

@@ -8,7 +8,7 @@ import pytest
 
 from dragonfly.errors import ErrorCode
 from dragonfly.wire.constants import ANY_PIECE
-from dragonfly.wire.messages import (
+from dragonfly.wire.events import (
     BitfieldReceived,
     DigestsReceived,
     RejectReceived,

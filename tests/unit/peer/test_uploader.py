@@ -17,7 +17,7 @@ from dragonfly.peer.uploader import SLICE_S, Uploader
 from dragonfly.sched.slots import UploadSlots
 from dragonfly.store.piecestore import TaskFile
 from dragonfly.wire.constants import SLICE_BYTES
-from dragonfly.wire.messages import (
+from dragonfly.wire.events import (
     CancelReceived,
     Event,
     RejectReceived,

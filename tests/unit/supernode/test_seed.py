@@ -26,11 +26,7 @@ from dragonfly.task.bitfield import pieces_of
 from dragonfly.task.grant import check_grant
 from dragonfly.task.manifest import RUN_DIGESTS
 from dragonfly.wire.constants import Kind
-from dragonfly.wire.messages import (
-    BitfieldReceived,
-    DigestsReceived,
-    HaveReceived,
-)
+from dragonfly.wire.events import BitfieldReceived, DigestsReceived, HaveReceived
 from tests.doubles.leecher import Leecher, known_pieces
 from tests.doubles.seedwork import PIECE, Scene
 from tests.doubles.threads import HandThreads, direct_disk

@@ -14,9 +14,7 @@ from dragonfly.net.disk import DiskPool
 from dragonfly.peer.draining import POLL_S
 from dragonfly.sched.seeding import ECHO_LIMIT, REGIVE_S
 from dragonfly.wire.constants import ANY_PIECE, Kind
-from dragonfly.wire.messages import (
-    RejectReceived,
-)
+from dragonfly.wire.events import RejectReceived
 from tests.doubles.leecher import Leecher
 from tests.doubles.seedwork import PIECE, Scene
 from tests.doubles.threads import HandThreads, direct_disk

@@ -6,7 +6,7 @@ import pytest
 
 from dragonfly.errors import ErrorCode, RemoteProtocolError
 from dragonfly.task.grant import parse_grant
-from dragonfly.wire import messages as m
+from dragonfly.wire import events as ev
 from dragonfly.wire.constants import Kind
 from dragonfly.wire.fake import FakeGate, SessionPair, chunks_of, merge_slices
 from tests.doubles.wire import fixed_pair, frame
@@ -33,8 +33,8 @@ def test_byte_by_byte() -> None:
 def test_violations_are_kept_apart() -> None:
     """Each side sees its own error and the other side's BYE, as on a real link."""
     pair = SessionPair.opened()
-    assert pair.to_listener(frame(Kind.HAVE, bytes(4)) + frame(99)) == [m.HaveReceived((0,))]
-    assert pair.pump() == ([m.Closed(5, "a frame of the unknown type 99")], [])
+    assert pair.to_listener(frame(Kind.HAVE, bytes(4)) + frame(99)) == [ev.HaveReceived((0,))]
+    assert pair.pump() == ([ev.Closed(5, "a frame of the unknown type 99")], [])
     assert pair.dialler_error is None
     assert pair.listener_error is not None
 
@@ -66,10 +66,10 @@ def test_the_gate_knows_one_task() -> None:
 def test_merging_slices() -> None:
     """Only what continues the same answer is joined."""
 
-    def piece(begin: int, data: bytes, **flags: bool) -> m.SliceReceived:
-        return m.SliceReceived(1, begin, memoryview(data), **flags)
+    def piece(begin: int, data: bytes, **flags: bool) -> ev.SliceReceived:
+        return ev.SliceReceived(1, begin, memoryview(data), **flags)
 
-    have = m.HaveReceived((1,))
+    have = ev.HaveReceived((1,))
     assert merge_slices(
         [
             piece(0, b"ab"),

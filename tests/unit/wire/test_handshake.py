@@ -10,9 +10,10 @@ from dragonfly.signatures import SigningKey, verify
 from dragonfly.task.digest import piece_digest
 from dragonfly.wire.codec import decode_hello, encode
 from dragonfly.wire.constants import AUTH_CONTEXT, Kind
+from dragonfly.wire.events import Opened
 from dragonfly.wire.fake import FakeGate, SessionPair, make_nonce, make_offer
 from dragonfly.wire.handshake import Handshake
-from dragonfly.wire.messages import Bye, Hello, Offer, Opened
+from dragonfly.wire.messages import Bye, Hello, Offer
 from dragonfly.wire.session import PeerSession, Role, State
 from tests.doubles.wire import frame, last_bye
 

@@ -15,7 +15,7 @@ from dragonfly.errors import (
     RemoteProtocolError,
     UnexpectedMessage,
 )
-from dragonfly.wire import messages as m
+from dragonfly.wire import events as ev
 from dragonfly.wire.constants import (
     ANY_PIECE,
     HANDSHAKE_LIMIT_S,
@@ -57,12 +57,12 @@ def test_a_piece_from_request_to_last_slice(pair: SessionPair) -> None:
     """The way of a piece: four slices, in order, the last one marked."""
     one, two = pair.dialler, pair.listener
     one.request(3, 0, PIECE)
-    assert pair.pump()[1] == [m.RequestReceived(3, 0, PIECE)]
+    assert pair.pump()[1] == [ev.RequestReceived(3, 0, PIECE)]
     content = [bytes([n]) * SLICE_BYTES for n in range(4)]
     for at, part in enumerate(content):
         assert two.send_data(3, at * SLICE_BYTES, part)
     events, _ = pair.pump()
-    slices = [event for event in events if isinstance(event, m.SliceReceived)]
+    slices = [event for event in events if isinstance(event, ev.SliceReceived)]
     assert [(s.begin, s.wanted, s.any, s.last) for s in slices] == [
         (0, True, False, False),
         (SLICE_BYTES, True, False, False),
@@ -79,10 +79,10 @@ def test_slices_come_as_they_arrive(pair: SessionPair) -> None:
     pair.pump()
     pair.listener.send_data(0, 100, bytes(1000))
     events, _ = pair.pump(chunks_of(300))
-    begins = [event.begin for event in events if isinstance(event, m.SliceReceived)]
+    begins = [event.begin for event in events if isinstance(event, ev.SliceReceived)]
     assert begins == sorted(begins)
     assert len(begins) == 4
-    assert merge_slices(events) == [m.SliceReceived(0, 100, memoryview(bytes(1000)), last=True)]
+    assert merge_slices(events) == [ev.SliceReceived(0, 100, memoryview(bytes(1000)), last=True)]
 
 
 def test_header_and_slice_are_chunks_of_their_own(pair: SessionPair) -> None:
@@ -101,18 +101,18 @@ def test_a_seed_chooses(pair: SessionPair) -> None:
     """REQUEST_ANY is answered with a piece that the requester did not name."""
     one, two = pair.dialler, pair.listener
     one.request_any([1, 2])
-    assert pair.pump()[1] == [m.RequestAnyReceived((1, 2))]
+    assert pair.pump()[1] == [ev.RequestAnyReceived((1, 2))]
     assert two.answer_any(9, 500)
     assert two.send_data(9, 0, bytes(500))
     assert not two.answer_any(10, 500)
     (event,) = pair.pump()[0]
-    assert event == m.SliceReceived(9, 0, memoryview(bytes(500)), any=True, last=True)
+    assert event == ev.SliceReceived(9, 0, memoryview(bytes(500)), any=True, last=True)
 
 
 def test_only_the_first_32_in_flight_are_named(pair: SessionPair) -> None:
     """The owner need not count."""
     pair.dialler.request_any(range(40))
-    assert pair.pump()[1] == [m.RequestAnyReceived(tuple(range(32)))]
+    assert pair.pump()[1] == [ev.RequestAnyReceived(tuple(range(32)))]
 
 
 def test_bytes_nobody_asked_for(pair: SessionPair) -> None:
@@ -150,8 +150,8 @@ def test_rejection(pair: SessionPair) -> None:
     pair.listener.reject(4, 10, ErrorCode.BUSY)
     pair.listener.reject(ANY_PIECE, 0, ErrorCode.NOT_ALLOWED)
     assert pair.pump()[0] == [
-        m.RejectReceived(4, 10, ErrorCode.BUSY),
-        m.RejectReceived(ANY_PIECE, 0, ErrorCode.NOT_ALLOWED),
+        ev.RejectReceived(4, 10, ErrorCode.BUSY),
+        ev.RejectReceived(ANY_PIECE, 0, ErrorCode.NOT_ALLOWED),
     ]
 
 
@@ -162,7 +162,7 @@ def test_rejection_of_an_answer_that_has_begun(pair: SessionPair) -> None:
     pair.listener.answer_any(6, 1000)
     pair.listener.send_data(6, 0, bytes(10))
     pair.listener.reject(6, 0, ErrorCode.GONE)
-    assert pair.pump()[0][-1] == m.RejectReceived(6, 0, ErrorCode.GONE)
+    assert pair.pump()[0][-1] == ev.RejectReceived(6, 0, ErrorCode.GONE)
     assert pair.dialler.questions_asked == 0
 
 
@@ -179,8 +179,8 @@ def test_cancellation(pair: SessionPair) -> None:
     two.send_data(4, 0, bytes(400))
     assert one.cancel(4, 0)
     on_dialler, on_listener = pair.pump()
-    assert on_listener == [m.CancelReceived(4, 0)]
-    assert on_dialler == [m.SliceReceived(4, 0, memoryview(bytes(400)), wanted=False)]
+    assert on_listener == [ev.CancelReceived(4, 0)]
+    assert on_dialler == [ev.SliceReceived(4, 0, memoryview(bytes(400)), wanted=False)]
     assert not two.send_data(4, 400, bytes(600))
     assert (one.questions_asked, two.questions_owed) == (0, 0)
     assert not one.cancel(4, 0)
@@ -194,7 +194,7 @@ def test_cancellation_that_crosses_the_answer(pair: SessionPair) -> None:
     two.send_data(4, 0, bytes(1000))
     one.cancel(4, 0)
     on_dialler, on_listener = pair.pump()
-    assert on_dialler == [m.SliceReceived(4, 0, memoryview(bytes(1000)), wanted=False, last=True)]
+    assert on_dialler == [ev.SliceReceived(4, 0, memoryview(bytes(1000)), wanted=False, last=True)]
     assert on_listener == []
     assert one.questions_asked == 0
 
@@ -219,9 +219,9 @@ def test_asking_again_after_a_cancellation(pair: SessionPair) -> None:
     pair.pump()
     one.cancel(4, 0)
     one.request(4, 0, 1000)
-    assert pair.pump()[1] == [m.CancelReceived(4, 0), m.RequestReceived(4, 0, 1000)]
+    assert pair.pump()[1] == [ev.CancelReceived(4, 0), ev.RequestReceived(4, 0, 1000)]
     two.send_data(4, 0, bytes(1000))
-    assert pair.pump()[0] == [m.SliceReceived(4, 0, memoryview(bytes(1000)), last=True)]
+    assert pair.pump()[0] == [ev.SliceReceived(4, 0, memoryview(bytes(1000)), last=True)]
 
 
 def test_cancelling_a_standing_question(pair: SessionPair) -> None:
@@ -229,7 +229,7 @@ def test_cancelling_a_standing_question(pair: SessionPair) -> None:
     pair.dialler.request_any([])
     pair.pump()
     assert pair.dialler.cancel(ANY_PIECE, 0)
-    assert pair.pump() == ([], [m.CancelReceived(ANY_PIECE, 0)])
+    assert pair.pump() == ([], [ev.CancelReceived(ANY_PIECE, 0)])
     assert not pair.listener.answer_any(3, 10)
 
 
@@ -240,7 +240,7 @@ def test_asking_for_what_is_on_its_way(pair: SessionPair) -> None:
     pair.pump()
     two.answer_any(3, 1000)
     one.request(3, 0, 1000)
-    assert pair.pump() == ([m.RejectReceived(3, 0, ErrorCode.BUSY)], [])
+    assert pair.pump() == ([ev.RejectReceived(3, 0, ErrorCode.BUSY)], [])
     two.send_data(3, 0, bytes(1000))
     assert len(pair.pump()[0]) == 1
 
@@ -274,14 +274,14 @@ def test_haves_ride(pair: SessionPair) -> None:
     one.queue_have([3])
     one.request_any([])
     assert pair.pump()[1] == [
-        m.HaveReceived((1, 2)),
-        m.RequestReceived(0, 0, 10),
-        m.HaveReceived((3,)),
-        m.RequestAnyReceived(()),
+        ev.HaveReceived((1, 2)),
+        ev.RequestReceived(0, 0, 10),
+        ev.HaveReceived((3,)),
+        ev.RequestAnyReceived(()),
     ]
     two.queue_have([4])
     two.send_data(0, 0, bytes(10))
-    assert pair.pump()[0][0] == m.HaveReceived((4,))
+    assert pair.pump()[0][0] == ev.HaveReceived((4,))
     assert (one.pending_haves, two.pending_haves) == (0, 0)
 
 
@@ -294,7 +294,7 @@ def test_more_haves_than_can_ride(pair: SessionPair) -> None:
     one.flush_have()
     assert one.pending_haves == 0
     events = pair.pump()[1]
-    shown = [len(event.pieces) for event in events if isinstance(event, m.HaveReceived)]
+    shown = [len(event.pieces) for event in events if isinstance(event, ev.HaveReceived)]
     assert shown == [255, 1024, 1024, 697]
     one.flush_have()
     assert one.take_output() == []
@@ -305,15 +305,15 @@ def test_a_bitfield_replaces_queued_haves(pair: SessionPair) -> None:
     pair.dialler.queue_have([0])
     pair.dialler.send_bitfield(3, b"\x80")
     assert pair.dialler.pending_haves == 0
-    assert pair.pump()[1] == [m.BitfieldReceived(3, b"\x80")]
+    assert pair.pump()[1] == [ev.BitfieldReceived(3, b"\x80")]
 
 
 def test_digests(pair: SessionPair) -> None:
     """Runs pass through unread."""
     pair.dialler.send_get_digests(256)
-    assert pair.pump()[1] == [m.GetDigestsReceived(256)]
+    assert pair.pump()[1] == [ev.GetDigestsReceived(256)]
     pair.listener.send_digests(b"r" * RUN_MIN_BYTES)
-    assert pair.pump()[0] == [m.DigestsReceived(b"r" * RUN_MIN_BYTES)]
+    assert pair.pump()[0] == [ev.DigestsReceived(b"r" * RUN_MIN_BYTES)]
 
 
 def test_a_flood_of_pings(pair: SessionPair) -> None:
@@ -347,7 +347,7 @@ def test_idle_neighbours_are_pinged(pair: SessionPair) -> None:
     pair.to_listener(b"".join(frames))
     pair.now += 0.2
     (pong,) = pair.pump()[0]
-    assert isinstance(pong, m.PongReceived)
+    assert isinstance(pong, ev.PongReceived)
     assert pong.rtt == pytest.approx(0.4)
 
 
@@ -373,7 +373,7 @@ def test_goodbye(pair: SessionPair) -> None:
     """Code and text arrive, and nobody speaks any more."""
     pair.dialler.bye(ErrorCode.SHUTTING_DOWN, "good night")
     assert pair.dialler.closed
-    assert pair.pump() == ([], [m.Closed(15, "good night")])
+    assert pair.pump() == ([], [ev.Closed(15, "good night")])
     assert pair.listener.closed
     assert pair.listener.take_output() == []
     with pytest.raises(LocalProtocolError, match="closed"):
@@ -383,14 +383,14 @@ def test_goodbye(pair: SessionPair) -> None:
 def test_nothing_is_heard_after_goodbye(pair: SessionPair) -> None:
     """What follows a BYE, in the same read or in a later one, is ignored."""
     stream = frame(Kind.BYE, b"\0\0") + frame(Kind.HAVE, bytes(4))
-    assert pair.listener.receive(stream, 0.0) == [m.Closed(0, "")]
+    assert pair.listener.receive(stream, 0.0) == [ev.Closed(0, "")]
     assert pair.listener.receive(b"anything", 0.0) == []
 
 
 def test_events_before_a_violation_count(pair: SessionPair) -> None:
     """They were good; the error carries them."""
     error = violated(pair.listener, frame(Kind.HAVE, bytes(4)) + frame(Kind.AUTH, bytes(64)))
-    assert error.events == (m.HaveReceived((0,)),)
+    assert error.events == (ev.HaveReceived((0,)),)
     assert "AUTH in state OPEN" in str(error)
 
 
