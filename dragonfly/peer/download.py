@@ -13,7 +13,6 @@ from twisted.internet.interfaces import IConsumer
 from twisted.logger import Logger
 
 from dragonfly.errors import (
-    DigestMismatch,
     DragonflyError,
     NoSources,
     OriginChanged,
@@ -31,13 +30,13 @@ from dragonfly.peer.originstream import OriginSource
 from dragonfly.peer.patience import Patience
 from dragonfly.peer.prefix import Prefix
 from dragonfly.peer.reader import OrderedReader
+from dragonfly.peer.readers import Readers
 from dragonfly.peer.request import FetchRequest
 from dragonfly.peer.restarts import Restarts
 from dragonfly.peer.search import Search
+from dragonfly.peer.verification import Verification
 from dragonfly.peer.ways import DownloadListener, Joinable, Reason, Ways
-from dragonfly.peer.wholecheck import WholeCheck
 from dragonfly.store.piecestore import TaskFile
-from dragonfly.task.digest import Digest
 from dragonfly.task.identity import Name, name_of
 from dragonfly.task.layout import Layout
 
@@ -73,10 +72,8 @@ class Download:
         self._audience = Audience()
         self._joined: Joinable | None = None
         self._finish: Deferred[None] | None = None
-        self._check: WholeCheck | None = None
-        self._digest: Digest | None = None
-        self._named: Digest | None = None
-        self._readers: list[OrderedReader] = []
+        self._verification: Verification | None = None
+        self._readers = Readers()
         self._task: Task | None = None
 
     # -- facts ------------------------------------------------------------------------------
@@ -153,7 +150,7 @@ class Download:
         if not self.ended:
             self._end(CancelledError())
             self.done.fail(CancelledError())
-        self._stop_readers(CancelledError())
+        self._readers.fail(CancelledError())
         if self._task is not None:
             self._task.cancel()
         self._leave()
@@ -162,7 +159,7 @@ class Download:
         """Fail with ``error``, as if it had come by itself; one that has ended only has its
         readers fail."""
         if self.ended:
-            self._stop_readers(error)
+            self._readers.fail(error)
             return
         self._fail(error)
         if self._task is not None:
@@ -182,9 +179,10 @@ class Download:
         """
         length = self.layout.length
         reader = OrderedReader(self, self._equipment.disk, consumer, begin, end)
-        self._readers.append(reader)
-        if begin == 0 and (end is None or (length is not None and end >= length)):
-            self._compare_whole()
+        self._readers.add(reader)
+        all_of_it = begin == 0 and (end is None or (length is not None and end >= length))
+        if all_of_it and self._verification is not None:
+            self._verification.begin()
         reader.advance(length)
         return reader
 
@@ -197,11 +195,10 @@ class Download:
         :raises DigestMismatch: it is not what was asked for.
         :raises Exception: what the download failed with.
         """
-        check, content = self._check, self.content
         if self.whole:
             await self.done.wait()
-        elif check is not None and content is not None:
-            await self._compared(check, content)
+        elif self._verification is not None:
+            await self._verification.result()
 
     def due_s(self, begin: int, end: int) -> float | None:
         """Seconds until the bytes can be had from here or from anybody: 0: now; infinite: not
@@ -228,8 +225,8 @@ class Download:
 
     def reader_at(self, reader: OrderedReader, position: int | None) -> None:
         """A reader moved on, or ended."""
-        if position is None and reader in self._readers:
-            self._readers.remove(reader)
+        if position is None:
+            self._readers.discard(reader)
         if self._joined is None:
             return
         if position is None or (self.ended and self.whole):
@@ -284,8 +281,7 @@ class Download:
         """The length is known."""
         if self.content is None:
             return  # whoever joins is told when it has joined
-        for reader in list(self._readers):
-            reader.advance(self.layout.length)
+        self._readers.advance(self.layout.length)
         self._audience.on_layout(self.layout)
 
     def content_ranges(self, ranges: list[tuple[int, int]], kind: str) -> None:
@@ -293,10 +289,9 @@ class Download:
         if self.content is None:
             return
         self.sources[kind] += sum(end - begin for begin, end in ranges)
-        if self._check is not None:
-            self._check.advance()
-        for reader in list(self._readers):
-            reader.advance()
+        if self._verification is not None:
+            self._verification.advance()
+        self._readers.advance()
         self._audience.on_ranges(ranges)
 
     def content_finished(self) -> None:
@@ -307,7 +302,7 @@ class Download:
     def content_failed(self, error: Exception) -> None:
         """It will not be finished this way, or what was finished is gone."""
         if self.ended:
-            self._stop_readers(error)
+            self._readers.fail(error)
         self._settle(error)
 
     # -- the download ---------------------------------------------------------------------------
@@ -355,9 +350,11 @@ class Download:
         content = self.content
         if content is None:
             raise NoSources("there is nothing to follow")
-        self._digest, self._named = self.request.digest or name.digest, name.digest
+        verification = self._verification = Verification(
+            content, self.request.digest or name.digest, name.digest, self._equipment.disk
+        )
         if self.whole:
-            self._compare_whole()
+            verification.begin()
         finish = self._finish = Deferred()
         self._introduce(content)
         if content.error is not None:
@@ -365,24 +362,8 @@ class Download:
         elif content.finished:
             self.content_finished()
         await finish
-        if self._check is not None and content.finished:
-            await self._compared(self._check, content)
-
-    async def _compared(self, check: WholeCheck, content: Content) -> None:
-        check.advance()
-        try:
-            await check.result()
-        except DigestMismatch:
-            # One that is not in the name may be this caller's mistake.
-            content.spoilt = content.spoilt or check.digest == self._named
-            raise
-
-    def _compare_whole(self) -> None:
-        """Have the whole compared with its digest, if there is one."""
-        content = self.content
-        if content is not None and self._digest is not None and self._check is None:
-            self._check = WholeCheck(content, self._digest, self._equipment.disk)
-            self._check.advance()
+        if content.finished:
+            await verification.result()
 
     def _introduce(self, content: Content) -> None:
         """Tell of the layout and of what is here already."""
@@ -401,7 +382,7 @@ class Download:
             finish.errback(error)
 
     def _begin_again(self, error: OriginError) -> None:
-        self._stop_readers(error)
+        self._readers.fail(error)
         self._leave()
         if isinstance(error, VersionUnknown):
             self._search.no_swarm()
@@ -421,7 +402,7 @@ class Download:
         if self.ended:
             return
         self._end(error)
-        self._stop_readers(error)
+        self._readers.fail(error)
         self._audience.on_failed(error)
         self.done.fail(error)
 
@@ -429,16 +410,12 @@ class Download:
         self._patience.end()
         self.error = error
 
-    def _stop_readers(self, error: Exception) -> None:
-        for reader in list(self._readers):
-            reader.fail(error)
-
     def _leave(self) -> None:
         joined, self._joined = self._joined, None
         self._finish = None
-        if self._check is not None:
-            self._check.stop()
-            self._check = None
+        if self._verification is not None:
+            self._verification.stop()
+            self._verification = None
         if joined is not None:
             joined.leave(self)
 
