@@ -19,11 +19,11 @@ from dragonfly.errors import DragonflyError, OriginChanged, OriginError, StoreEr
 from dragonfly.net.origin import OriginBody
 from dragonfly.net.reply import strong
 from dragonfly.net.tasks import Task
+from dragonfly.peer.client import Client
 from dragonfly.peer.content import Content
 from dragonfly.peer.equipment import Equipment
 from dragonfly.peer.originstream import OriginSource, OriginStream
 from dragonfly.peer.pace import Pace
-from dragonfly.peer.transfer import Client
 from dragonfly.signatures import KeyRing
 from dragonfly.store.piecestore import TaskFile
 from dragonfly.task.manifest import Manifest

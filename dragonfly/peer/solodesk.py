@@ -20,11 +20,11 @@ from dragonfly.errors import OriginChanged
 from dragonfly.net.origin import OriginBody
 from dragonfly.net.reply import strong
 from dragonfly.peer.boot import boot_id
+from dragonfly.peer.client import Client
 from dragonfly.peer.equipment import Equipment
 from dragonfly.peer.originstream import OriginSource
 from dragonfly.peer.shelf import Shelf
 from dragonfly.peer.solo import Solo
-from dragonfly.peer.transfer import Client
 from dragonfly.signatures import SigningKey
 from dragonfly.store.piecestore import TaskFile
 from dragonfly.task.identity import Name

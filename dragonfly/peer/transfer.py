@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Hashable
-from typing import Protocol
 
 import attrs
 from twisted.internet.task import LoopingCall
@@ -15,6 +14,7 @@ from dragonfly.control.messages import Complaint, LeaveRequest, RegisterAnswer, 
 from dragonfly.errors import ErrorCode
 from dragonfly.net.tasks import Task
 from dragonfly.peer.announcer import Announcer
+from dragonfly.peer.client import Client
 from dragonfly.peer.content import Content
 from dragonfly.peer.demand import Demand
 from dragonfly.peer.equipment import Equipment
@@ -23,12 +23,12 @@ from dragonfly.peer.fallback import Fallback
 from dragonfly.peer.hunger import Hunger
 from dragonfly.peer.links import Link, Links
 from dragonfly.peer.membership import Membership
+from dragonfly.peer.originsources import OriginSources
 from dragonfly.peer.originstream import OriginSource, OriginStream
 from dragonfly.peer.pace import Pace
 from dragonfly.peer.protocol import PeerProtocol
 from dragonfly.peer.reports import Reports, Tally
 from dragonfly.peer.supernodes import Supernode
-from dragonfly.peer.watcher import Watcher
 from dragonfly.sched.outlook import Outlook
 from dragonfly.sched.picker import OUT, Picker
 from dragonfly.store.piecestore import TaskFile
@@ -36,31 +36,10 @@ from dragonfly.task.manifest import Manifest
 from dragonfly.wire.constants import NONCE_BYTES
 from dragonfly.wire.session import PeerSession, Role
 
-__all__ = ["TICK_S", "Client", "Transfer"]
+__all__ = ["TICK_S", "Transfer"]
 
 TICK_S = 0.5
 """How often an unfinished download is looked at."""
-
-
-class Client(Watcher, Protocol):
-    """One download that wants this content."""
-
-    @property
-    def whole(self) -> bool:
-        """Whether it wants everything, and not only what it reads."""
-
-    @property
-    def local_limit(self) -> int | None:
-        """Bytes per second at most, ``None``: any."""
-
-    def impatient(self, expected_s: float | None, rate: float, now: float) -> bool:
-        """Whether its limits (time, rate) will not be met."""
-
-    def fell_back(self, how: str) -> None:
-        """The origin is being read."""
-
-    def origin_source(self) -> OriginSource | None:
-        """How it reads the origin; ``None`` if it must not."""
 
 
 class Transfer:
@@ -112,7 +91,7 @@ class Transfer:
             supernode, self.reports, clock, equipment.rng, first_s=answer.announce_after
         )
         self._demand = Demand(answer.piece_size)
-        self._refused: set[OriginSource] = set()
+        self._sources = OriginSources(self.clients)
         self._announcing: Task | None = None
         self._ticking = LoopingCall(self._tick)
         self._ticking.clock = clock
@@ -368,26 +347,13 @@ class Transfer:
         self._pace.limit(client.local_limit for client in self.clients)
 
     def another_source(self, refused: OriginSource) -> bool:
-        """Whether a client is left whose credentials the origin has not refused yet.
-
-        When all were refused, all may try again: the supernode may bring it meanwhile.
-        """
-        self._refused.add(refused)
-        if any(source not in self._refused for source in self._sources()):
-            return True
-        self._refused.clear()
-        return False
-
-    def _sources(self) -> list[OriginSource]:
-        """How the clients read the origin, those that may."""
-        found = (client.origin_source() for client in self.clients)
-        return [source for source in found if source is not None]
+        """Whether a client is left whose credentials the origin has not refused yet."""
+        return self._sources.refuse(refused)
 
     def _origin_stream(self) -> OriginStream | None:
-        sources = self._sources()
-        if not sources:
+        source = self._sources.choose()
+        if source is None:
             return None
-        source = next((each for each in sources if each not in self._refused), sources[0])
         disk, flows = self._equipment.disk, self._pace.flows
         return OriginStream(self.content, source, disk, self._clock, flows=flows)
 

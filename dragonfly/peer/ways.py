@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Protocol
 
+from dragonfly.peer.client import Client
 from dragonfly.peer.content import Content
-from dragonfly.peer.transfer import Client
 from dragonfly.task.identity import Name
 from dragonfly.task.layout import Layout
 
