@@ -15,9 +15,7 @@ from twisted.internet.defer import Deferred, DeferredList, DeferredLock
 from twisted.logger import Logger
 
 from dragonfly.control.messages import (
-    INLINE_BYTES,
     DirectAnswer,
-    Holding,
     LeaveRequest,
     RegisterAnswer,
     RegisterRequest,
@@ -29,10 +27,10 @@ from dragonfly.peer.download.download import Download
 from dragonfly.peer.equipment import Equipment
 from dragonfly.peer.shelf.shelf import Shelf
 from dragonfly.peer.shelf.storage import Whole
+from dragonfly.peer.swarm.registrar import Registrar
 from dragonfly.peer.swarm.solo import Solo
 from dragonfly.peer.swarm.solodesk import SoloDesk, SoloRequest
 from dragonfly.peer.swarm.transfer import Transfer
-from dragonfly.peer.tracker.registrations import Registrations
 from dragonfly.peer.tracker.supernodes import Supernode
 from dragonfly.store.piecestore import TaskFile
 from dragonfly.task.identity import Name
@@ -53,8 +51,6 @@ idle member costs some messages a minute."""
 GOODBYE_S = 2.0
 """So long supernodes may take to hear that we leave; then they find out by themselves."""
 
-_Registered = tuple[Supernode, RegisterAnswer | DirectAnswer]
-
 
 class Swarm:
     """All tasks of this peer; implements ``Ways`` for downloads.
@@ -71,7 +67,7 @@ class Swarm:
         self._clock = equipment.reactor
         self._transfers: dict[bytes, Transfer] = {}
         self._turns: WeakValueDictionary[bytes, DeferredLock] = WeakValueDictionary()
-        self._registrations: Registrations[_Registered] = Registrations(equipment.tasks)
+        self._registrar = Registrar(equipment, shelf, self._transfers)
         self._stopped = False
 
     # -- facts --------------------------------------------------------------------------
@@ -121,10 +117,10 @@ class Swarm:
     async def _register_anew(self, download: Download, name: Name) -> None:
         """Register for what is in work; a version that was replaced is ended."""
         with suppress(DragonflyError):
-            _, answer = await self._register(download, name)
+            _, answer = await self._registrar.register(download, name)
             if isinstance(answer, RegisterAnswer):
                 async with self._turn(answer.task):
-                    self._current(answer, self._request(download, name))
+                    self._current(answer, self._registrar.request(download, name))
 
     def _needs_registering(self, transfer: Transfer) -> bool:
         age_s = self._clock.seconds() - transfer.membership.registered_at
@@ -139,26 +135,16 @@ class Swarm:
         :raises StoreError: there is no room for the content.
         """
         await self._ready()
-        supernode, answer = await self._register(download, name)
+        supernode, answer = await self._registrar.register(download, name)
         if isinstance(answer, DirectAnswer):
             return answer.reason
-        request = self._request(download, name)
+        request = self._registrar.request(download, name)
         async with self._turn(answer.task):
             transfer = self._current(answer, request)
             if transfer is None:
                 transfer = await self._open(supernode, answer, request, name, download)
             transfer.join(download)
             return transfer
-
-    async def _register(self, download: Download, name: Name) -> _Registered:
-        asked = download.request
-        key = (asked.nodes, *_what(download), asked.callsystem, asked.pattern, asked.loopback)
-
-        async def register() -> _Registered:
-            request = self._request(download, name)
-            return await self._equipment.supernodes.register(asked.nodes, name.id, request)
-
-        return await self._registrations.ask(key, register)
 
     async def alone(self, download: Download, name: Name, *, private: bool) -> Solo:
         """Have ``download`` join a content that is read from the origin for this home only.
@@ -175,33 +161,6 @@ class Swarm:
         await self.shelf.ready()
         if self._stopped:
             raise NoSources("this peer is stopping")
-
-    def _request(self, download: Download, name: Name) -> RegisterRequest:
-        asked = download.request
-        return RegisterRequest(
-            url=asked.url,
-            key=self._equipment.key.public,
-            peer=self._equipment.announced(),
-            headers=list(asked.headers),
-            filters=list(asked.filters),
-            identifier=asked.identifier,
-            digest=str(asked.digest) if asked.digest is not None else None,
-            callsystem=asked.callsystem,
-            pattern="cdn" if asked.pattern == "cdn" else "p2p",
-            have=self._holding(name),
-            inline=INLINE_BYTES,
-            loopback=asked.loopback,
-        )
-
-    def _holding(self, name: Name) -> Holding | None:
-        """What is here of ``name``: of the version in work, else of the one used last."""
-        shelved = self.shelf.named(name.id)
-        if shelved is None:
-            return None
-        transfer = self._transfers.get(shelved.task)
-        if transfer is not None:
-            return transfer.reports.holding() if transfer.content.have else None
-        return shelved.holding()
 
     # -- transfers -----------------------------------------------------------------------
 
@@ -327,9 +286,3 @@ def _fresh(transfer: Transfer) -> bool:
     """Whether others may still join it."""
     content = transfer.content
     return content.error is None and not content.spoilt and not transfer.outdated
-
-
-def _what(download: Download) -> tuple[object, ...]:
-    """What two registrations must have in common to be one."""
-    asked = download.request
-    return (asked.url, asked.headers, asked.filters, asked.identifier, asked.digest)
