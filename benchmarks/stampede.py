@@ -33,7 +33,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
 from dragonfly.net.openfiles import allow_open_files
-from dragonfly.peer.supernodes import REGISTER_LIMIT_S
+from dragonfly.peer.tracker.supernodes import REGISTER_LIMIT_S
 
 PATH = "/swarm/v1/register"
 HEAD = re.compile(rb"HTTP/1.1 (\d+) .*?content-length: (\d+)", re.DOTALL | re.IGNORECASE)

@@ -1,6 +1,6 @@
 """Swarms under a simulated clock: the programs' own code on a network that is a calculation.
 
-What is real: of a peer :class:`~dragonfly.peer.transfer.Transfer` with all that is in it
+What is real: of a peer :class:`~dragonfly.peer.swarm.transfer.Transfer` with all that is in it
 (picker, exchange, links, uploader with its slots, content with its checks, hunger, announces),
 of the supernode the tracker with its graph, the seed's desk and links. Each of them gets a
 clock, and reads no other.

@@ -21,10 +21,10 @@ from dragonfly.control.messages import (
 )
 from dragonfly.net.tasks import TaskSet
 from dragonfly.net.throttle import Throttle
+from dragonfly.peer.connections.links import Links
 from dragonfly.peer.equipment import Equipment
-from dragonfly.peer.links import Links
-from dragonfly.peer.transfer import Transfer
-from dragonfly.peer.uploader import Uploader
+from dragonfly.peer.swarm.transfer import Transfer
+from dragonfly.peer.uploads.uploader import Uploader
 from dragonfly.sched.slots import SLOTS, UploadSlots
 from dragonfly.supernode.tracker import Caller
 
@@ -47,7 +47,8 @@ class _Key:
 
 
 class _Line:
-    """The way to the supernode for one peer, as :class:`~dragonfly.peer.supernodes.Supernode`."""
+    """The way to the supernode for one peer, as
+    :class:`~dragonfly.peer.tracker.supernodes.Supernode`."""
 
     node = Node("supernode", 8002)
 

@@ -6,7 +6,7 @@ import random
 
 from dragonfly.errors import ErrorCode
 from dragonfly.metrics import SupernodeMetrics
-from dragonfly.peer.protocol import PeerProtocol
+from dragonfly.peer.connections.protocol import PeerProtocol
 from dragonfly.signatures import SigningKey
 from dragonfly.supernode.content import Content
 from dragonfly.supernode.seed import SWEEP_S

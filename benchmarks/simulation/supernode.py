@@ -173,7 +173,7 @@ class SimSupernode:
     async def register(
         self, message: RegisterRequest, caller: Caller
     ) -> RegisterAnswer | DirectAnswer:
-        """As :class:`~dragonfly.peer.supernodes.Supernode` does."""
+        """As :class:`~dragonfly.peer.tracker.supernodes.Supernode` does."""
         await self._way_there()
         self.calls.registers += 1
         began = time.process_time()
@@ -185,7 +185,7 @@ class SimSupernode:
         return answer
 
     async def announce(self, message: AnnounceRequest, caller: Caller) -> AnnounceAnswer:
-        """As :class:`~dragonfly.peer.supernodes.Supernode` does."""
+        """As :class:`~dragonfly.peer.tracker.supernodes.Supernode` does."""
         await self._way_there()
         self.calls.announces += 1
         began = time.process_time()
@@ -196,7 +196,7 @@ class SimSupernode:
         return answer
 
     async def leave(self, message: LeaveRequest) -> None:
-        """As :class:`~dragonfly.peer.supernodes.Supernode` does."""
+        """As :class:`~dragonfly.peer.tracker.supernodes.Supernode` does."""
         await self._way_there()
         self.calls.leaves += 1
         self.tracker.leave(message)

@@ -2,9 +2,9 @@
 
 :class:`SimSession` is the real :class:`~dragonfly.wire.session.PeerSession` from the moment at
 which it is open; messages travel as they are instead of encoded. :class:`SimPeer` stands for
-:class:`~dragonfly.peer.protocol.PeerProtocol`, and has what exchange, links, uploader and the
-seed use of it. A connection is an ordered stream in each direction: what is small waits for
-the bytes of pieces that were written before it.
+:class:`~dragonfly.peer.connections.protocol.PeerProtocol`, and has what exchange, links,
+uploader and the seed use of it. A connection is an ordered stream in each direction: what is
+small waits for the bytes of pieces that were written before it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 from dragonfly.errors import ErrorCode, RemoteProtocolError
-from dragonfly.peer.protocol import PeerListener
+from dragonfly.peer.connections.protocol import PeerListener
 from dragonfly.wire.events import Event
 from dragonfly.wire.inbound import Inbound
 from dragonfly.wire.liveness import Pulse

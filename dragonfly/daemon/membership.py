@@ -13,7 +13,7 @@ from dragonfly.daemon.place import Place
 from dragonfly.net.fanout import OneShot
 from dragonfly.net.origin import OriginClient
 from dragonfly.net.trust import Trust
-from dragonfly.peer.request import FetchRequest
+from dragonfly.peer.download.request import FetchRequest
 from dragonfly.peer.service import PeerService
 from dragonfly.task.identity import Name
 

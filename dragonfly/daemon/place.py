@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dragonfly.config import DaemonConfig
 from dragonfly.errors import HomeBusy, HomeUnusable
-from dragonfly.peer.home import Home
+from dragonfly.peer.home.home import Home
 from dragonfly.store.files import atomic_write
 
 __all__ = ["PORTS_FILE", "Place"]

@@ -26,8 +26,8 @@ from dragonfly.dfget.server import runtime_of, settings_of
 from dragonfly.dfget.spawn import Background
 from dragonfly.errors import DragonflyError, HomeBusy, PeerGone, StoreError
 from dragonfly.net.logs import log_to
+from dragonfly.peer.home.sockpath import socket_path
 from dragonfly.peer.service import PeerService, make_peer
-from dragonfly.peer.sockpath import socket_path
 
 __all__ = ["Inside", "Neighbour", "run_inside"]
 

@@ -21,7 +21,7 @@ from dragonfly.dfget.client import ANSWER_S, Conversation, connect
 from dragonfly.dfget.options import ServerOptions
 from dragonfly.dfget.progress import Console
 from dragonfly.errors import HomeUnusable, PeerGone
-from dragonfly.peer.sockpath import socket_path
+from dragonfly.peer.home.sockpath import socket_path
 
 __all__ = ["LOG_NAME", "START_S", "Background", "launch"]
 

@@ -20,10 +20,10 @@ from dragonfly.net.readgroup import ReadGroup
 from dragonfly.net.tasks import TaskSet
 from dragonfly.net.throttle import Throttle
 from dragonfly.net.trust import Trust
-from dragonfly.peer.links import Dialler
-from dragonfly.peer.memory import Memory
-from dragonfly.peer.supernodes import Supernodes
-from dragonfly.peer.uploader import Uploader
+from dragonfly.peer.connections.links import Dialler
+from dragonfly.peer.content.memory import Memory
+from dragonfly.peer.tracker.supernodes import Supernodes
+from dragonfly.peer.uploads.uploader import Uploader
 from dragonfly.signatures import SigningKey
 from dragonfly.store.piecestore import PieceStore
 

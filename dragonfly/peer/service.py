@@ -30,20 +30,20 @@ from dragonfly.net.readgroup import ReadGroup
 from dragonfly.net.tasks import TaskSet
 from dragonfly.net.throttle import Throttle
 from dragonfly.net.tls import PinnedPolicy
-from dragonfly.peer.acceptor import Acceptor
-from dragonfly.peer.dial import PeerDialler
-from dragonfly.peer.download import Download
+from dragonfly.peer.connections.acceptor import Acceptor
+from dragonfly.peer.connections.dial import PeerDialler
+from dragonfly.peer.download.download import Download
+from dragonfly.peer.download.request import FetchRequest
 from dragonfly.peer.equipment import Equipment, Origins, Runtime
-from dragonfly.peer.home import Home
-from dragonfly.peer.local import LocalFactory, LocalServer
-from dragonfly.peer.localport import LocalPort
-from dragonfly.peer.request import FetchRequest
-from dragonfly.peer.room import Room
-from dragonfly.peer.shelf import Shelf
-from dragonfly.peer.succession import Succession
-from dragonfly.peer.supernodes import Supernodes
-from dragonfly.peer.swarm import Swarm
-from dragonfly.peer.uploader import Uploader
+from dragonfly.peer.home.home import Home
+from dragonfly.peer.home.local import LocalFactory, LocalServer
+from dragonfly.peer.home.localport import LocalPort
+from dragonfly.peer.home.succession import Succession
+from dragonfly.peer.shelf.shelf import Shelf
+from dragonfly.peer.swarm.room import Room
+from dragonfly.peer.swarm.swarm import Swarm
+from dragonfly.peer.tracker.supernodes import Supernodes
+from dragonfly.peer.uploads.uploader import Uploader
 from dragonfly.sched.slots import UploadSlots
 from dragonfly.store.piecestore import PieceStore
 from dragonfly.task.identity import Name
@@ -71,7 +71,7 @@ class PeerSettings:
     :ivar expire_s: a finished content that nobody used for so long is deleted.
     :ivar share_s: after so long without use it leaves the swarm, if it is not deleted then.
     :ivar keep_free: whether finished contents leave earlier where the disk is short of
-        space, see :mod:`dragonfly.peer.room`.
+        space, see :mod:`dragonfly.peer.swarm.room`.
     :ivar store: where contents are kept, which nobody else uses; ``None``: in the home.
     :ivar total_limit: bytes for each second of all downloads together, and of all uploads.
     :ivar role: how this process calls itself to whoever asks on the home's socket.

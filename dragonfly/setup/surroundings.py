@@ -14,7 +14,7 @@ from dragonfly.config import DaemonConfig
 from dragonfly.daemon.tls.authority import may_sign
 from dragonfly.errors import ConfigError, HomeUnusable, OriginUnreachable, StoreError
 from dragonfly.net.pem import PemFile, read_pair
-from dragonfly.peer.home import Home, Pins
+from dragonfly.peer.home.home import Home, Pins
 from dragonfly.setup.finding import Finding, fail, ok, warn
 from dragonfly.setup.running import home_of
 from dragonfly.setup.tree import Tree

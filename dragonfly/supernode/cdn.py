@@ -16,13 +16,8 @@ from twisted.logger import Logger
 
 from dragonfly.control.messages import Validator
 from dragonfly.errors import (
-    BadRun,
-    ConfigError,
-    DigestMismatch,
     DragonflyError,
-    JournalCorrupt,
     NoSources,
-    OriginChanged,
     StoreError,
 )
 from dragonfly.net.fanout import OneShot
@@ -31,13 +26,14 @@ from dragonfly.net.urls import redact
 from dragonfly.signatures import KeyRing
 from dragonfly.store.piecestore import PieceStore, TaskFile
 from dragonfly.supernode.admission import ADMISSION_S, Admitted
+from dragonfly.supernode.archive import Archive, has_ended
 from dragonfly.supernode.content import Content, State
 from dragonfly.supernode.fetch import Fetch, FetchTools
 from dragonfly.supernode.morsels import Morsels
 from dragonfly.task.digest import Digest
 from dragonfly.task.identity import Name
 from dragonfly.task.layout import choose_piece_size
-from dragonfly.task.manifest import Manifest, parse_run
+from dragonfly.task.manifest import Manifest
 
 __all__ = ["Cdn", "Wanted"]
 
@@ -63,9 +59,8 @@ class Cdn:
     _log = Logger()
 
     def __init__(self, store: PieceStore, tools: FetchTools) -> None:
-        self._store = store
+        self._archive = Archive(store, KeyRing([tools.key.public]))
         self._tools = tools
-        self._ring = KeyRing([tools.key.public])
         self._contents: dict[bytes, Content] = {}
         self._loading: dict[bytes, OneShot[None]] = {}
         self._fetching: dict[bytes, Task] = {}
@@ -74,13 +69,13 @@ class Cdn:
         self._last_fetch = 0
         self._stored: set[bytes] | None = None
         """What may be on disk; ``None`` until that was looked at."""
-        self.morsels = Morsels(tools, self._create_whole)
+        self.morsels = Morsels(tools, self._archive.create_whole)
 
     # -- life ------------------------------------------------------------------------
 
     async def open(self) -> int:
         """Read what an earlier run left, names only; return how many tasks there are."""
-        known = await self._tools.disk.run("index", self._scan)
+        known = await self._tools.disk.run("index", self._archive.scan)
         for task, meta in known:
             self._remember(task, meta)
         self._stored = {task for task, _ in known} | set(self._contents)
@@ -95,20 +90,6 @@ class Cdn:
         for content in self._contents.values():
             if content.file is not None:
                 content.file.close()
-
-    def _scan(self) -> list[tuple[bytes, Mapping[str, Any]]]:
-        """Read every task's metadata, oldest first; blocks."""
-        found = []
-        for task in self._store.tasks():
-            try:
-                file = self._store.load(task)
-            except StoreError as error:
-                self._log.warn("cannot read a stored task: {error}", error=str(error))
-                continue
-            if file is not None:
-                found.append((task, dict(file.meta)))
-                file.close()
-        return sorted(found, key=lambda pair: float(pair[1].get("created") or 0.0))
 
     # -- what others ask ----------------------------------------------------------------
 
@@ -152,7 +133,7 @@ class Cdn:
     async def recall(self, task: bytes) -> Content | None:
         """Complete content of an earlier registration, for when its origin does not answer."""
         content = await self._find(task)
-        if content is None or not content.manifest.complete or _ended(content.error):
+        if content is None or not content.manifest.complete or has_ended(content.error):
             return None
         self._use(content)
         if content.state is State.FAILED:
@@ -183,7 +164,7 @@ class Cdn:
 
     async def _open(self, task: bytes, shot: OneShot[None]) -> None:
         try:
-            content = await self._tools.disk.run(task, self._load, task)
+            content = await self._tools.disk.run(task, self._archive.load, task)
             if content is not None:
                 self._contents[task] = content
         except BaseException as error:
@@ -192,43 +173,6 @@ class Cdn:
         finally:
             del self._loading[task]
         shot.fire(None)
-
-    def _load(self, task: bytes) -> Content | None:
-        """What the disk has of a task; blocks. Anything unusable is removed."""
-        try:
-            file = self._store.load(task)
-            return None if file is None else self._from_disk(file)
-        except (JournalCorrupt, BadRun, ConfigError, ValueError, KeyError, TypeError) as error:
-            self._log.warn("a stored task is unusable: {error}", error=str(error))
-            self._store.remove(task)
-            return None
-
-    def _from_disk(self, file: TaskFile) -> Content:
-        meta = file.meta
-        manifest = Manifest(file.task, file.fetch, file.piece_size, file.length)
-        for raw in file.runs():
-            manifest.add(raw, parse_run(raw, self._ring))
-        digest = meta.get("digest")
-        return Content(
-            id=file.task,
-            name=bytes.fromhex(meta["name"]),
-            url=str(meta["url"]),
-            identifier=str(meta.get("identifier", "")),
-            fetch=file.fetch,
-            manifest=manifest,
-            validator=Validator(
-                etag=meta.get("etag"),
-                last_modified=meta.get("last_modified"),
-                length=file.length,
-            ),
-            content_type=meta.get("content_type"),
-            digest=Digest.parse(digest) if digest else None,
-            public=bool(meta.get("public")),
-            created=float(meta.get("created", 0.0)),
-            file=file,
-            state=State.FAILED,  # until somebody asks for it
-            error=NoSources("nobody asked for this task since the supernode started"),
-        )
 
     def _new(self, wanted: Wanted) -> Content:
         reply = wanted.admitted.reply
@@ -267,7 +211,7 @@ class Cdn:
 
     def _try_again(self, failed: Content, wanted: Wanted) -> Content:
         """A fresh try: go on with what is good, or begin anew if the version had ended."""
-        if _ended(failed.error) or failed.file is None:
+        if has_ended(failed.error) or failed.file is None:
             fresh = self._new(wanted)
             self._contents[wanted.task] = fresh
             self._use(fresh)
@@ -308,23 +252,11 @@ class Cdn:
     async def _file_of(self, content: Content) -> TaskFile:
         if content.file is None:
             try:
-                content.file = await self._tools.disk.run(content.id, self._create, content)
+                content.file = await self._tools.disk.run(content.id, self._archive.create, content)
             except StoreError:
                 self._tools.metrics.cdn_trigger_failed.inc()
                 raise
         return content.file
-
-    def _create(self, content: Content, *, complete: bool = False) -> TaskFile:
-        """Make room on disk, in place of any earlier fetch of the task; blocks."""
-        meta = content.meta(complete=complete)
-        return self._store.create(
-            content.id, content.fetch, content.piece_size, content.length, meta
-        )
-
-    def _create_whole(self, content: Content) -> TaskFile:
-        """For what is written whole by the same job. Only its runs and journal make it be
-        believed after a restart, so that its metadata need not be written twice."""
-        return self._create(content, complete=True)
 
     async def _settle(
         self, content: Content, error: DragonflyError | None, *, written: bool
@@ -332,7 +264,7 @@ class Cdn:
         # Queued before anybody is told: who begins anew queues behind it.
         ending: Deferred[None] = succeed(None)
         if not written:
-            ending = self._tools.disk.run(content.id, self._write_end, content, error)
+            ending = self._tools.disk.run(content.id, self._archive.write_end, content, error)
         if error is None:
             self._remember(content.id, content.meta(complete=True))
             self._log.info("{url}: complete, {n} bytes", url=content.url, n=content.length)
@@ -343,20 +275,6 @@ class Cdn:
         content.settle(error)
         await ending
 
-    def _write_end(self, content: Content, error: DragonflyError | None) -> None:
-        """Write what became of it; a version that ended is no use to anyone. Blocks."""
-        if content.file is None:
-            return
-        if _ended(error):
-            self._store.remove(content.id)
-        else:
-            content.file.save_meta(content.meta(complete=error is None))
-
     def _remember(self, task: bytes, meta: Mapping[str, Any]) -> None:
         if meta.get("complete") and meta.get("name"):
             self._latest[bytes.fromhex(meta["name"])] = (task, bool(meta.get("public")))
-
-
-def _ended(error: DragonflyError | None) -> bool:
-    """Whether a version came to its end, so that nothing of it is of use any more."""
-    return isinstance(error, (OriginChanged, DigestMismatch))

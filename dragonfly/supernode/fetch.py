@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 
 import attrs
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -38,12 +38,9 @@ from dragonfly.supernode.content import Content
 from dragonfly.supernode.intake import REREAD_BYTES, Intake
 from dragonfly.supernode.pump import Pump
 from dragonfly.supernode.questions import Access
-from dragonfly.task.manifest import RUN_DIGESTS
+from dragonfly.supernode.runsigner import RunSigner
 
-__all__ = ["RUN_WAIT_S", "STALL_S", "Fetch", "FetchTools", "Reader", "expected_of"]
-
-RUN_WAIT_S = 0.05
-"""A piece waits at most this long for others to be signed with it."""
+__all__ = ["STALL_S", "Fetch", "FetchTools", "Reader", "expected_of"]
 
 STALL_S = 30.0
 """Silence of an origin after which the transfer counts as cut."""
@@ -93,7 +90,13 @@ class Fetch:
         self._seen = 0
         """Pieces of this pass over the content."""
         self._validator: Validator | None = None
-        self._run_timer: IDelayedCall | None = None
+        self._signer = RunSigner(
+            content,
+            tools.key,
+            tools.clock,
+            seen=lambda: self._seen,
+            on_runs=lambda runs, pieces: self._later(self._persist, runs, pieces),
+        )
 
     async def run(self) -> None:
         """Fetch until the content is complete.
@@ -112,10 +115,10 @@ class Fetch:
         except (OriginChanged, DigestMismatch):
             raise
         except DragonflyError:
-            self._sign()  # what came is good, and the next attempt builds on it
+            self._signer.sign()  # what came is good, and the next attempt builds on it
             raise
         finally:
-            self._stop_timer()
+            self._signer.stop()
 
     # -- what is there already -----------------------------------------------------
 
@@ -171,7 +174,7 @@ class Fetch:
         What waits for its signature gets it first: from here on its bytes may be overwritten,
         so nothing may be signed without having been compared.
         """
-        self._sign()
+        self._signer.sign()
         self._intake = self._new_intake()
         self._seen = 0
 
@@ -291,39 +294,13 @@ class Fetch:
         if held < good:  # signed by an earlier run, and lost from its journal or disk
             content.hold(good)
             self._later(self._file.record, range(held, good))
-        self._sign_soon()
-
-    def _sign_soon(self) -> None:
-        if self._content.unsigned >= RUN_DIGESTS:
-            self._sign()
-        elif self._content.unsigned and self._run_timer is None:
-            self._run_timer = self._tools.clock.callLater(RUN_WAIT_S, self._sign_late)
-
-    def _sign_late(self) -> None:
-        self._run_timer = None
-        self._sign()
-
-    def _sign(self, end: int | None = None) -> None:
-        """Sign what waits; the last piece waits until the whole was checked."""
-        self._stop_timer()
-        content = self._content
-        before = content.held
-        count = content.layout.piece_count
-        last_came = count is not None and self._seen >= count
-        runs = content.sign(self._tools.key, keep=1 if last_came and end is None else 0, end=end)
-        if runs:
-            self._later(self._persist, runs, range(before, content.held))
+        self._signer.sign_soon()
 
     def _persist(self, runs: Sequence[bytes], pieces: range) -> None:
         """Write what a restart needs; blocks."""
         for raw in runs:
             self._file.append_run(raw)
         self._file.record(pieces)
-
-    def _stop_timer(self) -> None:
-        timer, self._run_timer = self._run_timer, None
-        if timer is not None and timer.active():
-            timer.cancel()
 
     async def _complete(self) -> None:
         """All bytes came: check the whole, then sign the end."""
@@ -338,7 +315,7 @@ class Fetch:
         end = self._intake.position
         if content.length is None:
             await self._job(self._file.set_length, end)
-        self._sign(end=end)
+        self._signer.sign(end=end)
         await self._job(_nothing)  # what was to be written is written
 
     # -- disk --------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from pathlib import Path
 from blake3 import blake3
 
 from dragonfly.errors import HomeUnusable, StoreError
-from dragonfly.peer.home import Home
+from dragonfly.peer.home.home import Home
 from dragonfly.signatures import SigningKey
 from dragonfly.store.files import atomic_write, read_or_create_secret
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from dragonfly.metrics import SupernodeMetrics
 from dragonfly.net.meter import Meter
-from dragonfly.peer.protocol import PeerProtocol
+from dragonfly.peer.connections.protocol import PeerProtocol
 
 __all__ = ["PieceTraffic", "meter_of"]
 

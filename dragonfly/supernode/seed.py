@@ -22,7 +22,7 @@ from dragonfly.metrics import SupernodeMetrics
 from dragonfly.net.addresses import plain_address
 from dragonfly.net.backlog import socket_backlog
 from dragonfly.net.disk import DiskPool
-from dragonfly.peer.protocol import PeerProtocol
+from dragonfly.peer.connections.protocol import PeerProtocol
 from dragonfly.sched.seeding import ECHO_LIMIT
 from dragonfly.signatures import KeyRing, SigningKey
 from dragonfly.supernode.content import Content

@@ -11,8 +11,8 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from dragonfly.errors import ErrorCode
 from dragonfly.metrics import SupernodeMetrics
 from dragonfly.net.disk import DiskPool
-from dragonfly.peer.protocol import PeerProtocol
-from dragonfly.peer.uploader import Uploader
+from dragonfly.peer.connections.protocol import PeerProtocol
+from dragonfly.peer.uploads.uploader import Uploader
 from dragonfly.sched.seeding import Receiver
 from dragonfly.sched.seedturns import Turn, Turns
 from dragonfly.sched.slots import UploadSlots

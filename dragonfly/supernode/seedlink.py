@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from dragonfly.errors import ErrorCode
-from dragonfly.peer.protocol import PeerProtocol
+from dragonfly.peer.connections.protocol import PeerProtocol
 from dragonfly.sched.seeding import Seeding
 from dragonfly.supernode.content import Content
 from dragonfly.supernode.seeddesk import Answer, Desk

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dragonfly.peer.pauses import PAUSE_LIMIT_S
-from dragonfly.peer.protocol import PeerProtocol
+from dragonfly.peer.connections.pauses import PAUSE_LIMIT_S
+from dragonfly.peer.connections.protocol import PeerProtocol
 from dragonfly.wire.constants import SLICE_BYTES
 
 __all__ = ["QUESTIONS_MAX", "STALL_BUSY_S", "STALL_S", "UNREAD_MAX", "Uptake"]

@@ -30,8 +30,9 @@ INSIDE_EACH = 1536
 
 WAIT_MOST_S = 20.0
 """No more are let in than an origin is asked about in this time, a third of the 60 s for which
-callers wait (``REGISTER_LIMIT_S`` of :mod:`dragonfly.peer.supernodes`): before they are counted
-here they have waited for their turn to shake hands, and afterwards bytes may have to come."""
+callers wait (``REGISTER_LIMIT_S`` of :mod:`dragonfly.peer.tracker.supernodes`): before they are
+counted here they have waited for their turn to shake hands, and afterwards bytes may have to
+come."""
 
 INSIDE_LEAST = 64
 """So many are let in, however slow their origin is: 16 are asked for at once."""

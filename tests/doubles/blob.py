@@ -33,7 +33,7 @@ from dragonfly.daemon.routing.route import Route
 from dragonfly.errors import OriginChanged, TaskError
 from dragonfly.net.fanout import OneShot
 from dragonfly.net.reply import OriginReply
-from dragonfly.peer.request import FetchRequest
+from dragonfly.peer.download.request import FetchRequest
 from dragonfly.task.digest import Hasher
 from dragonfly.task.layout import Layout
 from tests.doubles.reader import ScriptedReader, make_reply

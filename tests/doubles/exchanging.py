@@ -20,10 +20,10 @@ from twisted.internet.task import Clock
 
 from dragonfly.errors import ErrorCode
 from dragonfly.net.throttle import Throttle
-from dragonfly.peer.exchange import Exchange
-from dragonfly.peer.links import Link
-from dragonfly.peer.protocol import PeerProtocol
-from dragonfly.peer.uploader import Uploader
+from dragonfly.peer.connections.links import Link
+from dragonfly.peer.connections.protocol import PeerProtocol
+from dragonfly.peer.exchange.exchange import Exchange
+from dragonfly.peer.uploads.uploader import Uploader
 from dragonfly.sched.picker import Picker
 from dragonfly.sched.slots import UploadSlots
 from dragonfly.wire.events import Event, RequestReceived

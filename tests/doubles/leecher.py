@@ -15,7 +15,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from dragonfly.errors import RemoteProtocolError
-from dragonfly.peer.protocol import PeerProtocol
+from dragonfly.peer.connections.protocol import PeerProtocol
 from dragonfly.signatures import KeyRing, SigningKey
 from dragonfly.supernode.content import Content
 from dragonfly.task.bitfield import pieces_of

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from dragonfly import __version__
-from dragonfly.peer.sockpath import socket_path
+from dragonfly.peer.home.sockpath import socket_path
 
 __all__ = ["HANG_UP", "ScriptedPeer", "Step"]
 

@@ -19,7 +19,7 @@ from typing import Any
 import attrs
 from twisted.internet.task import Clock
 
-from dragonfly.peer.protocol import PeerProtocol
+from dragonfly.peer.connections.protocol import PeerProtocol
 from dragonfly.signatures import SigningKey
 from dragonfly.wire.events import Event
 from dragonfly.wire.fake import FakeGate, make_nonce, make_offer

@@ -24,9 +24,9 @@ from twisted.logger import Logger
 from dragonfly.config import Node, SupernodeConfig
 from dragonfly.control.messages import Neighbour
 from dragonfly.net.proxies import Proxies
-from dragonfly.peer.download import Download
+from dragonfly.peer.download.download import Download
+from dragonfly.peer.download.request import FetchRequest
 from dragonfly.peer.equipment import Runtime
-from dragonfly.peer.request import FetchRequest
 from dragonfly.peer.service import PeerService, PeerSettings, make_peer
 from dragonfly.task.layout import Layout
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from twisted.internet.task import Clock
 
 from dragonfly.net.disk import DiskPool
-from dragonfly.peer.content import Content
-from dragonfly.peer.writebatch import BATCH_S
+from dragonfly.peer.content.content import Content
+from dragonfly.peer.content.writebatch import BATCH_S
 from dragonfly.signatures import KeyRing, SigningKey
 from dragonfly.store.hot import HotPieces
 from dragonfly.store.piecestore import TaskFile

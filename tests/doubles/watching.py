@@ -13,7 +13,7 @@ from collections.abc import Hashable
 
 import attrs
 
-from dragonfly.peer.content import Content
+from dragonfly.peer.content.content import Content
 from dragonfly.store.piecestore import TaskFile
 from dragonfly.task.layout import Layout
 from tests.doubles.tasklab import TaskLab

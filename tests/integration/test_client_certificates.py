@@ -23,7 +23,7 @@ from dragonfly.net.origin import OriginClient
 from dragonfly.net.origintrusts import OriginTrusts
 from dragonfly.net.tls import ServerCertificate, load_or_make_certificate
 from dragonfly.net.trust import Trust
-from dragonfly.peer.download import Download
+from dragonfly.peer.download.download import Download
 from tests.doubles.daemons import Daemon
 from tests.doubles.origin import FakeOrigin
 from tests.doubles.peers import Peer, Supernode, until

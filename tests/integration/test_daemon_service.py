@@ -33,8 +33,8 @@ from dragonfly.daemon.routing.registry import parse_registry
 from dragonfly.dfget.client import Conversation, connect
 from dragonfly.errors import ConfigError, HomeBusy, ListenError, StoreError
 from dragonfly.net.tls import load_or_make_certificate
-from dragonfly.peer.home import Home
-from dragonfly.peer.sockpath import socket_path
+from dragonfly.peer.home.home import Home
+from dragonfly.peer.home.sockpath import socket_path
 from tests.doubles.daemons import Daemon
 from tests.doubles.origin import FakeOrigin
 from tests.doubles.peers import Supernode, until

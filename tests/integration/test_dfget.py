@@ -25,7 +25,7 @@ from dragonfly.dfget.client import Conversation, connect
 from dragonfly.dfget.options import parse_server
 from dragonfly.dfget.server import make_service
 from dragonfly.errors import PeerGone
-from dragonfly.peer.sockpath import socket_path
+from dragonfly.peer.home.sockpath import socket_path
 from tests.doubles.origin import FakeOrigin
 from tests.doubles.peers import Supernode, until
 

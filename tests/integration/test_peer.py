@@ -18,12 +18,12 @@ from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.protocol import Protocol
 
 from dragonfly.errors import DigestMismatch, ErrorCode, OriginRefused, TrackerUnreachable
-from dragonfly.peer.demand import READ_AHEAD_BYTES
-from dragonfly.peer.download import Download
-from dragonfly.peer.swarm import PART_LINGER_S
-from dragonfly.peer.transfer import Transfer
-from dragonfly.peer.upload import READ_BYTES
-from dragonfly.peer.ways import Reason
+from dragonfly.peer.download.download import Download
+from dragonfly.peer.download.ways import Reason
+from dragonfly.peer.swarm.demand import READ_AHEAD_BYTES
+from dragonfly.peer.swarm.swarm import PART_LINGER_S
+from dragonfly.peer.swarm.transfer import Transfer
+from dragonfly.peer.uploads.upload import READ_BYTES
 from dragonfly.sched.asking import GROWING_AHEAD
 from dragonfly.task.digest import Digest
 from tests.doubles.origin import FakeOrigin

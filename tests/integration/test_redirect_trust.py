@@ -22,7 +22,7 @@ from dragonfly.net.addresses import FetchPolicy
 from dragonfly.net.origin import OriginClient
 from dragonfly.net.origintrusts import WayTrusts, nothing_known
 from dragonfly.net.trust import Trust
-from dragonfly.peer.request import FetchRequest
+from dragonfly.peer.download.request import FetchRequest
 from tests.doubles.daemons import Daemon
 from tests.doubles.origin import FakeOrigin
 

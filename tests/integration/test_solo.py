@@ -20,7 +20,7 @@ from dragonfly.errors import (
     OriginUnreachable,
     TrackerUnreachable,
 )
-from dragonfly.peer.ways import Reason
+from dragonfly.peer.download.ways import Reason
 from dragonfly.task.digest import Digest
 from tests.doubles.origin import FakeOrigin
 from tests.doubles.peers import Peer, Recorder, until

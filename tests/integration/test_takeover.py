@@ -21,8 +21,8 @@ from dragonfly.daemon.composition import make_daemon
 from dragonfly.daemon.lifetime.predecessor import Predecessor
 from dragonfly.daemon.lifetime.sidedoor import side_door
 from dragonfly.errors import HomeBusy
-from dragonfly.peer.home import Home
-from dragonfly.peer.sockpath import socket_path
+from dragonfly.peer.home.home import Home
+from dragonfly.peer.home.sockpath import socket_path
 from tests.doubles.daemons import Daemon
 from tests.doubles.origin import FakeOrigin
 from tests.doubles.peers import Supernode, until

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dragonfly.peer.inventory import Inventory
+from dragonfly.peer.content.inventory import Inventory
 from dragonfly.task.layout import Layout
 
 PIECE = 32 * 1024

@@ -17,9 +17,9 @@ from hypothesis.stateful import (
 )
 from twisted.internet.task import Clock
 
-from dragonfly.peer.piecefile import Verdict
-from dragonfly.peer.pieces import PART_BYTES, WHOLE_BYTES, PieceIntake
-from dragonfly.peer.writebatch import BATCH_S
+from dragonfly.peer.content.piecefile import Verdict
+from dragonfly.peer.content.pieces import PART_BYTES, WHOLE_BYTES, PieceIntake
+from dragonfly.peer.content.writebatch import BATCH_S
 from dragonfly.store.hot import HOT_PIECE_BYTES
 from dragonfly.store.journal import recover
 from tests.doubles.stores import close_stores

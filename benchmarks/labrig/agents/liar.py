@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 
 from dragonfly.dfget import server
-from dragonfly.peer import uploader
+from dragonfly.peer.uploads import uploader
 from dragonfly.store.piecestore import TaskFile
 
 _read_slices = uploader.read_slices

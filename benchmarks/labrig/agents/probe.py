@@ -22,11 +22,11 @@ from twisted.internet.tcp import Connection
 
 from dragonfly.dfget import server
 from dragonfly.net.disk import DiskPool
-from dragonfly.peer.exchange import Exchange
-from dragonfly.peer.protocol import PeerProtocol
+from dragonfly.peer.connections.protocol import PeerProtocol
+from dragonfly.peer.exchange.exchange import Exchange
 from dragonfly.peer.service import PeerService
-from dragonfly.peer.transfer import Transfer
-from dragonfly.peer.uploader import Uploader
+from dragonfly.peer.swarm.transfer import Transfer
+from dragonfly.peer.uploads.uploader import Uploader
 from dragonfly.sched.picker import Picker
 from dragonfly.supernode import service as supernode
 

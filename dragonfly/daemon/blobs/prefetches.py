@@ -8,7 +8,7 @@ from twisted.logger import Logger
 
 from dragonfly.daemon.blobs.transferring import Transferring
 from dragonfly.errors import DragonflyError
-from dragonfly.peer.request import FetchRequest
+from dragonfly.peer.download.request import FetchRequest
 from dragonfly.task.identity import Name
 
 __all__ = ["PREFETCHES_MAX", "Prefetches"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dragonfly.daemon.blobs.transferring import Transferring
-from dragonfly.peer.prefix import Prefix
+from dragonfly.peer.download.prefix import Prefix
 from dragonfly.task.digest import Digest, Hasher, new_hasher
 
 __all__ = ["SentFront"]

@@ -15,8 +15,8 @@ from dragonfly.daemon.http.messages import find_all
 from dragonfly.daemon.log.note import Note
 from dragonfly.daemon.routing.route import Route
 from dragonfly.errors import DragonflyError
-from dragonfly.peer.request import FetchRequest
-from dragonfly.peer.ways import Reason
+from dragonfly.peer.download.request import FetchRequest
+from dragonfly.peer.download.ways import Reason
 from dragonfly.store.lately import Lately
 from dragonfly.task.identity import Name
 

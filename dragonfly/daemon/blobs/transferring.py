@@ -1,4 +1,4 @@
-"""What the daemon needs of a download; see ``dragonfly.peer.download`` for the one there is."""
+"""What the daemon needs of a download; the one there is: ``dragonfly.peer.download.download``."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from twisted.internet.interfaces import IConsumer
 
 from dragonfly.errors import DragonflyError, TaskError
 from dragonfly.net.fanout import OneShot
-from dragonfly.peer.prefix import Prefix
-from dragonfly.peer.reader import OrderedReader
-from dragonfly.peer.ways import DownloadListener
+from dragonfly.peer.download.prefix import Prefix
+from dragonfly.peer.download.reader import OrderedReader
+from dragonfly.peer.download.ways import DownloadListener
 from dragonfly.task.layout import Layout
 
 __all__ = ["Transferring", "layout_of"]

@@ -21,7 +21,7 @@ more each time, see :data:`~dragonfly.daemon.lifetime.takeover.TAKE_S`."""
 
 
 class HandOver:
-    """A :class:`~dragonfly.peer.succession.Succession` of dfdaemon.
+    """A :class:`~dragonfly.peer.home.succession.Succession` of dfdaemon.
 
     :param sockets: gives the descriptors that are listened on, by name.
     :param part: leaves the swarm and gives up the home; requests are answered on. It may be

@@ -14,7 +14,7 @@ from typing import Any
 
 from dragonfly.daemon.lifetime.sidedoor import side_door
 from dragonfly.errors import HomeBusy
-from dragonfly.peer.sockpath import socket_path
+from dragonfly.peer.home.sockpath import socket_path
 
 __all__ = ["ANSWER_S", "Predecessor"]
 
@@ -26,7 +26,7 @@ _DESCRIPTORS = 16
 
 
 class Predecessor:
-    """A conversation with the dfdaemon of ``home``; see :mod:`dragonfly.peer.succession`.
+    """A conversation with the dfdaemon of ``home``; see :mod:`dragonfly.peer.home.succession`.
 
     It serves on if this process ends, or calls :meth:`close`, before :meth:`serving`.
 

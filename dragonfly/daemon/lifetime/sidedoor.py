@@ -12,12 +12,12 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 
 from dragonfly.errors import TaskError
-from dragonfly.peer.download import Download
-from dragonfly.peer.home import Home
-from dragonfly.peer.local import LocalFactory, LocalServer
-from dragonfly.peer.localport import LocalPort
-from dragonfly.peer.request import FetchRequest
-from dragonfly.peer.succession import Succession
+from dragonfly.peer.download.download import Download
+from dragonfly.peer.download.request import FetchRequest
+from dragonfly.peer.home.home import Home
+from dragonfly.peer.home.local import LocalFactory, LocalServer
+from dragonfly.peer.home.localport import LocalPort
+from dragonfly.peer.home.succession import Succession
 
 __all__ = ["SideDoor", "side_door"]
 

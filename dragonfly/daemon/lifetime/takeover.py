@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from dragonfly.daemon.lifetime.predecessor import Predecessor
 from dragonfly.errors import HomeBusy
-from dragonfly.peer.sockpath import socket_path
+from dragonfly.peer.home.sockpath import socket_path
 
 __all__ = ["DAEMON_ROLE", "TAKE_MOST_S", "TAKE_S", "ask", "ask_to_leave", "take_home"]
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import attrs
 
-from dragonfly.peer.sockpath import socket_path
+from dragonfly.peer.home.sockpath import socket_path
 from tests.e2e.rig.commands import dfget
 from tests.e2e.rig.scene import Program, Scene, gone
 

@@ -12,7 +12,7 @@ import pytest
 from dragonfly.dfget import client as module
 from dragonfly.dfget.client import Conversation, Result, connect, converse
 from dragonfly.errors import DownloadFailed, PeerGone
-from dragonfly.peer.sockpath import socket_path
+from dragonfly.peer.home.sockpath import socket_path
 from tests.doubles.local_peer import HANG_UP, ScriptedPeer
 
 BYTES = {"cache": 1, "cdn": 2, "peers": 3, "origin": 4}

@@ -12,9 +12,9 @@ from twisted.logger import Logger
 
 import dragonfly
 from dragonfly.errors import HomeBusy, HomeUnusable, StoreError, TaskError
+from dragonfly.peer.download.request import FetchRequest
 from dragonfly.peer.equipment import Runtime
-from dragonfly.peer.home import Home
-from dragonfly.peer.request import FetchRequest
+from dragonfly.peer.home.home import Home
 from dragonfly.peer.service import PeerService, PeerSettings, make_peer
 
 

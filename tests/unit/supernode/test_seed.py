@@ -11,7 +11,7 @@ import pytest
 
 from dragonfly.errors import ErrorCode, NoSources
 from dragonfly.net.disk import DiskPool
-from dragonfly.peer.protocol import PeerProtocol
+from dragonfly.peer.connections.protocol import PeerProtocol
 from dragonfly.signatures import SigningKey
 from dragonfly.supernode.seed import LATE_S
 from dragonfly.supernode.seedgate import Callers

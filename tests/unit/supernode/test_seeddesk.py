@@ -11,7 +11,7 @@ import pytest
 
 from dragonfly.errors import ErrorCode
 from dragonfly.net.disk import DiskPool
-from dragonfly.peer.draining import POLL_S
+from dragonfly.peer.uploads.draining import POLL_S
 from dragonfly.sched.seeding import ECHO_LIMIT, REGIVE_S
 from dragonfly.wire.constants import ANY_PIECE, Kind
 from dragonfly.wire.events import RejectReceived

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from dragonfly.errors import TrackerBusy
-from dragonfly.peer.supernodes import REGISTER_LIMIT_S
+from dragonfly.peer.tracker.supernodes import REGISTER_LIMIT_S
 from dragonfly.supernode.turnstile import (
     INSIDE_LEAST,
     PACE_S,

@@ -30,7 +30,7 @@ from dragonfly.errors import (
     StoreError,
     TaskError,
 )
-from dragonfly.peer.ways import Reason
+from dragonfly.peer.download.ways import Reason
 from dragonfly.task.identity import Version, name_of, task_id
 from tests.doubles.blob import Asked, BlobScene, path_of
 from tests.doubles.reader import make_reply

@@ -18,7 +18,7 @@ from dragonfly.daemon.blobs.detours import (
 from dragonfly.daemon.blobs.hearing import PART_S
 from dragonfly.daemon.log.accesslog import reason_of
 from dragonfly.errors import NoSources
-from dragonfly.peer.ways import Reason
+from dragonfly.peer.download.ways import Reason
 from tests.doubles.blob import Asked, BlobScene
 
 BODY = random.Random(7).randbytes(SMALL_BYTES + 1_000_000)

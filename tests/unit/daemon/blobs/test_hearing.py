@@ -10,7 +10,7 @@ from dragonfly.daemon.blobs.hearing import BEGIN_S, HUNGRY_S, PART_S, SILENCE_S,
 from dragonfly.daemon.blobs.outlet import Outlet
 from dragonfly.daemon.log.note import Note
 from dragonfly.errors import NoSources
-from dragonfly.peer.request import FetchRequest
+from dragonfly.peer.download.request import FetchRequest
 from tests.doubles.blob import FakeDownload
 from tests.doubles.responding import HeardResponder, request
 

@@ -8,7 +8,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from dragonfly.daemon.blobs.sentfront import SentFront
-from dragonfly.peer.request import FetchRequest
+from dragonfly.peer.download.request import FetchRequest
 from dragonfly.task.digest import Digest, Hasher
 from tests.doubles.blob import FakeDownload
 

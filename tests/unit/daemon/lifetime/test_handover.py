@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 
 from dragonfly.daemon.lifetime.handover import AT_WORK_S, HandOver
 from dragonfly.errors import ConfigError
-from dragonfly.peer.succession import Handing
+from dragonfly.peer.home.succession import Handing
 
 
 class Old:

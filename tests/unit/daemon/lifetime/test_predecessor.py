@@ -16,7 +16,7 @@ import pytest
 from dragonfly.daemon.lifetime.predecessor import Predecessor
 from dragonfly.daemon.lifetime.sidedoor import side_door
 from dragonfly.errors import HomeBusy
-from dragonfly.peer.home import Home
+from dragonfly.peer.home.home import Home
 
 HANDED = {"event": "sockets", "names": ["dfdaemon", "dfdaemon-peer"]}
 

@@ -10,8 +10,8 @@ import pytest
 
 from dragonfly.daemon.lifetime.sidedoor import SideDoor, side_door
 from dragonfly.errors import HomeBusy, HomeUnusable
-from dragonfly.peer.home import Home
-from dragonfly.peer.sockpath import socket_path
+from dragonfly.peer.home.home import Home
+from dragonfly.peer.home.sockpath import socket_path
 
 
 def door(home: Path) -> SideDoor:

@@ -13,7 +13,7 @@ import pytest
 
 from dragonfly.daemon.lifetime.takeover import TAKE_S, ask, take_home
 from dragonfly.errors import HomeBusy, HomeUnusable
-from dragonfly.peer.home import Home
+from dragonfly.peer.home.home import Home
 
 
 class Holder:

@@ -1,0 +1,1 @@
+"""The piece protocol on sockets: connections of one task, dialled and accepted."""

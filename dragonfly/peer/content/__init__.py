@@ -1,0 +1,1 @@
+"""One content on this host: its pieces, its file, what was verified."""

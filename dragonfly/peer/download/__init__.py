@@ -1,0 +1,1 @@
+"""One client's download, from the request to the last byte."""

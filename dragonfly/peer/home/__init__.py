@@ -1,0 +1,1 @@
+"""The home: its directory, its lock, its socket and who speaks there."""

@@ -1,0 +1,1 @@
+"""Reading the origin, and when to."""

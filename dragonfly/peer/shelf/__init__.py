@@ -1,0 +1,1 @@
+"""What the store holds: found by name, opened, dropped when idle."""

@@ -1,0 +1,1 @@
+"""The tasks of this peer: those it shares, and those it reads alone."""

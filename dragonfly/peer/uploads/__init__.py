@@ -1,0 +1,1 @@
+"""Answering requests for pieces, within slots and rate limits."""
