@@ -42,7 +42,7 @@ from dragonfly.net.reply import OriginReply, Validating, read_headers, read_repl
 from dragonfly.net.sink import BodySink
 from dragonfly.net.trust import Trust
 from dragonfly.net.urls import Target, parse_target
-from dragonfly.store.newest import Newest
+from dragonfly.store.lately import Lately
 
 __all__ = ["READER", "OriginBody", "OriginClient"]
 
@@ -151,8 +151,8 @@ class OriginClient:
         self._turns: WeakValueDictionary[tuple[str, str, int], DeferredSemaphore]
         self._turns = WeakValueDictionary()
         self._doubts = Doubts()
-        self._mute: Newest[tuple[str, str, int], float] = Newest(DOUBTS_MAX)
-        """Until when origins are not asked by HEAD, which they left unanswered."""
+        self._mute: Lately[tuple[str, str, int]] = Lately(reactor.seconds, MUTE_S, DOUBTS_MAX)
+        """Origins that left a HEAD unanswered."""
 
     async def probe(
         self,
@@ -179,7 +179,7 @@ class OriginClient:
         """
         headers = tuple(headers)
         told: OriginReply | None = None
-        doubtful = url in self._doubts or self._is_mute(url)
+        doubtful = url in self._doubts or parse_target(url).origin in self._mute
         if by_get or doubtful:
             told = await self._probe_by_get(url, headers, follow=follow, brisk=by_get and brief)
             if told.length is not None or doubtful:
@@ -275,7 +275,7 @@ class OriginClient:
         except OriginUnreachable:
             self._doubts.add(url)  # the next caller need not wait for the same
             if self._reactor.seconds() >= until:
-                self._mute.put(parse_target(url).origin, self._reactor.seconds() + MUTE_S)
+                self._mute.add(parse_target(url).origin)
             if brief:
                 raise
             return None
@@ -285,10 +285,6 @@ class OriginClient:
             return None
         discard(response, self._reactor)
         return None if reply.length == 0 and reply.status not in REDIRECTS else reply
-
-    def _is_mute(self, url: str) -> bool:
-        until = self._mute.get(parse_target(url).origin, 0.0)
-        return until > 0.0 and bool(self._reactor.seconds() < until)
 
     async def _probe_by_get(
         self, url: str, headers: _Pairs, *, follow: bool, brisk: bool = False

@@ -28,9 +28,10 @@ class Lately(Generic[_Key]):
         until = self._until.get(key)
         return until is not None and self._now() < until
 
-    def add(self, key: _Key) -> None:
-        """It counts from now on."""
-        self._until.put(key, self._now() + self._keep_s)
+    def add(self, key: _Key, since: float | None = None) -> None:
+        """It counts from now on, or from ``since``, a time that ``now`` told."""
+        begin = self._now() if since is None else since
+        self._until.put(key, begin + self._keep_s)
 
     def discard(self, key: _Key) -> None:
         """It counts no more."""

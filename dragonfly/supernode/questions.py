@@ -14,6 +14,7 @@ from dragonfly.errors import OriginError, OriginUnreachable
 from dragonfly.net.fanout import OneShot
 from dragonfly.net.reply import OriginReply
 from dragonfly.net.tasks import TaskSet
+from dragonfly.store.lately import Lately
 from dragonfly.store.newest import Newest
 from dragonfly.task.identity import origin_of
 
@@ -114,11 +115,11 @@ class Questions:
         self._origins: WeakValueDictionary[str, DeferredSemaphore] = WeakValueDictionary()
         self._lines: dict[tuple[bytes, bool], _Line] = {}
         self._outages: Newest[bytes, _Outage] = Newest(FAILURES_MAX)
-        self._given: Newest[bytes, float] = Newest(GIVEN_MAX)
+        self._given: Lately[bytes] = Lately(clock.seconds, GIVEN_S, GIVEN_MAX)
 
     def counts(self, access: Access) -> bool:
         """Whether a GET was answered to ``access`` lately, so that a HEAD means the same."""
-        return self._clock.seconds() < self._given.get(access.key, 0.0)
+        return access.key in self._given
 
     async def fresh(self, access: Access, *, by_get: bool = False) -> OriginReply:
         """The answer to a question that is put from now on.
@@ -165,7 +166,7 @@ class Questions:
         try:
             reply = await prober.probe(access.url, access.headers, by_get=line.by_get)
         except OriginError as error:
-            self._given.pop(access.key, None)
+            self._given.discard(access.key)
             self._note_outage(access, error)
             shot.fail(error)
         except BaseException as error:
@@ -174,7 +175,7 @@ class Questions:
         else:
             self._outages.pop(access.key, None)
             if line.by_get:
-                self._given.put(access.key, asked + GIVEN_S)
+                self._given.add(access.key, asked)
             shot.fire(reply)
 
     def _note_outage(self, access: Access, error: OriginError) -> None:

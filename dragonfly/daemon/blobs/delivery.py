@@ -16,7 +16,7 @@ from dragonfly.daemon.blobs.outlet import Outlet
 from dragonfly.daemon.blobs.parts import Part, Parts
 from dragonfly.daemon.blobs.sentfront import SentFront
 from dragonfly.daemon.blobs.shares import shares
-from dragonfly.daemon.blobs.sieve import Sieve, grouped, sifting
+from dragonfly.daemon.blobs.sieve import Sieve, grouped
 from dragonfly.daemon.blobs.source import Source
 from dragonfly.daemon.blobs.transferring import Transferring
 from dragonfly.daemon.blobs.vigil import Vigil
@@ -128,7 +128,7 @@ class Delivery:
         plain = len(group) == 1 and not group[0].head
         whole = not self._is_part(span)
         return Outlet(
-            self._responder if plain else sifting(Sieve(self._responder, group)),
+            self._responder if plain else Sieve(self._responder, group),
             self._clock,
             begin=span.begin,
             end=span.end,

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import cast
-
-from twisted.internet.interfaces import IPullProducer, IPushProducer
 
 from dragonfly.daemon.blobs.parts import Part
 from dragonfly.daemon.http.messages import Responder
+from dragonfly.daemon.http.overlay import Overlay
 
-__all__ = ["GAP_BYTES", "Sieve", "grouped", "sifting"]
+__all__ = ["GAP_BYTES", "Sieve", "grouped"]
 
 GAP_BYTES = 64 * 1024
 """So much between two parts is read with them: a request to a registry, and one more to its
@@ -29,13 +27,13 @@ def grouped(parts: Iterable[Part]) -> list[tuple[Part, ...]]:
     return [tuple(group) for group in groups]
 
 
-class Sieve:
+class Sieve(Overlay):
     """Takes the bytes from the first of ``parts`` to the last; gives on what belongs to one of
     them, behind its head.
     """
 
     def __init__(self, responder: Responder, parts: Sequence[Part]) -> None:
-        self._responder = responder
+        super().__init__(responder)
         self._parts = list(parts)
         self._begun = False
         self._position = parts[0].begin
@@ -62,16 +60,3 @@ class Sieve:
     def _passed(self, view: memoryview, count: int) -> memoryview:
         self._position += count
         return view[count:]
-
-    def registerProducer(self, producer: IPushProducer | IPullProducer, streaming: bool) -> None:
-        """As the connection does."""
-        self._responder.registerProducer(producer, streaming)
-
-    def unregisterProducer(self) -> None:
-        """As the connection does."""
-        self._responder.unregisterProducer()
-
-
-def sifting(sieve: Sieve) -> Responder:
-    """It as what an outlet writes to, which asks for nothing else."""
-    return cast("Responder", sieve)

@@ -36,3 +36,15 @@ def test_only_the_newest_stay() -> None:
     for key in ("a", "b", "a", "c"):
         lately.add(key)
     assert [key in lately for key in "abc"] == [True, False, True]
+
+
+def test_it_may_have_begun_to_count_before() -> None:
+    """From when something was asked, not from when it was answered."""
+    clock = Clock()
+    lately: Lately[str] = Lately(clock.seconds, 10.0, most=3)
+    clock.advance(4.0)
+    lately.add("a", since=1.0)
+    clock.advance(6.9)
+    assert "a" in lately
+    clock.advance(0.1)
+    assert "a" not in lately
