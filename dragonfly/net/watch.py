@@ -24,6 +24,7 @@ class Watch:
         self._late = late
         self._until: float | None = None
         self._timer: IDelayedCall | None = None
+        self._fires = 0.0
 
     @property
     def running(self) -> bool:
@@ -32,12 +33,16 @@ class Watch:
 
     def within(self, seconds: float) -> None:
         """Wait for so long from now on, whatever was waited for before."""
-        now = self._clock.seconds()
-        self._until = now + seconds
-        if self._timer is not None and self._timer.getTime() > self._until:
-            self._timer.reset(seconds)
-        elif self._timer is None:
-            self._timer = self._clock.callLater(seconds, self._fire)
+        self.at(self._clock.seconds() + seconds)
+
+    def at(self, deadline: float) -> None:
+        """Wait until then by the clock, whatever was waited for before."""
+        self._until = deadline
+        if self._timer is None:
+            self._start(deadline)
+        elif self._fires > deadline:
+            self._timer.cancel()
+            self._start(deadline)
 
     def off(self) -> None:
         """What was waited for has come."""
@@ -50,13 +55,17 @@ class Watch:
         if timer is not None:
             timer.cancel()
 
+    def _start(self, deadline: float) -> None:
+        self._fires = deadline
+        left = max(0.0, deadline - self._clock.seconds())
+        self._timer = self._clock.callLater(left, self._fire)
+
     def _fire(self) -> None:
         self._timer = None
         if self._until is None:
             return
-        left = self._until - self._clock.seconds()
-        if left > _ROUNDING_S:
-            self._timer = self._clock.callLater(left, self._fire)
+        if self._until - self._clock.seconds() > _ROUNDING_S:
+            self._start(self._until)
             return
         self._until = None
         self._late()

@@ -22,11 +22,11 @@ from zope.interface import implementer
 from dragonfly.errors import ErrorCode, LocalProtocolError, PeerTimedOut, RemoteProtocolError
 from dragonfly.net.addresses import plain_address
 from dragonfly.net.backlog import socket_backlog
-from dragonfly.net.deadlinetimer import DeadlineTimer
 from dragonfly.net.readgroup import ReadGroup
 from dragonfly.net.readsize import read_at_most
 from dragonfly.net.sendnow import send_now
 from dragonfly.net.wakeup import wake_at
+from dragonfly.net.watch import Watch
 from dragonfly.peer.connections.pauses import DEAF_S, PAUSE_LIMIT_S, Pauses
 from dragonfly.wire.events import Closed, Event, Opened
 from dragonfly.wire.session import PeerSession
@@ -114,7 +114,7 @@ class PeerProtocol(Protocol):
         self._pauses = Pauses(
             clock, stop=self._stop_reading, go=self._read_on, too_long=self._paused_too_long
         )
-        self._timer = DeadlineTimer(clock, self._tick)
+        self._watch = Watch(clock, self._tick)
         self._close_limit: IDelayedCall | None = None
 
     # -- what the owner may ask -----------------------------------------------
@@ -244,7 +244,7 @@ class PeerProtocol(Protocol):
         self.closed = True
         self.writable = False
         self._pauses.clear()
-        self._timer.stop()
+        self._watch.close()
         limit, self._close_limit = self._close_limit, None
         if limit is not None and limit.active():
             limit.cancel()
@@ -340,14 +340,14 @@ class PeerProtocol(Protocol):
     def _arm(self) -> None:
         deadline = self.session.next_deadline()
         if deadline is not None and not self.closed:
-            self._timer.set(deadline)
+            self._watch.at(deadline)
 
     def _tick(self) -> None:
         if self._closing:
             return
         now = self._clock.seconds()
         if self._pauses.deaf:
-            self._timer.set(now + DEAF_S)
+            self._watch.at(now + DEAF_S)
             return
         try:
             events = self.session.tick(now)

@@ -54,6 +54,20 @@ def test_earlier(clock: Clock, watch: Watch, late: list[float]) -> None:
     assert late == [5]
 
 
+def test_by_the_clock(clock: Clock, watch: Watch, late: list[float]) -> None:
+    """The last time that was named holds, and one that is over has come."""
+    for deadline in (5.0, 9.0, 3.0, 7.0):
+        watch.at(deadline)
+        assert len(clock.getDelayedCalls()) == 1
+    clock.pump([3, 3])
+    assert late == []
+    clock.advance(1)
+    assert late == [7]
+    watch.at(2.0)
+    clock.advance(0)
+    assert late == [7, 7]
+
+
 def test_off(clock: Clock, watch: Watch, late: list[float]) -> None:
     """Called off it does not come, and may be set again."""
     watch.within(5)
