@@ -18,6 +18,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
 from dragonfly.metrics import TEXT_TYPE, BuildInfo, Series
+from dragonfly.net.calloff import call_off
 
 __all__ = ["IDLE_S", "REQUEST_S", "make_status_site"]
 
@@ -65,8 +66,7 @@ class _Request(Request):
 
     def _stop_waiting(self) -> None:
         coming, self._coming = self._coming, None
-        if coming is not None and coming.active():
-            coming.cancel()
+        call_off(coming)
 
 
 class _QuietSite(Site):

@@ -13,6 +13,8 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
+from dragonfly.net.calloff import call_off
+
 __all__ = ["deadline"]
 
 T = TypeVar("T")
@@ -35,8 +37,7 @@ def deadline(work: Deferred[T], seconds: float, clock: IReactorTime) -> Deferred
     timer = clock.callLater(seconds, end, defer.TimeoutError(f"no answer in {seconds:g} s"))
 
     def pass_on(value: T | Failure) -> None:
-        if timer.active():
-            timer.cancel()
+        call_off(timer)
         if ended:
             result.errback(Failure(ended[0]))
         elif isinstance(value, Failure):

@@ -9,6 +9,8 @@ from twisted.application.service import Service
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall
 
+from dragonfly.net.calloff import call_off
+
 __all__ = ["BOUNDS_S", "INTERVAL_S", "Lateness", "LatenessSampler"]
 
 INTERVAL_S = 0.5
@@ -52,8 +54,7 @@ class LatenessSampler(Service):
     def stopService(self) -> None:
         """Stop sampling."""
         super().stopService()  # type: ignore[no-untyped-call]
-        if self._first is not None and self._first.active():
-            self._first.cancel()
+        call_off(self._first)
         if self._loop.running:
             self._loop.stop()
 

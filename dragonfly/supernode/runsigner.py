@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from dragonfly.net.calloff import call_off
 from dragonfly.signatures import SigningKey
 from dragonfly.supernode.content import Content
 from dragonfly.task.manifest import RUN_DIGESTS
@@ -65,8 +66,7 @@ class RunSigner:
     def stop(self) -> None:
         """Sign nothing by the timer any more."""
         timer, self._timer = self._timer, None
-        if timer is not None and timer.active():
-            timer.cancel()
+        call_off(timer)
 
     def _due(self) -> None:
         self._timer = None

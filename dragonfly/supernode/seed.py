@@ -21,6 +21,7 @@ from dragonfly.errors import ErrorCode, RemoteProtocolError
 from dragonfly.metrics import SupernodeMetrics
 from dragonfly.net.addresses import plain_address
 from dragonfly.net.backlog import socket_backlog
+from dragonfly.net.calloff import call_off
 from dragonfly.net.disk import DiskPool
 from dragonfly.peer.connections.protocol import PeerProtocol
 from dragonfly.sched.seeding import ECHO_LIMIT
@@ -118,8 +119,7 @@ class Seed:
             peer.close(ErrorCode.SHUTTING_DOWN, "the supernode is stopping")
         self._desk.stop()
         sweeping, self._sweeping = self._sweeping, None
-        if sweeping is not None and sweeping.active():
-            sweeping.cancel()
+        call_off(sweeping)
 
     def accept(self, address: str) -> PeerProtocol | None:
         """Make the protocol of a connection from ``address``; ``None``: no more are taken."""

@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from dragonfly.errors import ErrorCode
 from dragonfly.metrics import SupernodeMetrics
+from dragonfly.net.calloff import call_off
 from dragonfly.net.disk import DiskPool
 from dragonfly.peer.connections.protocol import PeerProtocol
 from dragonfly.peer.uploads.uploader import Uploader
@@ -112,8 +113,7 @@ class Desk:
             self.close(link)
         self._uploader.stop()
         for timer in (self._soon, self._wake):
-            if timer is not None and timer.active():
-                timer.cancel()
+            call_off(timer)
         self._soon = self._wake = None
 
     # -- questions ------------------------------------------------------------------------
@@ -196,8 +196,7 @@ class Desk:
     def _sleep(self, now: float) -> None:
         """Be back when somebody has rested."""
         wake, self._wake = self._wake, None
-        if wake is not None and wake.active():
-            wake.cancel()
+        call_off(wake)
         if self._turns.wake is not None and self._slots.free:
             self._wake = self._clock.callLater(max(0.0, self._turns.wake - now), self.serve_soon)
 

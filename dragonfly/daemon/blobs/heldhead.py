@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from dragonfly.daemon.http.messages import Headers, Responder
 from dragonfly.daemon.http.overlay import Overlay
+from dragonfly.net.calloff import call_off
 
 __all__ = ["HEAD_S", "HeldHead"]
 
@@ -92,5 +93,4 @@ class HeldHead(Overlay):
 
     def _stop_timer(self) -> None:
         timer, self._timer = self._timer, None
-        if timer is not None and timer.active():
-            timer.cancel()
+        call_off(timer)

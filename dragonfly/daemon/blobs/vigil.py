@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from dragonfly.daemon.http.messages import Responder
 from dragonfly.errors import NoSources
+from dragonfly.net.calloff import call_off
 
 __all__ = ["LOOK_S", "HungUp", "Vigil"]
 
@@ -57,8 +58,7 @@ class Vigil:
             raise
         finally:
             self._work = None
-            if self._timer.active():
-                self._timer.cancel()
+            call_off(self._timer)
 
     def _look(self, late: Callable[[], str]) -> None:
         why = late()

@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from dragonfly.daemon.front.front import FrontFactory
+from dragonfly.net.calloff import call_off
 from dragonfly.net.deadline import deadline
 from dragonfly.net.fanout import OneShot
 
@@ -83,8 +84,7 @@ class Leaving:
                 left_s = max(0.0, cut.getTime() - self._clock.seconds()) if cut.active() else 0.0
                 await deadline(self._clients.drain(), left_s + CUT_S, self._clock)
         finally:
-            if cut.active():
-                cut.cancel()
+            call_off(cut)
 
     def hurry(self, seconds: float) -> None:
         """Let answers that are being drained go on for so long at most from now on."""

@@ -8,6 +8,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from dragonfly.daemon.routing.registry import Registry
 from dragonfly.daemon.upstream.limits import UpstreamLimits
 from dragonfly.daemon.upstream.link import UpstreamLink
+from dragonfly.net.calloff import call_off
 
 __all__ = ["IdleLinks"]
 
@@ -62,8 +63,7 @@ class IdleLinks:
         for idle in self._idle:
             if idle.link is link:
                 self._idle.remove(idle)
-                if idle.expiry.active():
-                    idle.expiry.cancel()
+                call_off(idle.expiry)
                 return
 
     def close(self) -> None:

@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from dragonfly.daemon.routing.registry import Registry
+from dragonfly.net.calloff import call_off
 from dragonfly.net.fanout import OneShot
 from dragonfly.net.lastwords import hear_last_words
 
@@ -149,8 +150,7 @@ class UpstreamLink(Protocol):
         """Hand out what came before the end, if it is not held; then tell how it ended."""
         self._lost = reason
         closing, self._closing = self._closing, None
-        if closing is not None and closing.active():
-            closing.cancel()
+        call_off(closing)
         self.ready.fail(reason)
         if reason.check(ConnectionDone):  # only a proper end may be the end of a body
             self._http.receive_data(b"")

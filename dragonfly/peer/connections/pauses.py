@@ -6,6 +6,8 @@ from collections.abc import Callable, Hashable
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from dragonfly.net.calloff import call_off
+
 __all__ = ["DEAF_S", "PAUSE_LIMIT_S", "Pauses"]
 
 PAUSE_LIMIT_S = 60.0
@@ -67,8 +69,7 @@ class Pauses:
     def remove(self, token: Hashable) -> None:
         """Take back one pause; unknown tokens are no error."""
         timed = self._timed.pop(token, None)
-        if timed is not None and timed.active():
-            timed.cancel()
+        call_off(timed)
         if token not in self._tokens:
             return
         self._tokens.discard(token)
@@ -82,8 +83,7 @@ class Pauses:
         self._tokens.clear()
         self._stop_limit()
         for timed in self._timed.values():
-            if timed.active():
-                timed.cancel()
+            call_off(timed)
         self._timed.clear()
 
     def _lasted(self) -> None:
@@ -92,5 +92,4 @@ class Pauses:
 
     def _stop_limit(self) -> None:
         limit, self._limit = self._limit, None
-        if limit is not None and limit.active():
-            limit.cancel()
+        call_off(limit)

@@ -22,6 +22,7 @@ from zope.interface import implementer
 from dragonfly.errors import ErrorCode, LocalProtocolError, PeerTimedOut, RemoteProtocolError
 from dragonfly.net.addresses import plain_address
 from dragonfly.net.backlog import socket_backlog
+from dragonfly.net.calloff import call_off
 from dragonfly.net.readgroup import ReadGroup
 from dragonfly.net.readsize import read_at_most
 from dragonfly.net.sendnow import send_now
@@ -246,8 +247,7 @@ class PeerProtocol(Protocol):
         self._pauses.clear()
         self._watch.close()
         limit, self._close_limit = self._close_limit, None
-        if limit is not None and limit.active():
-            limit.cancel()
+        call_off(limit)
         if self._reason is None and not self._closing and not reason.check(ConnectionDone):
             self._reason = reason.value if isinstance(reason.value, Exception) else None
         self.on_writable = None

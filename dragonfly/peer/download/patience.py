@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from dragonfly.net.calloff import call_off
+
 __all__ = ["SLOW_AFTER_S", "Patience"]
 
 SLOW_AFTER_S = 5.0
@@ -56,8 +58,7 @@ class Patience:
         """It is over."""
         self._ended_at = self._clock.seconds()
         timeout, self._timeout = self._timeout, None
-        if timeout is not None and timeout.active():
-            timeout.cancel()
+        call_off(timeout)
 
     def spent(self, expected_s: float | None, rate: float, now: float) -> bool:
         """Whether the limits will not be met like this.

@@ -16,6 +16,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from dragonfly.errors import BadRun, ErrorCode
+from dragonfly.net.calloff import call_off
 from dragonfly.net.disk import DiskPool
 from dragonfly.net.readgroup import ReadGroup
 from dragonfly.net.throttle import Flow
@@ -215,8 +216,7 @@ class Exchange:
 
     def _end_turn(self) -> None:
         turn, self._turn = self._turn, None
-        if turn is not None and turn.active():
-            turn.cancel()  # a deadline was first
+        call_off(turn)  # a deadline was first
 
     def _take_news(self, now: float) -> None:
         """Take what is here off the list, and queue it for all who may want it."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from dragonfly.net.calloff import call_off
 from dragonfly.peer.connections.links import Link
 
 __all__ = ["HAVE_LEAST_S", "HAVE_MOST_S", "HAVE_PIECES", "Haves"]
@@ -65,8 +66,7 @@ class Haves:
     def stop(self) -> None:
         """Tell nobody by the timer any more."""
         timer, self._timer = self._timer, None
-        if timer is not None and timer.active():
-            timer.cancel()
+        call_off(timer)
 
     def _due(self) -> None:
         self._timer = None

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from dragonfly.errors import ErrorCode
+from dragonfly.net.calloff import call_off
 from dragonfly.peer.connections.links import Link
 from dragonfly.peer.content.content import Content
 from dragonfly.peer.content.watcher import Supervisor
@@ -107,8 +108,7 @@ class Requester:
     def stop(self) -> None:
         """Wait for nothing any more."""
         expiry, self._expiry = self._expiry, None
-        if expiry is not None and expiry.active():
-            expiry.cancel()
+        call_off(expiry)
 
     def _expire(self) -> None:
         self._expiry = None

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from dragonfly.net.calloff import call_off
+
 __all__ = ["RANGES_EVERY_S", "RangeBatch", "merge"]
 
 RANGES_EVERY_S = 0.02
@@ -56,8 +58,7 @@ class RangeBatch:
 
     def _stop_timer(self) -> None:
         timer, self._timer = self._timer, None
-        if timer is not None and timer.active():
-            timer.cancel()
+        call_off(timer)
 
 
 def merge(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:

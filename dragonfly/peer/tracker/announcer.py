@@ -11,6 +11,7 @@ from twisted.logger import Logger
 
 from dragonfly.control.messages import AnnounceAnswer, AnnounceRequest, quiet_s
 from dragonfly.errors import DragonflyError, TrackerError, TrackerUnreachable, TrustError
+from dragonfly.net.calloff import call_off
 from dragonfly.peer.tracker.supernodes import Supernode
 
 __all__ = ["CALM_S", "KICK_GAP_S", "KICK_SHARE", "RETRY_S", "Announcer", "Subject"]
@@ -156,6 +157,5 @@ class Announcer:
         try:
             await self._sleep
         finally:
-            if self._alarm.active():
-                self._alarm.cancel()
+            call_off(self._alarm)
             self._sleep = self._alarm = None

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from dragonfly.net.calloff import call_off
 from dragonfly.peer.connections.protocol import PeerProtocol
 from dragonfly.peer.uploads.upload import Upload
 from dragonfly.sched.slots import UploadSlots
@@ -94,8 +95,7 @@ class Draining:
     def stop(self) -> None:
         """Look no more."""
         poll, self._poll = self._poll, None
-        if poll is not None and poll.active():
-            poll.cancel()
+        call_off(poll)
 
     def _look(self) -> None:
         now = self._clock.seconds()

@@ -17,6 +17,7 @@ from twisted.web.server import Request, Site
 
 from dragonfly.metrics import SupernodeMetrics
 from dragonfly.net.addresses import plain_address
+from dragonfly.net.calloff import call_off
 
 __all__ = ["BODY_MAX", "IDLE_S", "REQUEST_S", "make_site"]
 
@@ -98,8 +99,7 @@ class MeasuredRequest(Request):
 
     def _stop_waiting(self) -> None:
         coming, self._coming = self._coming, None
-        if coming is not None and coming.active():
-            coming.cancel()
+        call_off(coming)
 
     def _refuse(self, code: int, message: str) -> None:
         data = json.dumps({"code": code, "message": message}).encode() + b"\n"

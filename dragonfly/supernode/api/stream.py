@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 from twisted.web.server import Request
 from zope.interface import implementer
 
+from dragonfly.net.calloff import call_off
 from dragonfly.net.disk import DiskPool
 from dragonfly.store.piecestore import TaskFile
 from dragonfly.supernode.content import Content, State
@@ -202,5 +203,4 @@ class ContentStream:
 
     def _stop_timer(self) -> None:
         timer, self._timer = self._timer, None
-        if timer is not None and timer.active():
-            timer.cancel()
+        call_off(timer)
