@@ -7,12 +7,14 @@ origin gets large jobs, a slow one has each chunk on disk at once, and no timer 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from dragonfly.net.disk import DiskPool
+from dragonfly.net.holds import Holds
 from dragonfly.net.origin import OriginBody
 from dragonfly.net.pacer import Pacer
 from dragonfly.net.sink import BodySink
@@ -59,11 +61,11 @@ class Pump:
         self._writing = False
         self._error: BaseException | None = None
         self._idle: Deferred[None] | None = None
-        self._holds: set[str] = set()
+        self._holds = Holds(self._sink.pause, self._sink.resume)
         self._pacer = Pacer(
             flows,
-            pause=lambda: self._hold("rate"),
-            resume=lambda: self._let_go("rate"),
+            pause=partial(self._holds.add, "rate"),
+            resume=partial(self._holds.remove, "rate"),
             read_at_most=self._sink.read_at_most,
         )
 
@@ -93,7 +95,7 @@ class Pump:
         if not self._writing:
             self._write()
         if self._waiting_bytes >= GATHER_BYTES or self._disk.full(self._key):
-            self._hold("disk")
+            self._holds.add("disk")
         self._pacer.took(len(data))
 
     # -- disk ------------------------------------------------------------------------
@@ -110,7 +112,7 @@ class Pump:
         self._writing = False
         if self._gathered:
             self._write()
-        self._let_go("disk")
+        self._holds.remove("disk")
         self._tell_idle()
 
     def _failed(self, failure: Failure) -> None:
@@ -133,14 +135,3 @@ class Pump:
         if self._idle is not None and not self._writing and not self._gathered:
             idle, self._idle = self._idle, None
             idle.callback(None)
-
-    # -- back-pressure ---------------------------------------------------------------
-
-    def _hold(self, why: str) -> None:
-        self._holds.add(why)
-        self._sink.pause()
-
-    def _let_go(self, why: str) -> None:
-        self._holds.discard(why)
-        if not self._holds:
-            self._sink.resume()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer, IReactorTime
@@ -12,6 +13,7 @@ from dragonfly.daemon.blobs.outlet import Outlet
 from dragonfly.daemon.blobs.source import Source
 from dragonfly.daemon.blobs.vigil import Vigil
 from dragonfly.errors import DigestMismatch, OriginChanged, OriginError, OriginTruncated
+from dragonfly.net.holds import Holds
 from dragonfly.net.origin import OriginBody
 from dragonfly.net.pacer import Pacer
 from dragonfly.net.sink import BodySink
@@ -180,15 +182,15 @@ class _Inflow:
         self, rest: Continuation, clock: IReactorTime, flows: Sequence[Flow], skip: int
     ) -> None:
         self.sink = BodySink(self._took, clock=clock, stall_s=STALL_S)
+        self._holds = Holds(self.sink.pause, self.sink.resume)
         self._pacer = Pacer(
             flows,
-            pause=self.sink.pause,
-            resume=self._go_on,
+            pause=partial(self._holds.add, "rate"),
+            resume=partial(self._holds.remove, "rate"),
             read_at_most=self.sink.read_at_most,
         )
         self._rest = rest
         self._skip = skip
-        self._full = False
 
     def begin(self) -> None:
         """The body is about to flow."""
@@ -201,21 +203,15 @@ class _Inflow:
         if len(data) > skipped:
             self._rest.took(data[skipped:])
 
-    def _go_on(self) -> None:
-        if not self._full and not self._pacer.waiting:
-            self.sink.resume()
-
     def pauseProducing(self) -> None:
         """The client has enough for now."""
-        self._full = True
-        self.sink.pause()
+        self._holds.add("taker")
 
     def resumeProducing(self) -> None:
         """The client wants more."""
-        self._full = False
-        self._go_on()
+        self._holds.remove("taker")
 
     def stopProducing(self) -> None:
         """Nothing more is wanted; who waits for the sink cancels it."""
-        self._full = True
+        self._holds.add("over")
         self._pacer.rest()

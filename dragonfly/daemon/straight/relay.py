@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer
@@ -14,6 +15,7 @@ from dragonfly.daemon.http.messages import Headers, Responder
 from dragonfly.daemon.log.note import Note
 from dragonfly.daemon.routing.wishes import without_wishes
 from dragonfly.daemon.upstream.exchange import Exchange
+from dragonfly.net.holds import Holds
 from dragonfly.net.pacer import Pacer
 from dragonfly.net.throttle import Flow
 
@@ -46,13 +48,13 @@ class Relay:
         self._responder = responder
         self._note = note
         self._rewrite = rewrite
+        self._holds = Holds(exchange.pause, exchange.resume)
         self._pacer = Pacer(
             flows,
-            pause=exchange.pause,
-            resume=self._go_on,
+            pause=partial(self._holds.add, "rate"),
+            resume=partial(self._holds.remove, "rate"),
             read_at_most=exchange.read_at_most,
         )
-        self._full = False
         self._over = False
 
     def start(self) -> None:
@@ -109,21 +111,15 @@ class Relay:
 
     def pauseProducing(self) -> None:
         """Stop for now."""
-        self._full = True
-        self._exchange.pause()
+        self._holds.add("taker")
 
     def resumeProducing(self) -> None:
         """Go on, unless the rate limit says otherwise."""
-        self._full = False
-        self._go_on()
+        self._holds.remove("taker")
 
     def stopProducing(self) -> None:
         """The client is gone."""
         self.gone()
-
-    def _go_on(self) -> None:
-        if not self._over and not self._full and not self._pacer.waiting:
-            self._exchange.resume()
 
     def _cancelled(self, _: object) -> None:
         self._over = True

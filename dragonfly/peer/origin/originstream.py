@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 
 import attrs
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from dragonfly.errors import OriginChanged
 from dragonfly.net.disk import DiskPool
+from dragonfly.net.holds import Holds
 from dragonfly.net.origin import OriginBody, OriginClient
 from dragonfly.net.pacer import Pacer
 from dragonfly.net.reply import Validating
@@ -126,17 +127,17 @@ class OriginStream:
 
     async def _run(self, feed: _Feed, body: OriginBody) -> None:
         """Let ``body`` flow through ``feed`` to its end, or until the feed has enough."""
-        brake = _Brake(self._disk, self._flows, self._content.task)
 
         def took(data: bytes) -> None:
             feed.took(data)
             brake.took(len(data))
 
-        brake.sink = BodySink(took, clock=self._clock, stall_s=STALL_S)
+        sink = BodySink(took, clock=self._clock, stall_s=STALL_S)
+        brake = _Brake(sink, self._disk, self._flows, self._content.task)
         try:
             brake.pacer.begin()
             with suppress(_Enough):
-                await body.deliver(brake.sink)
+                await body.deliver(sink)
                 self._ended(feed)
         finally:
             brake.pacer.rest()
@@ -210,36 +211,20 @@ class _Feed:
 class _Brake:
     """Pauses a body while the disk is behind, or a rate limit says so."""
 
-    def __init__(self, disk: DiskPool, flows: Sequence[Flow], key: bytes) -> None:
-        self.sink: BodySink
+    def __init__(self, sink: BodySink, disk: DiskPool, flows: Sequence[Flow], key: bytes) -> None:
+        self._holds = Holds(sink.pause, sink.resume)
         self.pacer = Pacer(
             flows,
-            pause=self._pause,
-            resume=self._go_on,
-            read_at_most=self._read_at_most,
+            pause=partial(self._holds.add, "rate"),
+            resume=partial(self._holds.remove, "rate"),
+            read_at_most=sink.read_at_most,
         )
         self._disk = disk
         self._key = key
-        self._draining: Deferred[None] | None = None
 
     def took(self, length: int) -> None:
         """So many bytes were taken: pause if that was too fast."""
-        if self._draining is None and self._disk.full(self._key):
-            self._pause()
-            self._draining = self._disk.drained(self._key)
-            self._draining.addBoth(self._drained)
+        if "disk" not in self._holds and self._disk.full(self._key):
+            self._holds.add("disk")
+            self._disk.drained(self._key).addBoth(lambda _: self._holds.remove("disk"))
         self.pacer.took(length)
-
-    def _pause(self) -> None:
-        self.sink.pause()
-
-    def _read_at_most(self, count: int) -> None:
-        self.sink.read_at_most(count)
-
-    def _drained(self, _: object) -> None:
-        self._draining = None
-        self._go_on()
-
-    def _go_on(self) -> None:
-        if self._draining is None and not self.pacer.waiting:
-            self.sink.resume()
