@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import socket
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -19,7 +20,8 @@ from dragonfly.daemon.lifetime.takeover import DAEMON_ROLE, take_home
 from dragonfly.daemon.membership import Membership
 from dragonfly.daemon.place import Place
 from dragonfly.daemon.routing.knownregistries import known_registries
-from dragonfly.daemon.routing.registry import Registry, parse_registry
+from dragonfly.daemon.routing.registries import Registries
+from dragonfly.daemon.routing.registry import parse_registry
 from dragonfly.daemon.service import DaemonService
 from dragonfly.daemon.tls.serving import options_of_files
 from dragonfly.daemon.tunnels.hijacking import authority_of
@@ -66,33 +68,20 @@ def make_daemon(
     :raises HomeBusy: another dfdaemon has the home, or it was not given up.
     :raises HomeUnusable: the home cannot be used; the text says why.
     """
-    opened = opened or {}
-    registry = parse_registry(config.registry.remote)
     proxies = proxies or Proxies()
-    _refuse_loop(config, registry, proxies)
-    tls = _tls(config)
+    _refuse_loop(config, proxies)
+    tls, authority = _tls(config), authority_of(config.hijack, reactor)
+    registries = known_registries(config)
+    runtime = _runtime(reactor, rng, proxies, registries)
     place = Place(config)
-    rng = rng or random.Random()  # noqa: S311 - it schedules
-    # Of this process alone: two dfdaemons in a row are no loop.
-    proxies = attrs.evolve(proxies, via=b"dfdaemon-%016x" % rng.getrandbits(64))
-    runtime = Runtime(reactor=reactor, rng=rng, log=Logger("dragonfly.peer"), proxies=proxies)
-    settings = _peer_settings(config, place)
-    authority = authority_of(config.hijack, reactor)
+    make = partial(make_peer, _peer_settings(config, place), runtime)
     before = Predecessor.met(place.home) if takeover else None
-    if before is not None:
-        opened = {**before.sockets, **opened}
-        for kept in kept_addresses(config, before.sockets):
-            _log.warn("{kept}", kept=kept)
-    pieces = opened.get("dfdaemon-peer")
-    try:
-        registries = known_registries(config)
-        runtime = attrs.evolve(runtime, trust_at=registries.trust_at)
-        make = partial(make_peer, settings, runtime)
-        peer = _peer(place, lambda: make(opened=pieces), before)
-    except BaseException:
+    with ExitStack() as undo:
         if before is not None:
-            before.close()
-        raise
+            undo.callback(before.close)
+        opened = _opened(config, opened or {}, before)
+        peer = _peer(place, partial(make, opened=opened.get("dfdaemon-peer")), before)
+        undo.pop_all()
     return DaemonService(
         config,
         registries,
@@ -104,6 +93,32 @@ def make_daemon(
         opened=opened,
         before=before,
     )
+
+
+def _runtime(
+    reactor: Any, rng: random.Random | None, proxies: Proxies, registries: Registries
+) -> Runtime:
+    rng = rng or random.Random()  # noqa: S311 - it schedules
+    # Of this process alone: two dfdaemons in a row are no loop.
+    proxies = attrs.evolve(proxies, via=b"dfdaemon-%016x" % rng.getrandbits(64))
+    return Runtime(
+        reactor=reactor,
+        rng=rng,
+        log=Logger("dragonfly.peer"),
+        proxies=proxies,
+        trust_at=registries.trust_at,
+    )
+
+
+def _opened(
+    config: DaemonConfig, opened: Mapping[str, socket.socket], before: Predecessor | None
+) -> Mapping[str, socket.socket]:
+    """With those that a predecessor hands over; says which of its addresses stay."""
+    if before is None:
+        return opened
+    for kept in kept_addresses(config, before.sockets):
+        _log.warn("{kept}", kept=kept)
+    return {**before.sockets, **opened}
 
 
 def _peer(place: Place, make: Callable[[], PeerService], before: Predecessor | None) -> PeerService:
@@ -122,8 +137,9 @@ def _peer(place: Place, make: Callable[[], PeerService], before: Predecessor | N
     return take_home(ours, place.home, say=_say, before=before)
 
 
-def _refuse_loop(config: DaemonConfig, registry: Registry, proxies: Proxies) -> None:
+def _refuse_loop(config: DaemonConfig, proxies: Proxies) -> None:
     """The mistakes that are easily made; others are found when a request comes around."""
+    registry = parse_registry(config.registry.remote)
     if _is_here(config, registry.host, registry.port):
         raise ConfigError(f"registry {registry} is this dfdaemon itself: name the real one")
     for proxy in proxies.all:
