@@ -189,6 +189,11 @@ class FakeOrigin:
         """Return the GETs for *path* but those that only check who may have it, for one byte."""
         return [entry for entry in self.requests(path, "GET") if not _is_check(entry)]
 
+    @property
+    def content_bytes(self) -> int:
+        """How many bytes were sent, but for those checks."""
+        return sum(entry.sent for entry in self.log if not _is_check(entry))
+
     def count(self, path: str, method: str | None = None) -> int:
         """Return how many requests for *path* came."""
         return len(self.requests(path, method))

@@ -126,8 +126,8 @@ class Hosts:
 
     @property
     def stored(self) -> int:
-        """Bytes that the storage sent."""
-        return sum(entry.sent for entry in self.hub.cdn.log)
+        """Bytes of contents that the storage sent."""
+        return self.hub.cdn.content_bytes
 
 
 def _bytes_of(path: str) -> bytes:

@@ -12,7 +12,7 @@ from dragonfly.daemon.routing.registry import parse_registry
 from dragonfly.daemon.routing.route import Route
 from dragonfly.daemon.routing.router import Router
 from dragonfly.daemon.routing.rules import Rules
-from dragonfly.daemon.straight.prefixed import with_prefix
+from dragonfly.daemon.straight.links import with_links_back
 
 ROUTER = Router(
     Registries(
@@ -68,4 +68,4 @@ def check(route: Route, target: bytes) -> None:
     assert 0 < route.registry.port < 65536
     assert str(route.registry).isascii()
     assert all(not name.lower().startswith(b"x-dragonfly-") for name, _ in route.head.headers)
-    with_prefix(((b"Location", target), (b"Link", b"<%b>" % target)), route)
+    with_links_back(((b"Location", target), (b"Link", b"<%b>" % target)), route)

@@ -52,11 +52,7 @@ def upstream_headers(
 
 
 def client_headers(headers: Headers) -> Headers:
-    """The headers to answer a client with: the registry's, without those of its connection.
-
-    ``Location`` stays what it is: a push that is sent to the registry's own absolute URL goes
-    on there directly, past us, as clients of a mirror are used to.
-    """
+    """The headers to answer a client with: the registry's, without those of its connection."""
     kept = _end_to_end(headers)
     if find_all(headers, b"transfer-encoding"):  # the chunks counted; this may say otherwise
         kept = [line for line in kept if line[0].lower() != b"content-length"]

@@ -29,7 +29,9 @@ class Route:
     :ivar head: as the registry is asked: the target in origin-form, without what was said to us.
     :ivar swarm: whether a rule sends it through the swarm.
     :ivar named: whom the client named, where a rule sends it elsewhere.
-    :ivar prefix: in that mode, what stands before the absolute URL: ``/dragonfly/``.
+    :ivar prefix: in that mode, what stands before the absolute URL: ``/dragonfly/``; for the
+        mirror, what stands for ``/v2/`` where the path names the registry: ``/v2/host_5000/``.
+    :ivar ns: what ``?ns=`` said, where that named it, as it stood there.
     """
 
     mode: Mode
@@ -38,6 +40,7 @@ class Route:
     swarm: bool = False
     wishes: Wishes = attrs.field(factory=Wishes)
     prefix: bytes = b""
+    ns: bytes = b""
     named: Registry | None = None
 
     @property

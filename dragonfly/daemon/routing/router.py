@@ -78,7 +78,7 @@ class Router:
         """
         target = b"/v2/%b/manifests/x" % name.encode("latin-1", "replace")
         try:
-            registry, there = self._by_path(target, head.local)
+            registry, there, _ = self._by_path(target, head.local)
             if registry != self._registries.mirror:
                 self._own.check_page(attrs.evolve(head, target=target))
             asking = Route(mode=Mode.MIRROR, registry=registry, head=_asking(head, there))
@@ -155,25 +155,34 @@ class Router:
 
     def _mirrored(self, head: RequestHead, wishes: Wishes, local: bool) -> Route:
         target, ns = _without_ns(head.target)
-        named = wishes.registry or ns
+        named = wishes.registry or unquote(ns.decode("latin-1"))
+        prefix = b""
         if named:
             registry = self._registries.named(named, local=local)
         else:
-            registry, target = self._by_path(target, local)
+            registry, target, prefix = self._by_path(target, local)
         if registry != self._registries.mirror:
             self._own.check_page(head)
         asking = _asking(head, target)
-        return Route(mode=Mode.MIRROR, registry=registry, head=asking, wishes=wishes)
+        return Route(
+            mode=Mode.MIRROR,
+            registry=registry,
+            head=asking,
+            wishes=wishes,
+            prefix=prefix,
+            ns=b"" if wishes.registry else ns,
+        )
 
-    def _by_path(self, target: bytes, local: bool) -> tuple[Registry, bytes]:
+    def _by_path(self, target: bytes, local: bool) -> tuple[Registry, bytes, bytes]:
         """Engines of the containers/image family can put the registry into the path only."""
         found = _BY_PATH.fullmatch(target)
         if found is not None and b"/" in found[2][1:]:
             said = unquote(found[1].decode("latin-1"))
             host = said if self._registries.lists(said) else _PORT.sub(r":\1", said)
             if ":" in said or self._is_host(host):  # names of repositories have no colons
-                return self._registries.named(host, local=local), b"/v2" + found[2]
-        return self._registries.mirror, target
+                registry = self._registries.named(host, local=local)
+                return registry, b"/v2" + found[2], b"/v2/%b/" % found[1]
+        return self._registries.mirror, target, b""
 
     def _is_host(self, text: str) -> bool:
         if self._registries.lists(text):
@@ -208,15 +217,15 @@ def _asking(head: RequestHead, target: bytes) -> RequestHead:
     return attrs.evolve(head, target=target.partition(b"#")[0])
 
 
-def _without_ns(target: bytes) -> tuple[bytes, str]:
+def _without_ns(target: bytes) -> tuple[bytes, bytes]:
     """Take containerd's name of the registry out of the query."""
     path, _, query = target.partition(b"?")
     parts = query.split(b"&") if query else []
     named = [part for part in parts if part.startswith(b"ns=")]
     if not named:
-        return target, ""
+        return target, b""
     kept = b"&".join(part for part in parts if part not in named)
-    return path + (b"?" + kept if kept else b""), unquote(named[-1][3:].decode("latin-1"))
+    return path + (b"?" + kept if kept else b""), named[-1][3:]
 
 
 def _place(host: bytes) -> str:

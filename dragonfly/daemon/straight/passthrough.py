@@ -10,7 +10,7 @@ from dragonfly.daemon.http.hops import expects_continue, upstream_headers
 from dragonfly.daemon.http.messages import Responder
 from dragonfly.daemon.log.note import Note
 from dragonfly.daemon.routing.route import Route
-from dragonfly.daemon.straight.prefixed import with_prefix
+from dragonfly.daemon.straight.links import with_links_back
 from dragonfly.daemon.straight.relay import Relay
 from dragonfly.daemon.upstream.exchange import Exchange
 from dragonfly.daemon.upstream.upstream import Upstream
@@ -36,7 +36,8 @@ class Passthrough:
     async def answer(self, responder: Responder, route: Route, note: Note) -> None:
         """Forward one request; returns when it was answered, cut, or the client is gone.
 
-        Redirects are answers as any other: the client follows them.
+        Redirects are answers as any other: the client follows them, those to the same registry
+        through us.
 
         :raises OriginError: there is no answer; nothing was started.
         :raises ConfigError: the file with the registry's authorities cannot be used.
@@ -99,7 +100,7 @@ class _Forwarding:
                 raise
             self._note.ending = "gone"
             return
-        rewrite = partial(with_prefix, route=self._route)
+        rewrite = partial(with_links_back, route=self._route)
         self._relay = Relay(
             exchange, self._responder, self._note, flows=self._flows, rewrite=rewrite
         )

@@ -47,7 +47,7 @@ class Way:
     @property
     def target(self) -> str:
         """Where pushes go: a mirror's own name must be used, none is asked in another's place."""
-        return self.through if self.mirror else self.site.netloc
+        return self.location if self.mirror else self.site.netloc
 
     @property
     def location(self) -> str:
