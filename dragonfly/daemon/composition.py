@@ -28,7 +28,8 @@ from dragonfly.daemon.tunnels.hijacking import authority_of
 from dragonfly.errors import ConfigError
 from dragonfly.net.proxies import Proxies
 from dragonfly.peer.equipment import Runtime
-from dragonfly.peer.service import PeerService, PeerSettings, make_peer
+from dragonfly.peer.service import PeerService, make_peer
+from dragonfly.peer.settings import PeerSettings
 
 __all__ = ["KEEP_S", "SHARE_S", "make_daemon"]
 

@@ -26,7 +26,8 @@ from dragonfly.net.logs import log_to
 from dragonfly.net.openfiles import allow_open_files
 from dragonfly.net.proxies import Proxies
 from dragonfly.peer.equipment import Runtime
-from dragonfly.peer.service import PeerService, PeerSettings, make_peer
+from dragonfly.peer.service import PeerService, make_peer
+from dragonfly.peer.settings import PeerSettings
 
 __all__ = ["Word", "main", "make_service", "run", "runtime_of", "settings_of"]
 

@@ -1,4 +1,4 @@
-"""The peer role as one service: what is made once, and in which order it starts and ends.
+"""The peer role as one service: its ports, and in which order it starts and ends.
 
 ``dfget server`` runs it for a home; a proxy can run it inside itself: it then serves the
 dfgets of that home, too, because it holds the same lock and the same socket.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import socket
-from pathlib import Path
 from typing import Any
 
 import attrs
@@ -21,72 +20,31 @@ from twisted.python.failure import Failure
 import dragonfly
 from dragonfly.control.messages import Announced
 from dragonfly.errors import TaskError
-from dragonfly.net.disk import DiskPool
 from dragonfly.net.fanout import OneShot
-from dragonfly.net.http import make_client
 from dragonfly.net.lateness import Lateness
 from dragonfly.net.listen import BoundService
-from dragonfly.net.readgroup import ReadGroup
-from dragonfly.net.tasks import TaskSet
 from dragonfly.net.throttle import Throttle
-from dragonfly.net.tls import PinnedPolicy
 from dragonfly.peer.connections.acceptor import Acceptor
-from dragonfly.peer.connections.dial import PeerDialler
 from dragonfly.peer.download.download import Download
 from dragonfly.peer.download.request import FetchRequest
-from dragonfly.peer.equipment import Equipment, Origins, Runtime
+from dragonfly.peer.equipment import Origins, Runtime
 from dragonfly.peer.home.home import Home
 from dragonfly.peer.home.local import LocalFactory, LocalServer
 from dragonfly.peer.home.localport import LocalPort
 from dragonfly.peer.home.succession import Succession
-from dragonfly.peer.shelf.shelf import Shelf
+from dragonfly.peer.peer import Peer
+from dragonfly.peer.settings import PeerSettings
 from dragonfly.peer.swarm.room import Room
-from dragonfly.peer.swarm.swarm import Swarm
-from dragonfly.peer.tracker.supernodes import Supernodes
-from dragonfly.peer.uploads.uploader import Uploader
-from dragonfly.sched.slots import UploadSlots
-from dragonfly.store.piecestore import PieceStore
+from dragonfly.signatures import SigningKey
 from dragonfly.task.identity import Name
 
-__all__ = ["CLOSE_S", "SLOTS", "WATCH_S", "PeerService", "PeerSettings", "make_peer"]
-
-SLOTS = 8
-"""Uploads at once."""
+__all__ = ["CLOSE_S", "WATCH_S", "PeerService", "make_peer"]
 
 WATCH_S = 1.0
 """How often idle tasks, and an idle process, are looked for."""
 
 CLOSE_S = 2.0
 """How long connections may take to end by themselves when the service stops."""
-
-
-@attrs.frozen(kw_only=True)
-class PeerSettings:
-    """How one peer runs. Times are seconds.
-
-    :ivar port: for other peers; 0 lets the kernel choose.
-    :ivar address: under which other peers reach this host; empty: the one that the
-        supernode sees.
-    :ivar alive_s: idle for so long, the service is ended; ``None``: never.
-    :ivar expire_s: a finished content that nobody used for so long is deleted.
-    :ivar share_s: after so long without use it leaves the swarm, if it is not deleted then.
-    :ivar keep_free: whether finished contents leave earlier where the disk is short of
-        space, see :mod:`dragonfly.peer.swarm.room`.
-    :ivar store: where contents are kept, which nobody else uses; ``None``: in the home.
-    :ivar total_limit: bytes for each second of all downloads together, and of all uploads.
-    :ivar role: how this process calls itself to whoever asks on the home's socket.
-    """
-
-    home: Path
-    port: int = 0
-    address: str = ""
-    alive_s: float | None = None
-    expire_s: float = 180.0
-    share_s: float = float("inf")
-    keep_free: bool = False
-    store: Path | None = None
-    total_limit: int | None = None
-    role: str = "peer"
 
 
 def make_peer(
@@ -117,10 +75,7 @@ class PeerService(MultiService):
 
     :ivar pieces: the port for other peers.
     :ivar swarm: its tasks.
-    :ivar key: its identity.
-    :ivar origins: its clients for origins; they end with it.
     :ivar total: the limit of all its downloads together.
-    :ivar served_bytes: sent to other peers so far.
     :ivar lateness: of the process's reactor; whoever runs the service has it sampled.
     :ivar succession: how another process takes its place, asked for on the home's socket;
         ``None``: not at all.
@@ -140,67 +95,25 @@ class PeerService(MultiService):
         super().__init__()  # type: ignore[no-untyped-call]
         self.finished: OneShot[str] = OneShot()
         self.succession: Succession | None = None
-        self.served_bytes = 0
         self.lateness = Lateness()
         self._settings = settings
-        self._runtime = runtime
         self._reactor = runtime.reactor
         self._log: Logger = runtime.log
         self._home = home
-        self.key = home.identity()
-        self._tasks = TaskSet(runtime.log)
         self._downloads: set[Download] = set()
         self._clients = 0
-        self._used_at = self._reactor.seconds()
         self.total = total or Throttle(self._reactor, settings.total_limit)
-        self._make_parts()
-        self._make_ports(opened)
+        self._peer = Peer(settings, runtime, home, total=self.total, announced=self.announced)
+        self.swarm = self._peer.swarm
+        self._make_parts(opened)
         self._watch = LoopingCall(self._look)
         self._watch.clock = self._reactor
 
     # -- composition ------------------------------------------------------------------------
 
-    def _make_parts(self) -> None:
-        reactor, pins = self._reactor, self._home.pins()
-        self._disk = DiskPool(reactor)
-        self._store = PieceStore(self._settings.store or self._home.store)
-        self._control = make_client(reactor, PinnedPolicy(pins.get, pins.learn))
-        self._dialler = PeerDialler(reactor)
-        self.origins = Origins(reactor, self._runtime.proxies, self._runtime.trust_at)
-        self._upload_limit = Throttle(reactor, self._settings.total_limit)
-        self._uploader = Uploader(
-            UploadSlots(SLOTS),
-            reactor,
-            self._disk,
-            on_served=self._served,
-            limit=self._upload_limit,
-        )
-        self._readers = ReadGroup(reactor)
-        self._equipment = Equipment(
-            reactor=reactor,
-            rng=self._runtime.rng,
-            key=self.key,
-            disk=self._disk,
-            store=self._store,
-            uploader=self._uploader,
-            supernodes=Supernodes(
-                self.key, self._control, reactor, pins=str(self._home.pins().path)
-            ),
-            origins=self.origins,
-            tasks=self._tasks,
-            dial=self._dialler,
-            announced=self.announced,
-            total=self.total,
-            readers=self._readers,
-        )
-        self.swarm = Swarm(self._equipment, Shelf(self._store, self._disk))
-        if self._settings.keep_free:
-            store = self._store.root
-            Room(store, self._disk, self.swarm, reactor).setServiceParent(self)  # type: ignore[no-untyped-call]
-
-    def _make_ports(self, opened: socket.socket | None) -> None:
-        reactor = self._reactor
-        self._acceptor = Acceptor(self.swarm.get, key=self.key, clock=reactor)
+    def _make_parts(self, opened: socket.socket | None) -> None:
+        reactor, peer = self._reactor, self._peer
+        self._acceptor = Acceptor(self.swarm.get, key=peer.key, clock=reactor)
         self.pieces = BoundService(
             reactor, self._settings.port, self._acceptor, what="piece port", opened=opened
         )
@@ -214,8 +127,26 @@ class PeerService(MultiService):
                 succession=lambda: self.succession,
             )
         )
-        for part in (self.pieces, LocalPort(reactor, self._home, self._local)):
-            part.setServiceParent(self)  # type: ignore[no-untyped-call]
+        parts = [self.pieces, LocalPort(reactor, self._home, self._local)]
+        if self._settings.keep_free:
+            parts.insert(0, Room(peer.store.root, peer.disk, self.swarm, reactor))
+        for part in parts:
+            part.setServiceParent(self)
+
+    @property
+    def key(self) -> SigningKey:
+        """Its identity."""
+        return self._peer.key
+
+    @property
+    def origins(self) -> Origins:
+        """Its clients for origins; they end with it."""
+        return self._peer.origins
+
+    @property
+    def served_bytes(self) -> int:
+        """Sent to other peers so far."""
+        return self._peer.served_bytes
 
     def announced(self) -> Announced:
         """How this peer describes itself to supernodes."""
@@ -234,27 +165,22 @@ class PeerService(MultiService):
         :raises StoreError: the store is of another version, or cannot be used.
         :raises ListenError: the port cannot be had.
         """
-        self._open()
+        self._peer.open()
         super().privilegedStartService()  # type: ignore[no-untyped-call]
 
     def startService(self) -> None:
         """Serve. The errors are those of :meth:`privilegedStartService`, and
         ``HomeUnusable`` if the home's socket cannot be made."""
-        self._open()
+        self._peer.open()
         super().startService()  # type: ignore[no-untyped-call]
-        self._used_at = self._reactor.seconds()
+        self._peer.used()
         self._watch.start(WATCH_S, now=False).addErrback(self._broke)
-        self._tasks.spawn(self.swarm.shelf.index(), "reading what an earlier run left")
+        self._peer.tasks.spawn(self.swarm.shelf.index(), "reading what an earlier run left")
         self._log.info(
             "peer ready: home={home} pieces={port}",
             home=str(self._home.root),
             port=self.pieces.port,
         )
-
-    def _open(self) -> None:
-        if not self._disk.running:
-            self._store.open()
-            self._disk.start()
 
     def stopService(self) -> Deferred[None]:
         """Stop accepting, end the work, leave the swarm, write everything, unlock the home.
@@ -270,17 +196,9 @@ class PeerService(MultiService):
         self._acceptor.close()
         for download in list(self._downloads):
             download.cancel()
-        await self.swarm.stop()
-        self._dialler.stop()
-        await self._tasks.cancel_all()
+        await self._peer.stop()
         await self._connections_end()
-        self._readers.close()
-        self._uploader.stop()
-        await self.origins.close()
-        await self._control.close()
-        if self._disk.running:
-            await self._disk.stop()
-        self._store.close()
+        await self._peer.close()
         self._home.unlock()
 
     async def _connections_end(self) -> None:
@@ -306,7 +224,7 @@ class PeerService(MultiService):
             raise TaskError("this peer is stopping")
         if request.total_limit is not None:
             self.limit(request.total_limit)
-        download = Download(request, self._equipment, self.swarm)
+        download = Download(request, self._peer.equipment, self.swarm)
         self._downloads.add(download)
         download.done.wait().addBoth(self._ended, download)
         download.start()
@@ -315,8 +233,7 @@ class PeerService(MultiService):
     def limit(self, rate: int | None) -> None:
         """Keep to ``rate`` bytes for each second from now on, all downloads together, and all
         uploads together; ``None``: no limit."""
-        self.total.set(rate)
-        self._upload_limit.set(rate)
+        self._peer.limit(rate)
 
     def holds(self, name: Name) -> bool:
         """Whether that is in work here, so that an admitted caller needs no supernode."""
@@ -324,7 +241,7 @@ class PeerService(MultiService):
 
     def _ended(self, _: object, download: Download) -> None:
         self._downloads.discard(download)
-        self._used_at = self._reactor.seconds()
+        self._peer.used()
 
     def status(self) -> dict[str, Any]:
         """What the home's socket tells of this process."""
@@ -335,7 +252,7 @@ class PeerService(MultiService):
             "home": str(self._home.root),
             "port": self.pieces.port,
             "clients": self._clients,
-            "uploading": self._uploader.active > 0,
+            "uploading": self._peer.uploading,
             "downloads": len(self._downloads),
             "reactor_lateness": self.lateness.told(),
             "tasks": [
@@ -352,19 +269,14 @@ class PeerService(MultiService):
 
     # -- use and idleness --------------------------------------------------------------------
 
-    def _served(self, peer: Any, file: Any, length: int) -> None:
-        self._used_at = self._reactor.seconds()
-        self.served_bytes += length
-        self.swarm.served(peer, file, length)
-
     def _client_came(self, change: int) -> None:
         self._clients += change
-        self._used_at = self._reactor.seconds()
+        self._peer.used()
 
     def _look(self) -> None:
         self.swarm.expire(self._settings.expire_s, share_s=self._settings.share_s)
         alive_s = self._settings.alive_s
-        idle_s = self._reactor.seconds() - self._used_at
+        idle_s = self._reactor.seconds() - self._peer.used_at
         if alive_s is None or self._clients or self._downloads or idle_s < alive_s:
             return
         self.finished.fire(f"idle for {idle_s:.0f} s")

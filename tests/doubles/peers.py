@@ -27,7 +27,8 @@ from dragonfly.net.proxies import Proxies
 from dragonfly.peer.download.download import Download
 from dragonfly.peer.download.request import FetchRequest
 from dragonfly.peer.equipment import Runtime
-from dragonfly.peer.service import PeerService, PeerSettings, make_peer
+from dragonfly.peer.service import PeerService, make_peer
+from dragonfly.peer.settings import PeerSettings
 from dragonfly.task.layout import Layout
 
 __all__ = ["Peer", "Recorder", "Supernode", "until"]

@@ -386,7 +386,7 @@ async def test_another_rate_while_it_runs(origin: FakeOrigin, tmp_path: Path) ->
     assert service.peer.total.rate == 1000
     service.reconfigure(attrs.evolve(config, rate_limit=2000, verbose=True))
     assert service.peer.total.rate == 2000
-    assert service.peer._uploader._limit.rate == 2000
+    assert service.peer._peer.uploader._limit.rate == 2000
     assert service._reception.swarm._settings.total_limit == 2000
     service.reconfigure(attrs.evolve(config, rate_limit=None))
     assert service.peer.total.rate is None

@@ -132,7 +132,7 @@ def probe_peer(path: str) -> None:
 
         def look() -> dict[str, Any]:
             tasks = [transfer(each) for each in peer.swarm.transfers]
-            return {"uploads": uploads(peer._uploader), "tasks": tasks}
+            return {"uploads": uploads(peer._peer.uploader), "tasks": tasks}
 
         Notes(path, look).start(runtime.reactor)
         return peer

@@ -15,7 +15,8 @@ from dragonfly.errors import HomeBusy, HomeUnusable, StoreError, TaskError
 from dragonfly.peer.download.request import FetchRequest
 from dragonfly.peer.equipment import Runtime
 from dragonfly.peer.home.home import Home
-from dragonfly.peer.service import PeerService, PeerSettings, make_peer
+from dragonfly.peer.service import PeerService, make_peer
+from dragonfly.peer.settings import PeerSettings
 
 
 def make(root: Path, **settings: Any) -> PeerService:
