@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 
 import attrs
@@ -237,6 +238,22 @@ def test_parts_that_lie_close_together() -> None:
         BODY[begin : begin + 1] for begin in range(0, 200_000, 1000)
     ]
     assert complete(asked)
+
+
+def test_parts_from_the_first_byte_to_the_last(scene: BlobScene) -> None:
+    """They do not wait as a whole does, for its digest or for a swarm that only begins; and what
+    lies between them does not count as given."""
+    length = len(BODY)
+    asked = scene.ask((b"Range", f"bytes=0-9,1000-{length - 1}".encode()))
+    scene.download.know()
+    scene.download.come(length)
+    assert asked.received.endswith(BODY[-10:] + b"\r\n--cut--\r\n")
+    assert asked.note.sources["cdn"] == length - 990
+    late = scene.ask((b"Range", f"bytes=0-9,1000-{length - 1}".encode()))
+    scene.download.due = math.inf
+    scene.download.know()
+    assert len(scene.registry.asked) == 1
+    late.responder.leave()
 
 
 def test_many_parts_that_lie_apart() -> None:
