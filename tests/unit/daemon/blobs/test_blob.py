@@ -265,6 +265,18 @@ def test_many_parts_that_lie_apart() -> None:
     assert scene.registry.asked == []
 
 
+def test_many_parts_that_lie_apart_behind_a_redirect() -> None:
+    """The client is told to ask for fewer: from where it is redirected to it would not return."""
+    body = bytes((READS_MAX + 1) * (GAP_BYTES + 2))
+    scene = BlobScene(body, nodes=())
+    reply = make_reply(length=len(body), etag='"v1"', url="https://cdn.example/x?signature=1")
+    scene.registry.reply = attrs.evolve(reply, passed=(("location", reply.url),))
+    asked = scene.ask(many(READS_MAX + 1, apart=GAP_BYTES + 2))
+    assert (asked.responder.status, scene.straight, scene.registry.asked) == (400, [], [])
+    fewer = scene.ask(many(READS_MAX, apart=GAP_BYTES + 2))
+    assert (fewer.responder.status, len(scene.registry.asked)) == (206, READS_MAX)
+
+
 def test_what_the_registry_encodes_on_the_way(scene: BlobScene) -> None:
     """The digest is that of something else; a client that undoes it finds out."""
     scene.registry.reply = make_reply(length=len(BODY), content_encoding="gzip")
