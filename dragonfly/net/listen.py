@@ -40,8 +40,8 @@ def bind(port: int, *, interface: str = "", backlog: int = BACKLOG) -> socket.so
     """Return a listening, non-blocking TCP socket.
 
     :param port: 0 lets the kernel choose.
-    :param interface: an address; empty for all of IPv6 and IPv4 in one socket,
-        or all of IPv4 on a host without IPv6.
+    :param interface: an address; ``::`` for all of IPv6 and IPv4 in one socket, empty for the
+        same, or all of IPv4 on a host without IPv6.
     :raises ListenError: in words for a user.
     """
     ipv6 = ":" in interface or not interface
@@ -62,7 +62,8 @@ def _bound(family: int, interface: str, port: int, backlog: int) -> socket.socke
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             # The system's default may be either.
-            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(bool(interface)))
+            only = int(interface not in ("", "::"))
+            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, only)
         listening.setblocking(False)
         listening.bind((interface, port))
         listening.listen(backlog)

@@ -55,7 +55,9 @@ def directed(text: str | None, source: str = "config.toml") -> CriConfig:
     """
     values = tomltext.read(text or "", source)
     if not values:
-        return CriConfig((text or "") + _fresh(2, head="version = 2\n\n"), CERTS_D)
+        said = text or ""  # comments at most
+        gap = "\n" if said and not said.endswith("\n") else ""
+        return CriConfig(said + gap + _fresh(2, head="version = 2\n\n"), CERTS_D)
     if without_cri(values):
         note = f"{source} disables the CRI plugin, so it was left alone: ctr and nerdctl read"
         return CriConfig(text, CERTS_D, (f"{note} {CERTS_D} by --hosts-dir",))

@@ -48,8 +48,9 @@ swarm may know it. Longer than that no client should wait for the head of an ans
 
 READS_MAX = 16
 """Requests to the origin for one of a client, where no swarm has the parts; more are for the
-origin to answer as they are."""
+origin to answer as they are, unless it redirects."""
 
+_MANY_READS = f"more than {READS_MAX} parts that lie apart, and no swarm"
 _PLAIN = frozenset({None, "", "identity"})
 
 
@@ -186,8 +187,8 @@ class Blobs:
         except TooManyRanges as error:
             answer_in_text(asked.responder, 400, str(error))
             return True
-        if asked.download is None and len(grouped(parts.parts)) > READS_MAX:
-            note.because(f"more than {READS_MAX} parts that lie apart, and no swarm")
+        if _reads(asked, parts) > READS_MAX:
+            note.because(_MANY_READS)
             return False
         return await self._deliver(asked, reply, parts)
 
@@ -256,7 +257,11 @@ class Blobs:
         if sum(span.end - span.begin for span in spans) == length:
             return whole(length)  # which can be compared with its digest, as its parts cannot
         media_type = (reply.content_type or "").encode("latin-1", "replace")
-        return multipart(spans, length=length, media_type=media_type, boundary=self._boundary())
+        found = multipart(spans, length=length, media_type=media_type, boundary=self._boundary())
+        if reply.passed and _reads(asked, found) > READS_MAX:
+            # Snapshotters that are redirected once read all else there, past us.
+            raise TooManyRanges(_MANY_READS)
+        return found
 
     def _start(self, asked: _Asked, reply: OriginReply, parts: Parts) -> None:
         answer = blob_answer(reply, asked.source.length, parts)
@@ -330,3 +335,8 @@ class _Asked:
         download, self.download = self.download, None
         if download is not None:
             download.cancel()
+
+
+def _reads(asked: _Asked, parts: Parts) -> int:
+    """How many requests to the origin it takes."""
+    return 0 if asked.download is not None else len(grouped(parts.parts))

@@ -16,7 +16,7 @@ from dragonfly.daemon.blobs.outlet import Outlet
 from dragonfly.daemon.blobs.parts import Part, Parts
 from dragonfly.daemon.blobs.sentfront import SentFront
 from dragonfly.daemon.blobs.shares import shares
-from dragonfly.daemon.blobs.sieve import Sieve, grouped
+from dragonfly.daemon.blobs.sieve import Sieve, grouped, wanted_bytes
 from dragonfly.daemon.blobs.source import Source
 from dragonfly.daemon.blobs.transferring import Transferring
 from dragonfly.daemon.blobs.vigil import Vigil
@@ -84,7 +84,8 @@ class Delivery:
         self._clock = clock
         self._detour = detour
         self._flows = flows
-        self._outlet = self._outlet_of(parts.parts[:1])
+        self._group = parts.parts[:1]
+        self._outlet = self._outlet_of()
         self._hearing = Hearing(clock, note)
         self._front = SentFront()
         self.unanswered = False
@@ -99,7 +100,7 @@ class Delivery:
         """
         try:
             for group in grouped(self._parts.parts):
-                await self._group(group)
+                await self._bring_group(group)
         except DragonflyError as error:
             self.refused = isinstance(error, OriginRefused) and error.status in _REFUSALS
             self._explain_cut(str(error))
@@ -113,8 +114,9 @@ class Delivery:
         finally:
             self._let_go()
 
-    async def _group(self, group: tuple[Part, ...]) -> None:
-        self._outlet = outlet = self._outlet_of(group)
+    async def _bring_group(self, group: tuple[Part, ...]) -> None:
+        self._group = group
+        self._outlet = outlet = self._outlet_of()
         self._detour.begin(outlet.begin, outlet.end, whole=not self._is_part(outlet))
         outlet.open()
         try:
@@ -122,8 +124,9 @@ class Delivery:
         finally:
             outlet.close()
 
-    def _outlet_of(self, group: tuple[Part, ...]) -> Outlet:
+    def _outlet_of(self) -> Outlet:
         """The way to the client: what can be compared with a digest is held back at its end."""
+        group = self._group
         span = Part(group[0].begin, group[-1].end)
         plain = len(group) == 1 and not group[0].head
         whole = not self._is_part(span)
@@ -228,7 +231,9 @@ class Delivery:
         return f"nothing came for {limit_s:g} s after {outlet.taken - outlet.begin} bytes"
 
     def _is_part(self, piece: Part | Outlet) -> bool:
-        return piece.begin > 0 or piece.end != self._source.length
+        """Several parts stay parts, also where all between the first and the last is read."""
+        several = len(self._parts.parts) > 1
+        return several or piece.begin > 0 or piece.end != self._source.length
 
     def _late_verdict(self) -> str:
         if self._outlet.waited_s() < CHECK_S:
@@ -282,7 +287,8 @@ class Delivery:
     def _count(self, download: Transferring) -> None:
         """The client's bytes by source, in the shares that the download has them from."""
         self._note.task = download.task.hex()[:16]
-        for kind, part in shares(self._outlet.sent, download.sources).items():
+        sent = wanted_bytes(self._group, self._outlet.position)
+        for kind, part in shares(sent, download.sources).items():
             self._note.sources[kind] += part
 
     def _explain_cut(self, text: str) -> None:

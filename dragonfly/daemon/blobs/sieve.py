@@ -8,7 +8,7 @@ from dragonfly.daemon.blobs.parts import Part
 from dragonfly.daemon.http.messages import Responder
 from dragonfly.daemon.http.overlay import Overlay
 
-__all__ = ["GAP_BYTES", "Sieve", "grouped"]
+__all__ = ["GAP_BYTES", "Sieve", "grouped", "wanted_bytes"]
 
 GAP_BYTES = 64 * 1024
 """So much between two parts is read with them: a request to a registry, and one more to its
@@ -25,6 +25,12 @@ def grouped(parts: Iterable[Part]) -> list[tuple[Part, ...]]:
         else:
             groups.append([part])
     return [tuple(group) for group in groups]
+
+
+def wanted_bytes(parts: Iterable[Part], position: int) -> int:
+    """How many bytes before ``position`` belong to one of the parts, which do not overlap."""
+    ends = ((part, position if part.end is None else min(part.end, position)) for part in parts)
+    return sum(max(0, end - part.begin) for part, end in ends)
 
 
 class Sieve(Overlay):

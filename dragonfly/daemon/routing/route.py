@@ -30,8 +30,9 @@ class Route:
     :ivar swarm: whether a rule sends it through the swarm.
     :ivar named: whom the client named, where a rule sends it elsewhere.
     :ivar prefix: in that mode, what stands before the absolute URL: ``/dragonfly/``; for the
-        mirror, what stands for ``/v2/`` where the path names the registry: ``/v2/host_5000/``.
-    :ivar ns: what ``?ns=`` said, where that named it, as it stood there.
+        mirror, what stands for ``/v2/``: ``/v2/host_5000/`` where the path names the registry, the
+        same where nothing does; empty: no path leads there.
+    :ivar ns: what ``?ns=`` said, where that or a header named it, percent-encoded.
     """
 
     mode: Mode

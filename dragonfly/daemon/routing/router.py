@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import attrs
 
@@ -34,6 +34,7 @@ _BY_PATH = re.compile(rb"/v2/([^/?]+)(/[^?]+(?:\?.*)?)", re.DOTALL)
 # containers/image allows no colon there, and containerd's directories have the same form.
 _PORT = re.compile(r"_([0-9]{1,5})_?$")
 _SHARED = frozenset((b"GET", b"HEAD"))
+_API = b"/v2/"
 
 
 class Router:
@@ -155,10 +156,11 @@ class Router:
 
     def _mirrored(self, head: RequestHead, wishes: Wishes, local: bool) -> Route:
         target, ns = _without_ns(head.target)
-        named = wishes.registry or unquote(ns.decode("latin-1"))
+        if wishes.registry:
+            ns = quote(wishes.registry, safe="").encode("ascii")
         prefix = b""
-        if named:
-            registry = self._registries.named(named, local=local)
+        if ns:
+            registry = self._registries.named(unquote(ns.decode("latin-1")), local=local)
         else:
             registry, target, prefix = self._by_path(target, local)
         if registry != self._registries.mirror:
@@ -170,7 +172,7 @@ class Router:
             head=asking,
             wishes=wishes,
             prefix=prefix,
-            ns=b"" if wishes.registry else ns,
+            ns=ns,
         )
 
     def _by_path(self, target: bytes, local: bool) -> tuple[Registry, bytes, bytes]:
@@ -182,7 +184,7 @@ class Router:
             if ":" in said or self._is_host(host):  # names of repositories have no colons
                 registry = self._registries.named(host, local=local)
                 return registry, b"/v2" + found[2], b"/v2/%b/" % found[1]
-        return self._registries.mirror, target, b""
+        return self._registries.mirror, target, _API
 
     def _is_host(self, text: str) -> bool:
         if self._registries.lists(text):

@@ -61,15 +61,15 @@ def _link(link: bytes, route: Route) -> bytes:
 
 def _mirrored(link: bytes, route: Route) -> bytes:
     """A path of the registry's as one of ours; where none leads there, the registry's URL."""
+    if link.startswith(b"//"):  # to a client that would be a host
+        return _origin(route) + link
     if route.ns:
         path, sharp, fragment = link.partition(b"#")
         mark = b"&" if b"?" in path else b"?"
         return path + mark + b"ns=" + route.ns + sharp + fragment
-    if not route.prefix:
-        return link
-    if link.startswith(_API):
+    if route.prefix and link.startswith(_API):
         return route.prefix + link[len(_API) :]
-    return _origin(route) + link
+    return link if route.prefix == _API else _origin(route) + link
 
 
 def _from_host(link: bytes, route: Route) -> bytes:

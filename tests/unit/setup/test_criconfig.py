@@ -37,6 +37,16 @@ def test_no_file() -> None:
     assert undirected(made.text or "", None, CERTS_D) is None
 
 
+@pytest.mark.parametrize("text", ["", "# nothing yet\n", "# without an end of its line"])
+def test_a_file_that_says_nothing(text: str) -> None:
+    """As if it was not there, but for what somebody wrote for people."""
+    made = directed(text).text or ""
+    assert made.startswith(text)
+    assert path_in(made) == CERTS_D
+    assert tomlkit.parse(made)["version"] == 2
+    assert directed(made).text == made
+
+
 def test_a_section_is_added_and_nothing_else_changes() -> None:
     """Text before it stays byte by byte."""
     made = directed(DEBIAN).text or ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 
 import attrs
@@ -239,6 +240,22 @@ def test_parts_that_lie_close_together() -> None:
     assert complete(asked)
 
 
+def test_parts_from_the_first_byte_to_the_last(scene: BlobScene) -> None:
+    """They do not wait as a whole does, for its digest or for a swarm that only begins; and what
+    lies between them does not count as given."""
+    length = len(BODY)
+    asked = scene.ask((b"Range", f"bytes=0-9,1000-{length - 1}".encode()))
+    scene.download.know()
+    scene.download.come(length)
+    assert asked.received.endswith(BODY[-10:] + b"\r\n--cut--\r\n")
+    assert asked.note.sources["cdn"] == length - 990
+    late = scene.ask((b"Range", f"bytes=0-9,1000-{length - 1}".encode()))
+    scene.download.due = math.inf
+    scene.download.know()
+    assert len(scene.registry.asked) == 1
+    late.responder.leave()
+
+
 def test_many_parts_that_lie_apart() -> None:
     """Without a swarm the registry answers these itself, and not each of them."""
     body = bytes((READS_MAX + 1) * (GAP_BYTES + 2))
@@ -246,6 +263,18 @@ def test_many_parts_that_lie_apart() -> None:
     asked = scene.ask(many(READS_MAX + 1, apart=GAP_BYTES + 2))
     assert scene.straight == [asked.responder]
     assert scene.registry.asked == []
+
+
+def test_many_parts_that_lie_apart_behind_a_redirect() -> None:
+    """The client is told to ask for fewer: from where it is redirected to it would not return."""
+    body = bytes((READS_MAX + 1) * (GAP_BYTES + 2))
+    scene = BlobScene(body, nodes=())
+    reply = make_reply(length=len(body), etag='"v1"', url="https://cdn.example/x?signature=1")
+    scene.registry.reply = attrs.evolve(reply, passed=(("location", reply.url),))
+    asked = scene.ask(many(READS_MAX + 1, apart=GAP_BYTES + 2))
+    assert (asked.responder.status, scene.straight, scene.registry.asked) == (400, [], [])
+    fewer = scene.ask(many(READS_MAX, apart=GAP_BYTES + 2))
+    assert (fewer.responder.status, len(scene.registry.asked)) == (206, READS_MAX)
 
 
 def test_what_the_registry_encodes_on_the_way(scene: BlobScene) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dragonfly.daemon.blobs.parts import Part
-from dragonfly.daemon.blobs.sieve import GAP_BYTES, Sieve, grouped
+from dragonfly.daemon.blobs.sieve import GAP_BYTES, Sieve, grouped, wanted_bytes
 from tests.doubles.responding import HeardResponder, request
 
 BODY = bytes(range(100))
@@ -21,6 +21,14 @@ def test_groups() -> None:
         (Part(0, 10), Part(10 + GAP_BYTES, 70_000))
     ]
     assert grouped([]) == []
+
+
+@pytest.mark.parametrize(
+    ("position", "count"), [(10, 0), (15, 5), (20, 10), (29, 10), (31, 11), (90, 50)]
+)
+def test_what_was_given(position: int, count: int) -> None:
+    """Without what lies between."""
+    assert wanted_bytes([Part(10, 20), Part(30, 40), Part(60, None)], position) == count
 
 
 @pytest.mark.parametrize("size", [1, 3, 7, 100])

@@ -6,7 +6,7 @@ import pytest
 
 from dragonfly.daemon.routing.registries import Registries
 from dragonfly.daemon.routing.registry import parse_registry
-from dragonfly.daemon.routing.route import Route
+from dragonfly.daemon.routing.route import Mode, Route
 from dragonfly.daemon.routing.router import Router
 from dragonfly.daemon.routing.rules import Rule, Rules
 from dragonfly.daemon.straight.links import with_links_back
@@ -74,6 +74,8 @@ UPLOAD = b"/v2/a/b/blobs/uploads/1?_state=x"
             b"http://mirror.example" + UPLOAD,
         ),
         (b"/v2/a/b/blobs/x", b"https://cdn.example/y?sig=1", b"https://cdn.example/y?sig=1"),
+        (b"/v2/a/b/blobs/x", b"https://mirror.example//y/z", b"https://mirror.example//y/z"),
+        (b"/v2/a/b/blobs/x?ns=h.example", b"https://h.example//y", b"https://h.example//y"),
         (b"/v2/a/b/blobs/x?ns=h.example", UPLOAD, UPLOAD + b"&ns=h.example"),
         (
             b"/v2/a/b/blobs/x?ns=h.example%3A5000",
@@ -104,12 +106,26 @@ def test_locations_of_a_mirror(target: bytes, link: bytes, becomes: bytes) -> No
 
 
 def test_a_registry_that_a_header_names() -> None:
-    """The client sends it again."""
-    head = request(b"GET", b"/v2/a?ns=x.example", (b"X-Dragonfly-Registry", b"https://h.example"))
+    """The link names it as well: some clients that are sent on do not say that header again."""
+    head = request(
+        b"GET", b"/v2/a?ns=x.example", (b"X-Dragonfly-Registry", b"http://h.example:5000")
+    )
     registries = Registries(parse_registry("https://mirror.example"))
-    found = Router(registries, Rules(), hosts_in_paths=True).route(head)
-    headers = ((b"Location", b"https://h.example" + UPLOAD),)
-    assert with_links_back(headers, found) == ((b"Location", UPLOAD),)
+    router = Router(registries, Rules(), hosts_in_paths=True)
+    headers = ((b"Location", b"http://h.example:5000" + UPLOAD),)
+    ((_, link),) = with_links_back(headers, router.route(head))
+    assert link == UPLOAD + b"&ns=http%3A%2F%2Fh.example%3A5000"
+    back = router.route(request(b"PATCH", link))
+    assert (str(back.registry), back.head.target) == ("http://h.example:5000", UPLOAD)
+
+
+@pytest.mark.parametrize("link", [b"/token/there?a", b"https://h.example/token/there?a"])
+def test_where_no_path_of_ours_leads(link: bytes) -> None:
+    """A realm that a client was given a token of: it goes on there by itself."""
+    head = request(b"GET", b"/token")
+    realm = Route(mode=Mode.MIRROR, registry=parse_registry("https://h.example"), head=head)
+    said = with_links_back(((b"Location", link),), realm)
+    assert said == ((b"Location", b"https://h.example/token/there?a"),)
 
 
 def test_links_of_a_mirror() -> None:
