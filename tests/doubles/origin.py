@@ -63,6 +63,8 @@ class Page:
     head_status: int = 405
     head_length: int | None = None
     """Content-Length in answers to HEAD, true or not."""
+    head_tells_length: bool = True
+    """``False``: send no Content-Length in answers to HEAD."""
     head_hangs_up: bool = False
     """Close the connection instead of answering HEAD."""
     head_hangs: bool = False
@@ -317,7 +319,8 @@ class _Answer:
             length = len(self._body) if page.announce is None else page.announce
             if self._entry.method == "HEAD" and page.head_length is not None:
                 length = page.head_length
-            request.setHeader("Content-Length", str(length))
+            if self._entry.method != "HEAD" or page.head_tells_length:
+                request.setHeader("Content-Length", str(length))
         if self._entry.method == "HEAD":
             self._entry.finished = True
             request.finish()
