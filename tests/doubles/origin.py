@@ -65,6 +65,8 @@ class Page:
     """Content-Length in answers to HEAD, true or not."""
     head_tells_length: bool = True
     """``False``: send no Content-Length in answers to HEAD."""
+    head_etag: str | None = None
+    """Another entity tag in answers to HEAD."""
     head_hangs_up: bool = False
     """Close the connection instead of answering HEAD."""
     head_hangs: bool = False
@@ -293,7 +295,8 @@ class _Answer:
         if page.gzip:
             request.setHeader("Content-Encoding", "gzip")
         if page.etag is not None:
-            request.setHeader("ETag", page.etag)
+            other = page.head_etag if self._entry.method == "HEAD" else None
+            request.setHeader("ETag", other or page.etag)
         if page.last_modified is not None:
             request.setHeader("Last-Modified", page.last_modified)
         begin, end, status = 0, len(whole), 200
