@@ -186,16 +186,21 @@ class OriginClient:
                 return told
         if told is not None:  # which is a yes; perhaps a HEAD tells the length, too
             asking = self._probe_by_head(url, headers, follow=follow, brief=False)
-            return await self._soon(asking) or told
+            return await self._soon(asking, told)
         reply = await self._probe_by_head(url, headers, follow=follow, brief=brief)
         return reply or await self._probe_by_get(url, headers, follow=follow)
 
-    async def _soon(self, asking: Coroutine[Any, Any, OriginReply | None]) -> OriginReply | None:
-        """The answer, if there is one in :data:`SOON_S`."""
+    async def _soon(
+        self, asking: Coroutine[Any, Any, OriginReply | None], told: OriginReply
+    ) -> OriginReply:
+        """The answer, if there is one in :data:`SOON_S` and it is about what was told already."""
         try:
-            return await deadline(Deferred.fromCoroutine(asking), SOON_S, self._reactor)
+            reply = await deadline(Deferred.fromCoroutine(asking), SOON_S, self._reactor)
+            if reply is not None:
+                reply.check_version(told)
         except (OriginError, defer.TimeoutError):
-            return None
+            return told
+        return reply or told
 
     async def get(
         self,

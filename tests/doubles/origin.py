@@ -63,6 +63,10 @@ class Page:
     head_status: int = 405
     head_length: int | None = None
     """Content-Length in answers to HEAD, true or not."""
+    head_tells_length: bool = True
+    """``False``: send no Content-Length in answers to HEAD."""
+    head_etag: str | None = None
+    """Another entity tag in answers to HEAD."""
     head_hangs_up: bool = False
     """Close the connection instead of answering HEAD."""
     head_hangs: bool = False
@@ -296,7 +300,8 @@ class _Answer:
         if page.gzip:
             request.setHeader("Content-Encoding", "gzip")
         if page.etag is not None:
-            request.setHeader("ETag", page.etag)
+            other = page.head_etag if self._entry.method == "HEAD" else None
+            request.setHeader("ETag", other or page.etag)
         if page.last_modified is not None:
             request.setHeader("Last-Modified", page.last_modified)
         begin, end, status = 0, len(whole), 200
@@ -322,7 +327,8 @@ class _Answer:
             length = len(self._body) if page.announce is None else page.announce
             if self._entry.method == "HEAD" and page.head_length is not None:
                 length = page.head_length
-            request.setHeader("Content-Length", str(length))
+            if self._entry.method != "HEAD" or page.head_tells_length:
+                request.setHeader("Content-Length", str(length))
         if self._entry.method == "HEAD":
             self._entry.finished = True
             request.finish()

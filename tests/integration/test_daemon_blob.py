@@ -26,6 +26,7 @@ from tests.doubles.peers import Peer, Supernode, until
 
 BODY = random.Random(13).randbytes(3_000_000)
 RIGHT = "Authorization: Bearer right"
+SHARED = "X-Dragonfly-Use-P2P: true"
 
 
 def path_of(body: bytes) -> str:
@@ -67,6 +68,13 @@ async def slow(world: World, rate: int) -> Mirror:
     """Another mirror of the same peer, with a rate limit: transfers take a while."""
     registry = parse_registry(world.origin.url(""))
     mirror = Mirror(world.peer, registry, reactor, local_limit=rate)
+    mirror.start()
+    return mirror
+
+
+async def without_swarm(world: World) -> Mirror:
+    """Another mirror of the same peer, that knows no supernode."""
+    mirror = Mirror(world.peer, parse_registry(world.origin.url("")), reactor, nodes=())
     mirror.start()
     return mirror
 
@@ -361,6 +369,26 @@ async def test_heads_that_tell_nothing(world: World, switches: dict[str, Any]) -
     part = await world.mirror.get(PATH, "Range: bytes=2900000-")
     assert (part.status, is_whole(part, BODY[2_900_000:])) == (206, True)
     assert is_whole(await world.mirror.get(PATH))
+
+
+@ensureDeferred
+@pytest.mark.parametrize("path", [PATH, "/a"])
+@pytest.mark.parametrize(
+    "switches", [{"head_tells_length": False}, {"head_length": 1000}, {"head_length": 5_000_000}]
+)
+async def test_parts_where_heads_tell_other_things(
+    world: World, path: str, switches: dict[str, Any]
+) -> None:
+    """Parts, each time: who had one takes what comes next for one."""
+    world.origin.put(path, BODY, **switches)
+    alone = await without_swarm(world)
+    for mirror in (world.mirror, alone):
+        for begin in (2_900_000, 500, 2_000_000):
+            part = await mirror.get(path, SHARED, f"Range: bytes={begin}-{begin + 9}")
+            assert part.headers.get("content-range") == f"bytes {begin}-{begin + 9}/{len(BODY)}"
+            assert is_whole(part, BODY[begin : begin + 10])
+            assert is_whole(await mirror.get(path, SHARED))
+    await alone.stop()
 
 
 @ensureDeferred

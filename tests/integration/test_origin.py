@@ -179,10 +179,13 @@ async def test_a_probe_by_get(origin: FakeOrigin, origin_client: OriginClient) -
     page.range_total = False
     reply = await origin_client.probe(origin.url("/f"), (), brief=True, by_get=True)
     assert reply.length == len(CONTENT)
+    page.head_etag = '"v2"'  # it is the length of something else, then
+    reply = await origin_client.probe(origin.url("/f"), (), brief=True, by_get=True)
+    assert (reply.length, reply.etag) == (None, '"v1"')
     page.head = False
     reply = await origin_client.probe(origin.url("/f"), (), brief=True, by_get=True)
     assert reply.length is None
-    assert [entry.method for entry in origin.requests("/f")[2:]] == ["GET", "HEAD"] * 2
+    assert [entry.method for entry in origin.requests("/f")[2:]] == ["GET", "HEAD"] * 3
 
 
 @ensureDeferred

@@ -15,7 +15,7 @@ from tests.doubles.front import Body, ClientEnd, connect
 
 LIMITS = FrontLimits(held_bytes=300, drain_bytes=100)
 
-_names = st.sampled_from(["/", "/v2/", "/v2/a/blobs/sha256:00", "/x?y=z"])
+_names = st.sampled_from(["/", "/v2/", "/v2/a/blobs/sha256:00", "/x?y=z", "/x?y=\u00fc"])
 _bodies = st.binary(max_size=150)
 
 

@@ -274,16 +274,16 @@ class Blobs:
         if asked.plan.certain:
             self._checks.believe(asked.source, asked.route)
         else:
-            asked.responder = held = self._held(asked)
+            asked.responder = held = self._held(asked, reply)
         await self._bring(asked, reply, parts)
         if held is None or not held.unsaid:
             return True
         asked.note.ending = "done"
         return False
 
-    def _held(self, asked: _Asked) -> HeldHead:
+    def _held(self, asked: _Asked, reply: OriginReply) -> HeldHead:
         def said() -> None:
-            self._checks.given(asked.source, asked.route)
+            self._checks.given(asked.source, asked.route, reply)
             self._checks.believe(asked.source, asked.route)
 
         hold_s = asked.checked_at + HEAD_S - self._clock.seconds()

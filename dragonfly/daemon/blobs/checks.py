@@ -41,12 +41,12 @@ class Plan:
 class Checks:
     """The checks of one dfdaemon.
 
-    Some servers say yes to a HEAD of everybody: it counts where the origin gave that very thing
-    to who sends these credentials on a GET a moment ago. Else what is named by its URL is asked
-    for by a GET of one byte, and so is a blob that is on this host. Of other blobs the HEAD may do
-    for the time being, since they come from where their bytes are asked for by a GET in any case;
-    a GET has registries that are caches fetch the blob, of which the swarm is to be the first to
-    ask.
+    Some servers say yes to a HEAD of everybody: it counts where the origin gave that very URL
+    to who sends these credentials on a GET a moment ago, and told the same of it. Else what is
+    named by its URL is asked for by a GET of one byte, and so is a blob that is on this host. Of
+    other blobs the HEAD may do for the time being, since they come from where their bytes are asked
+    for by a GET in any case; a GET has registries that are caches fetch the blob, of which the
+    swarm is to be the first to ask.
 
     :param via: the name that this process goes by in ``Via``: a check that comes around is a
         loop. The swarm does not get it, since there all hosts must ask for the same.
@@ -66,11 +66,13 @@ class Checks:
         if route.head.method != b"GET":
             return Plan(certain=True)
         if find_all(route.head.headers, b"range"):
-            known = self._admissions.find(self._question(source, route))
-            if known is not None:
+            asked = self._question(source, route)
+            known = self._admissions.find(asked)
+            if known is not None and known.length is not None:
                 return Plan(certain=True, known=known)
+            self._admissions.drop(asked)  # no part can be cut out of what has no length
         acquaintances, registry = self._acquaintances, route.registry
-        if acquaintances.know(registry, source.name.text, source.headers):
+        if acquaintances.know(registry, source.url, source.headers):
             return Plan(certain=True)
         by_get = source.digest is None or held or acquaintances.suspects(registry)
         return Plan(certain=by_get, by_get=by_get)
@@ -89,26 +91,46 @@ class Checks:
         try:
             # What is refused here is asked for once more, straight on: no need to ask twice.
             reply = await source.client.probe(source.url, headers, brief=True, by_get=by_get)
+            if not by_get and self._tells_other(source, route, reply):
+                by_get = True
+                reply = await source.client.probe(source.url, headers, brief=True, by_get=True)
         except (OriginError, ConfigError):
             self.doubt(source, route)
             raise
         if by_get:
-            self.given(source, route)
+            self.given(source, route, reply)
         return reply
 
-    def given(self, source: Source, route: Route) -> None:
-        """The origin gave a byte of it to this caller."""
-        self._acquaintances.add(route.registry, source.name.text, source.headers)
+    def _tells_other(self, source: Source, route: Route, reply: OriginReply) -> bool:
+        """Whether a HEAD does not tell what a GET would.
+
+        Who has had a part takes the next answer for one, too: that must not depend on whether
+        the check was a HEAD.
+        """
+        if route.head.method != b"GET":
+            return False
+        if reply.length is None and find_all(route.head.headers, b"range"):
+            return True
+        acquaintances, who = self._acquaintances, (route.registry, source.url, source.headers)
+        return acquaintances.know(*who) and not acquaintances.heard(*who, reply)
+
+    def given(self, source: Source, route: Route, reply: OriginReply) -> None:
+        """The origin gave a byte of it to this caller, and told that of it."""
+        self._acquaintances.add(route.registry, source.url, source.headers, reply)
 
     def believe(self, source: Source, route: Route) -> None:
         """The origin's answer is good enough to give the content out: do not ask again soon."""
-        if source.digest is not None and source.reply is not None:
-            self._admissions.keep(self._question(source, route), source.reply)
+        reply = source.reply
+        if source.digest is None or reply is None:
+            return
+        if reply.length is None:  # the swarm may know it
+            reply = attrs.evolve(reply, length=source.length)
+        self._admissions.keep(self._question(source, route), reply)
 
     def doubt(self, source: Source, route: Route) -> None:
         """What was to be had could not be had after all: ask the next time."""
         self._admissions.drop(self._question(source, route))
-        self._acquaintances.drop(route.registry, source.name.text, source.headers)
+        self._acquaintances.drop(route.registry, source.url, source.headers)
 
     def refused(self, source: Source, route: Route) -> None:
         """The origin refuses what it said yes to: that was a HEAD, and none is believed now."""

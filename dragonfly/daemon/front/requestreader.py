@@ -29,6 +29,7 @@ __all__ = ["END", "End", "RequestReader"]
 _HANDSHAKE = b"\x16"
 # Method and version beside the target of a request line, generously.
 _BESIDE_TARGET = 64
+_NOT_ASCII = re.compile(rb"[\x80-\xff]")
 _REQUEST_LINE = re.compile(rb"[^\s]+ [^\s]+ HTTP/[0-9]\.[0-9]\r?")
 
 
@@ -62,6 +63,7 @@ class RequestReader:
     def _restart(self) -> None:
         self._h11 = h11.Connection(h11.SERVER, self._limits.head_bytes)
         self._begun = False
+        self._in_line = True
         self._line_seen = False
 
     @property
@@ -88,9 +90,18 @@ class RequestReader:
         """Take what the client sent."""
         if not self._begun:
             data = data.lstrip(b"\r\n")  # old clients end a body with a line too many
+            if self._first and data[:1] == _HANDSHAKE:
+                self._in_line = False
         if data:
             self._begun = True
-            self._h11.receive_data(data)
+            self._h11.receive_data(self._spelled(data) if self._in_line else data)
+
+    def _spelled(self, data: bytes) -> bytes:
+        """With what of the request line is not ASCII as it should be: curl leaves queries as
+        they were typed, and servers take them so."""
+        line, newline, rest = data.partition(b"\n")
+        self._in_line = not newline
+        return _NOT_ASCII.sub(lambda found: b"%%%02X" % ord(found[0]), line) + newline + rest
 
     def head(self) -> RequestHead | Refusal | None:
         """Return the next request's head; ``None``: it is not complete."""

@@ -133,9 +133,10 @@ class Download:
     def add_listener(self, listener: DownloadListener) -> None:
         """Tell ``listener`` what has happened so far, and what happens from now on."""
         self._audience.add(listener)
-        if self.content is not None:
-            listener.on_layout(self.layout)
-            ranges = self.content.ranges()
+        content = self.content
+        if content is not None:
+            listener.on_layout(content.layout)
+            ranges = content.ranges()
             if ranges:
                 listener.on_ranges(ranges)
         if self.error is not None:
@@ -281,8 +282,9 @@ class Download:
         """The length is known."""
         if self.content is None:
             return  # whoever joins is told when it has joined
-        self._readers.advance(self.layout.length)
-        self._audience.on_layout(self.layout)
+        layout = self.layout
+        self._readers.advance(layout.length)  # the end of one may be that of all: nobody listens
+        self._audience.on_layout(layout)
 
     def content_ranges(self, ranges: list[tuple[int, int]], kind: str) -> None:
         """More bytes are there."""

@@ -36,6 +36,18 @@ def test_head(setup: Asking) -> None:
     assert setup.answers.last.body.length == 0
 
 
+def test_a_target_as_it_was_typed(setup: Asking) -> None:
+    """What is not ASCII is spelled as in URLs, wherever it is cut; headers stay as they are."""
+    for split in range(20):
+        stream = "GET /é?q=\u00fc HTTP/1.1\r\nHost: a\r\nX-A: \u00fc\r\n\r\n".encode()
+        setup.end.send(stream[:split])
+        setup.end.send(stream[split:])
+        head = setup.answers.last.head
+        assert head.target == b"/%C3%A9?q=%C3%BC"
+        assert head.headers[-1] == (b"X-A", "\u00fc".encode())
+        setup.answers.give()
+
+
 def test_keep_alive(setup: Asking) -> None:
     """After an answer the same connection takes the next request."""
     for number in range(3):

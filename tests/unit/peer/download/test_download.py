@@ -586,6 +586,18 @@ def test_a_reader_learns_the_length_with_the_content(scene: Scene) -> None:
     assert ended == [len(scene.lab.body)]
 
 
+def test_a_length_that_tells_a_reader_that_it_has_all(scene: Scene) -> None:
+    """Whose end is that of the download: nothing more is said, and whoever told it goes on."""
+    join = scene.start(scene.content(length_known=False, runs=False))
+    consumer = Consumer()
+    reader = scene.download.reader(consumer, len(scene.lab.body))
+    reader.done.addCallback(lambda _: scene.download.cancel())
+    words = list(scene.heard.words)
+    join.content.add_run(scene.lab.run())
+    assert join.left == 1
+    assert scene.heard.words == words
+
+
 @pytest.mark.parametrize("how", ["changed", "failed", "cancelled", "late"])
 def test_readers_end_when_the_download_does_not_go_on(scene: Scene, how: str) -> None:
     """Nobody waits for ever, no two versions are mixed, and nobody reads in order then."""
