@@ -1,27 +1,16 @@
-"""Asking origins: probes for admission, streams for the content.
-
-A bare Agent, because treq decodes what it receives: digests, ranges and lengths
-are about the bytes that were stored at the origin.
-"""
+"""Asking origins: probes for admission, streams for the content."""
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterable
-from typing import Any, NoReturn
-from weakref import WeakValueDictionary
+from collections.abc import Coroutine
+from typing import Any
 
 import attrs
 from twisted.internet import defer
-from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore, gatherResults
-from twisted.internet.interfaces import IReactorTime
-from twisted.python.failure import Failure
-from twisted.web.http_headers import Headers
+from twisted.internet.defer import Deferred
 from twisted.web.iweb import IResponse
 
-import dragonfly
 from dragonfly.errors import (
-    AddressRefused,
-    ConfigError,
     OriginChanged,
     OriginError,
     OriginRefused,
@@ -29,81 +18,29 @@ from dragonfly.errors import (
     OriginUntrusted,
 )
 from dragonfly.net.addresses import FetchPolicy
-from dragonfly.net.agents import Agents, Use
+from dragonfly.net.agents import Use
 from dragonfly.net.deadline import deadline
 from dragonfly.net.doubts import DOUBTS_MAX, Doubts
 from dragonfly.net.drain import discard
-from dragonfly.net.endpoints import CheckedEndpoints
-from dragonfly.net.origintrusts import Trusts, WayTrusts
+from dragonfly.net.originbody import OriginBody
+from dragonfly.net.originrequests import HEAD_S, OriginRequests, Pairs
+from dragonfly.net.origintrusts import Trusts
 from dragonfly.net.proxies import Proxies
-from dragonfly.net.reasons import cause, innermost, untrusted
 from dragonfly.net.redirects import REDIRECTS, Walk
-from dragonfly.net.reply import OriginReply, Validating, read_headers, read_reply, strong
-from dragonfly.net.sink import BodySink
+from dragonfly.net.reply import OriginReply, Validating, read_reply, strong
 from dragonfly.net.trust import Trust
-from dragonfly.net.urls import Target, parse_target
+from dragonfly.net.urls import parse_target
 from dragonfly.store.lately import Lately
 
-__all__ = ["READER", "OriginBody", "OriginClient"]
+__all__ = ["OriginClient"]
 
-READER = "dragonfly"
-"""The name in ``Via`` of whoever reads origins for a swarm.  A proxy is told it: one that is a
-dfdaemon would else look for the content in the very swarm that waits for this reader."""
-
-USER_AGENT = f"dragonfly/{dragonfly.__version__}"
-# Requests to one origin that wait for their headers at the same time.  Agents
-# open a connection for each request without limit; this is the limit.
-MAX_WAITING = 16
-# Some servers never answer a HEAD; a GET is tried while the caller still waits.
-HEAD_S = 10.0
-# So long an origin that did that is asked by GET; who asks for its other URLs does not wait again.
+# So long an origin that left a HEAD unanswered is asked by GET; who asks for its other URLs does
+# not wait again.
 MUTE_S = 600.0
 # To learn a length that the answer to a GET lacks: nobody waits longer for the head of ours.
 SOON_S = 1.5
 # What servers that allow HEAD to fewer than GET do not answer: those say 403 or 405.
 _BELIEVED = frozenset({401, 404})
-
-_Pairs = Iterable[tuple[str, str]]
-
-
-class OriginBody:
-    """A body that is there for the taking: deliver it or close it, exactly once.
-
-    Until then its connection is paused and does not move.
-    """
-
-    def __init__(self, reply: OriginReply, response: IResponse, clock: IReactorTime) -> None:
-        self.reply = reply
-        self._response = response
-        self._clock = clock
-
-    @property
-    def remaining(self) -> int | None:
-        """How many bytes must come, ``None`` if the origin does not say."""
-        if self.reply.status == 416:
-            return 0
-        end = self.reply.length if self.reply.end is None else self.reply.end
-        return None if end is None else end - self.reply.start
-
-    def deliver(self, sink: BodySink) -> Deferred[int]:
-        """Let the bytes flow into *sink* and return its :attr:`~BodySink.done`.
-
-        The sink learns how many bytes to expect, unless it was told already,
-        and the name of the URL for its errors.
-        """
-        if sink.expected is None:
-            sink.expected = self.remaining
-        sink.what = sink.what or self.reply.shown_url
-        if self.reply.status == 416:  # nothing is left; this body is an error page
-            self.close()
-            sink.connectionLost()
-        else:
-            self._response.deliverBody(sink)
-        return sink.done
-
-    def close(self) -> None:
-        """Give the body up; its connection is closed unless the rest is short."""
-        discard(self._response, self._clock)
 
 
 class OriginClient:
@@ -138,18 +75,14 @@ class OriginClient:
     ) -> None:
         self._reactor = reactor
         self._answer_s = answer_s
-        self._policy = policy or FetchPolicy()
-        self._proxies = proxies
-        self._connect_s = connect_s
-        trust = trust or Trust()
-        self._trusts: Trusts = WayTrusts(trust) if isinstance(trust, Trust) else trust
-        # Apart by trust: what was believed here, or was shown our certificate, is not for
-        # requests that believe less.  No more than there are places that something is said of.
-        self._agents: dict[Trust, Agents] = {}
-        for each in self._trusts.certain:
-            self._agents_for(each)
-        self._turns: WeakValueDictionary[tuple[str, str, int], DeferredSemaphore]
-        self._turns = WeakValueDictionary()
+        self._requests = OriginRequests(
+            reactor,
+            policy=policy or FetchPolicy(),
+            trust=trust or Trust(),
+            proxies=proxies,
+            connect_s=connect_s,
+            answer_s=answer_s,
+        )
         self._doubts = Doubts()
         self._mute: Lately[tuple[str, str, int]] = Lately(reactor.seconds, MUTE_S, DOUBTS_MAX)
         """Origins that left a HEAD unanswered."""
@@ -157,7 +90,7 @@ class OriginClient:
     async def probe(
         self,
         url: str,
-        headers: _Pairs,
+        headers: Pairs,
         *,
         follow: bool = True,
         brief: bool = False,
@@ -205,7 +138,7 @@ class OriginClient:
     async def get(
         self,
         url: str,
-        headers: _Pairs,
+        headers: Pairs,
         *,
         start: int = 0,
         end: int | None = None,
@@ -236,7 +169,7 @@ class OriginClient:
         headers = tuple(headers)
         extra = _range_headers(start, end, validator) if ranged else ()
         use = Use.CHECKED if checked else Use.SINGLE
-        response, walk = await self._walk(b"GET", url, headers, extra, use=use)
+        response, walk = await self._requests.ask(b"GET", url, headers, extra, use=use)
         try:
             reply = _accept(response, walk, ranged=ranged)
             if validator is not None:
@@ -261,18 +194,16 @@ class OriginClient:
 
     def close(self) -> Deferred[None]:
         """Close the idle connections; fires when they are gone."""
-        closing = [agents.close() for agents in self._agents.values()]
-        done: Deferred[None] = gatherResults(closing).addCallback(lambda _: None)
-        return done
+        return self._requests.close()
 
     async def _probe_by_head(
-        self, url: str, headers: _Pairs, *, follow: bool, brief: bool
+        self, url: str, headers: Pairs, *, follow: bool, brief: bool
     ) -> OriginReply | None:
         """The answer to a HEAD; ``None``: it says nothing about a GET."""
         until = self._reactor.seconds() + min(HEAD_S, self._answer_s)
         try:
-            response, walk = await self._walk(
-                b"HEAD", url, headers, (), follow=follow, use=Use.PROBING, brisk=True
+            response, walk = await self._requests.ask(
+                b"HEAD", url, headers, follow=follow, use=Use.PROBING, brisk=True
             )
             reply = _accept(response, walk)
         except OriginUntrusted:
@@ -292,10 +223,10 @@ class OriginClient:
         return None if reply.length == 0 and reply.status not in REDIRECTS else reply
 
     async def _probe_by_get(
-        self, url: str, headers: _Pairs, *, follow: bool, brisk: bool = False
+        self, url: str, headers: Pairs, *, follow: bool, brisk: bool = False
     ) -> OriginReply:
         one_byte = (("Range", "bytes=0-0"),)
-        response, walk = await self._walk(
+        response, walk = await self._requests.ask(
             b"GET", url, headers, one_byte, follow=follow, brisk=brisk
         )
         try:
@@ -308,74 +239,6 @@ class OriginClient:
             # An empty file has no first byte; that is not a refusal.
             return attrs.evolve(reply, status=200)
         return reply
-
-    def _told_proxies(self, target: Target) -> _Pairs:
-        proxies = self._proxies or Proxies()
-        proxy = proxies.proxy_for(target.scheme, target.host, target.port)
-        return () if proxy is None else (("Via", f"1.1 {READER}"),)
-
-    def _agents_for(self, trust: Trust) -> Agents:
-        found = self._agents.get(trust)
-        if found is None:
-            endpoints = CheckedEndpoints(
-                self._reactor,
-                policy=self._policy,
-                trust=trust.policy(),
-                timeout_s=self._connect_s,
-                proxies=self._proxies,
-            )
-            found = Agents(self._reactor, endpoints, idle=MAX_WAITING, proxies=self._proxies)
-            self._agents[trust] = found
-        return found
-
-    # -- one request --------------------------------------------------------------
-
-    async def _walk(
-        self,
-        method: bytes,
-        url: str,
-        headers: _Pairs,
-        extra: _Pairs,
-        *,
-        follow: bool = True,
-        use: Use = Use.SINGLE,
-        brisk: bool = False,
-    ) -> tuple[IResponse, Walk]:
-        walk = Walk(url, headers)
-        while True:
-            response = await self._send(method, walk, extra, use, brisk)
-            if response.code not in REDIRECTS or not follow:
-                return response, walk
-            location = response.headers.getRawHeaders(b"location", [b""])[-1]
-            walk.passed += read_headers(response)
-            discard(response, self._reactor)
-            walk.follow(response.code, location.decode("utf-8", "replace"))
-
-    async def _send(
-        self, method: bytes, walk: Walk, extra: _Pairs, use: Use, brisk: bool
-    ) -> IResponse:
-        agents = self._agents_for(self._trusts.at(walk.home, walk.target))
-        use = use if walk.anonymous else Use.SINGLE
-        url = walk.target.url.encode("ascii")
-        headers = _to_headers((*walk.headers, *extra, *self._told_proxies(walk.target)))
-        turn = self._turns.setdefault(walk.target.origin, DeferredSemaphore(MAX_WAITING))
-        async with turn:
-            limit_s = min(HEAD_S, self._answer_s) if brisk else self._answer_s
-            sent = deadline(agents.request(use, method, url, headers), limit_s, self._reactor)
-            return await sent.addErrback(_unreachable, walk)
-
-
-def _to_headers(pairs: _Pairs) -> Headers:
-    headers = Headers({"Accept-Encoding": ["identity"]})
-    try:
-        for name, value in pairs:
-            headers.addRawHeader(name, value)
-    except ValueError:
-        raise ConfigError("a request header has a malformed name") from None
-    for name, value in (("User-Agent", USER_AGENT), ("Accept", "*/*")):
-        if not headers.hasHeader(name):
-            headers.addRawHeader(name, value)
-    return headers
 
 
 def _range_headers(
@@ -405,14 +268,3 @@ def _check_start(reply: OriginReply, asked: int) -> None:
         raise OriginRefused(
             f"{reply.shown_url}: byte {asked} was asked for, byte {reply.start} came", 206
         )
-
-
-def _unreachable(failure: Failure, walk: Walk) -> NoReturn:
-    """Turn whatever kept a request from being answered into an error of ours."""
-    failed = innermost(failure)
-    if failure.check(CancelledError):
-        failure.raiseException()
-    if isinstance(failed, AddressRefused):
-        raise failed
-    kind = OriginUntrusted if untrusted(failure) else OriginUnreachable
-    raise kind(f"{walk.target.netloc}: {cause(failure)}") from None

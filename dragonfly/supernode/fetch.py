@@ -28,7 +28,7 @@ from dragonfly.errors import (
 )
 from dragonfly.metrics import SupernodeMetrics
 from dragonfly.net.disk import DiskPool
-from dragonfly.net.origin import OriginBody
+from dragonfly.net.originbody import OriginBody
 from dragonfly.net.reply import OriginReply
 from dragonfly.net.throttle import Throttle
 from dragonfly.signatures import SigningKey

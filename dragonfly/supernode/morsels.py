@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from dragonfly.control.messages import INLINE_BYTES
 from dragonfly.errors import DigestMismatch, OriginError, StoreError
 from dragonfly.net.deadline import deadline
-from dragonfly.net.origin import OriginBody
+from dragonfly.net.originbody import OriginBody
 from dragonfly.net.sink import BodySink
 from dragonfly.store.piecestore import TaskFile
 from dragonfly.store.recent import Recent

@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 
 from dragonfly.net.disk import DiskPool
 from dragonfly.net.holds import Holds
-from dragonfly.net.origin import OriginBody
+from dragonfly.net.originbody import OriginBody
 from dragonfly.net.pacer import Pacer
 from dragonfly.net.sink import BodySink
 from dragonfly.net.throttle import Flow

@@ -22,7 +22,7 @@ from zope.interface import implementer
 
 from dragonfly.control.messages import Validator
 from dragonfly.errors import OriginChanged
-from dragonfly.net.origin import OriginBody
+from dragonfly.net.originbody import OriginBody
 from dragonfly.net.reply import OriginReply, strong
 
 __all__ = ["Asked", "ScriptedReader", "make_reply"]

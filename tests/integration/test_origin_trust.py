@@ -19,7 +19,8 @@ from dragonfly.errors import (
     OriginUntrusted,
 )
 from dragonfly.net.addresses import FetchPolicy
-from dragonfly.net.origin import MAX_WAITING, OriginClient
+from dragonfly.net.origin import OriginClient
+from dragonfly.net.originrequests import MAX_WAITING
 from dragonfly.net.sink import BodySink
 from dragonfly.net.tls import load_or_make_certificate
 from dragonfly.net.trust import Trust

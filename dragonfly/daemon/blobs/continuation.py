@@ -14,7 +14,7 @@ from dragonfly.daemon.blobs.source import Source
 from dragonfly.daemon.blobs.vigil import Vigil
 from dragonfly.errors import DigestMismatch, OriginChanged, OriginError, OriginTruncated
 from dragonfly.net.holds import Holds
-from dragonfly.net.origin import OriginBody
+from dragonfly.net.originbody import OriginBody
 from dragonfly.net.pacer import Pacer
 from dragonfly.net.sink import BodySink
 from dragonfly.net.throttle import Flow

@@ -9,7 +9,8 @@ from dragonfly.daemon.blobs.source import Source
 from dragonfly.daemon.http.hops import came_through
 from dragonfly.daemon.http.messages import Responder
 from dragonfly.daemon.routing.route import Route
-from dragonfly.net.origin import READER, OriginClient
+from dragonfly.net.origin import OriginClient
+from dragonfly.net.originrequests import READER
 from dragonfly.net.trust import Trust
 from dragonfly.task.identity import name_of
 from dragonfly.task.signedurls import signing_parameters

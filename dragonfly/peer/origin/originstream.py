@@ -12,7 +12,8 @@ from twisted.internet.interfaces import IReactorTime
 from dragonfly.errors import OriginChanged
 from dragonfly.net.disk import DiskPool
 from dragonfly.net.holds import Holds
-from dragonfly.net.origin import OriginBody, OriginClient
+from dragonfly.net.origin import OriginClient
+from dragonfly.net.originbody import OriginBody
 from dragonfly.net.pacer import Pacer
 from dragonfly.net.reply import Validating
 from dragonfly.net.sink import BodySink

@@ -16,7 +16,7 @@ from twisted.logger import Logger
 
 from dragonfly.control.messages import Validator
 from dragonfly.errors import DragonflyError, OriginChanged, OriginError, StoreError
-from dragonfly.net.origin import OriginBody
+from dragonfly.net.originbody import OriginBody
 from dragonfly.net.reply import strong
 from dragonfly.net.tasks import Task
 from dragonfly.peer.content.content import Content

@@ -17,7 +17,7 @@ from twisted.internet.defer import DeferredLock
 
 from dragonfly.control.messages import Validator
 from dragonfly.errors import OriginChanged
-from dragonfly.net.origin import OriginBody
+from dragonfly.net.originbody import OriginBody
 from dragonfly.net.reply import strong
 from dragonfly.peer.equipment import Equipment
 from dragonfly.peer.origin.client import Client
