@@ -120,15 +120,18 @@ def _hosts_files(tree: Tree, directory: str, mirror: Mirror, what: str) -> Itera
         path = f"{directory}/{name}/hosts.toml"
         text = tree.read(path)
         try:
-            first = hosts.first_host(text, path) if text is not None else None
+            asked = hosts.asked_hosts(text, path) if text is not None else ()
         except ConfigError as error:
             remedy = "correct it: the engine ignores the file silently"
             yield fail(what, str(error), remedy)
             continue
-        if first is not None and hosts.same(first, mirror.url):
+        at = [hosts.same(each, mirror.url) for each in asked]
+        if at[:1] == [True]:
             ours.append(name)
-        elif first is not None or "_default" in tree.names(directory):
-            text = f"{directory}/{name} does not lead to dfdaemon first"
+        elif any(at):  # by hand: dfdaemon setup leaves that as it is
+            yield warn(what, f"{path} asks {asked[0]} before dfdaemon", "reorder its hosts")
+        elif asked or "_default" in tree.names(directory):
+            text = f"{directory}/{name} does not lead to dfdaemon"
             remedy = f"dfdaemon setup {what} --registry {host_of_directory(name)}"
             yield warn(what, text, remedy if name != "_default" else f"dfdaemon setup {what}")
     if ours:

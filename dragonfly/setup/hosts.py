@@ -11,7 +11,7 @@ from dragonfly.setup import tomltext
 from dragonfly.setup.block import block, without
 from dragonfly.setup.registryname import RegistryName
 
-__all__ = ["first_host", "pointed", "released", "same"]
+__all__ = ["asked_hosts", "pointed", "released", "same"]
 
 _TABLE = re.compile(r"""^[ \t]*\[[ \t]*["']?host["']?[ \t]*\.""", re.MULTILINE)
 
@@ -54,12 +54,12 @@ def released(text: str, source: str = "hosts.toml") -> str | None:
     return rest if said else None
 
 
-def first_host(text: str, source: str) -> str | None:
-    """Give the URL that is asked first; ``None``: the registry itself.
+def asked_hosts(text: str, source: str) -> tuple[str, ...]:
+    """Give the URLs that are asked before the registry itself, in their order.
 
     :raises ConfigError: it is not TOML.
     """
-    return next(iter(tomltext.table(tomltext.read(text, source), "host")), None)
+    return tuple(tomltext.table(tomltext.read(text, source), "host"))
 
 
 def _head(name: RegistryName | None, beside: Sequence[str]) -> str:

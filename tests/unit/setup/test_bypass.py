@@ -7,6 +7,7 @@ import pytest
 from dragonfly.setup.bypass import Target, check_engines
 from dragonfly.setup.engines import ENGINES
 from dragonfly.setup.finding import Level
+from dragonfly.setup.hosts import asked_hosts, pointed
 from dragonfly.setup.plan import Wanted, parse_mirror
 from dragonfly.setup.registryname import parse_name
 from dragonfly.setup.tree import MemoryTree
@@ -99,16 +100,20 @@ def test_a_broken_hosts_file_is_a_silent_bypass() -> None:
 
 
 def test_registries_with_another_way() -> None:
-    """Each is named, with the command that mends it."""
+    """Each is named, with what mends it: what somebody ordered by hand that does not change."""
     files = {
         "/etc/containerd/config.toml": V2 + f'config_path = "{CERTS_D}"\n',
         f"{CERTS_D}/_default/hosts.toml": OURS,
         f"{CERTS_D}/r.test_5000_/ca.crt": "PEM",
         f"{CERTS_D}/ghcr.io/hosts.toml": '[host."https://m"]\n' + OURS,
+        f"{CERTS_D}/quay.io/hosts.toml": '[host."https://m"]\n',
     }
     found = [line for line in lines(files) if line.startswith("WARN")]
-    assert found[0].endswith("; dfdaemon setup containerd --registry ghcr.io")
-    assert found[1].endswith("; dfdaemon setup containerd --registry r.test:5000")
+    assert found[0].endswith("hosts.toml asks https://m before dfdaemon; reorder its hosts")
+    assert found[1].endswith("; dfdaemon setup containerd --registry quay.io")
+    assert found[2].endswith("; dfdaemon setup containerd --registry r.test:5000")
+    mended = pointed(files[f"{CERTS_D}/quay.io/hosts.toml"], MIRROR, parse_name("quay.io"))
+    assert asked_hosts(mended, "f")[0] == MIRROR
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 import tomlkit
 
 from dragonfly.errors import ConfigError
-from dragonfly.setup.hosts import first_host, pointed, released
+from dragonfly.setup.hosts import asked_hosts, pointed, released
 from dragonfly.setup.registryname import RegistryName, host_of_directory, parse_name
 
 MIRROR = "http://127.0.0.1:65001"
@@ -65,7 +65,7 @@ def test_other_hosts_stay_behind_it() -> None:
     """In their order, with comments, byte by byte."""
     text = pointed(FOREIGN, MIRROR, GHCR)
     assert list(tomlkit.parse(text)["host"]) == [MIRROR, "https://cache.example"]  # type: ignore[arg-type]
-    assert first_host(text, "f") == MIRROR
+    assert asked_hosts(text, "f")[0] == MIRROR
     assert released(text) == FOREIGN
     assert text.index("begin") < text.index("# the cache in the next rack")
 
