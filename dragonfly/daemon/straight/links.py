@@ -25,6 +25,10 @@ _ABSOLUTE = re.compile(rb"(https?)://([^/?#]+)(.*)", re.IGNORECASE | re.DOTALL)
 _SCOPE = (b"path", b"domain")
 _LINK = re.compile(rb"<([^<>]*)>")
 _API = b"/v2/"
+# What is a path there, and to our clients a host, or a URL behind a prefix.
+_MISTAKEN = re.compile(rb"//|/(?:[^/?]+/)?https?:/", re.IGNORECASE)
+# Where the path names the registry, more than one word has to follow it.
+_OF_REPOSITORY = re.compile(rb"/v2/[^/?#]*/")
 
 
 def with_links_back(headers: Headers, route: Route) -> Headers:
@@ -46,14 +50,16 @@ def _rewritten(name: bytes, value: bytes, route: Route) -> bytes:
 
 
 def _link(link: bytes, route: Route) -> bytes:
+    if link.startswith(b"//"):  # by the registry's scheme, which need not be the client's
+        link = route.registry.scheme.encode("ascii") + b":" + link
     absolute = _ABSOLUTE.fullmatch(link)
     if absolute is not None:
         scheme, netloc, rest = absolute.groups()
         if not _same(scheme, netloc, route):
             return link
-    elif link.startswith(b"/") and not link.startswith(b"//"):
+    elif link.startswith(b"/"):
         rest = link
-    else:  # relative to the path, which tells where to, or to the scheme
+    else:  # relative to the path, which tells where to
         return link
     rest = rest if rest.startswith(b"/") else b"/" + rest
     return _mirrored(rest, route) if route.mode is Mode.MIRROR else _place(route) + rest
@@ -61,15 +67,17 @@ def _link(link: bytes, route: Route) -> bytes:
 
 def _mirrored(link: bytes, route: Route) -> bytes:
     """A path of the registry's as one of ours; where none leads there, the registry's URL."""
-    if link.startswith(b"//"):  # to a client that would be a host
+    if _MISTAKEN.match(link):
         return _origin(route) + link
     if route.ns:
         path, sharp, fragment = link.partition(b"#")
         mark = b"&" if b"?" in path else b"?"
         return path + mark + b"ns=" + route.ns + sharp + fragment
-    if route.prefix and link.startswith(_API):
+    if route.prefix == _API:
+        return link
+    if route.prefix and _OF_REPOSITORY.match(link):
         return route.prefix + link[len(_API) :]
-    return link if route.prefix == _API else _origin(route) + link
+    return _origin(route) + link
 
 
 def _from_host(link: bytes, route: Route) -> bytes:
