@@ -20,23 +20,19 @@ from dragonfly.errors import (
 from dragonfly.net.addresses import FetchPolicy
 from dragonfly.net.agents import Use
 from dragonfly.net.deadline import deadline
-from dragonfly.net.doubts import DOUBTS_MAX, Doubts
+from dragonfly.net.doubts import Doubts
 from dragonfly.net.drain import discard
 from dragonfly.net.originbody import OriginBody
-from dragonfly.net.originrequests import HEAD_S, OriginRequests, Pairs
+from dragonfly.net.originrequests import KnownMute, OriginRequests, Pairs
 from dragonfly.net.origintrusts import Trusts
 from dragonfly.net.proxies import Proxies
 from dragonfly.net.redirects import REDIRECTS, Walk
 from dragonfly.net.reply import OriginReply, Validating, read_reply, strong
 from dragonfly.net.trust import Trust
 from dragonfly.net.urls import parse_target
-from dragonfly.store.lately import Lately
 
 __all__ = ["OriginClient"]
 
-# So long an origin that left a HEAD unanswered is asked by GET; who asks for its other URLs does
-# not wait again.
-MUTE_S = 600.0
 # To learn a length that the answer to a GET lacks: nobody waits longer for the head of ours.
 SOON_S = 1.5
 # What servers that allow HEAD to fewer than GET do not answer: those say 403 or 405.
@@ -74,7 +70,6 @@ class OriginClient:
         answer_s: float = 60.0,
     ) -> None:
         self._reactor = reactor
-        self._answer_s = answer_s
         self._requests = OriginRequests(
             reactor,
             policy=policy or FetchPolicy(),
@@ -84,8 +79,6 @@ class OriginClient:
             answer_s=answer_s,
         )
         self._doubts = Doubts()
-        self._mute: Lately[tuple[str, str, int]] = Lately(reactor.seconds, MUTE_S, DOUBTS_MAX)
-        """Origins that left a HEAD unanswered."""
 
     async def probe(
         self,
@@ -112,7 +105,7 @@ class OriginClient:
         """
         headers = tuple(headers)
         told: OriginReply | None = None
-        doubtful = url in self._doubts or parse_target(url).origin in self._mute
+        doubtful = url in self._doubts or parse_target(url).origin in self._requests.mute
         if by_get or doubtful:
             told = await self._probe_by_get(url, headers, follow=follow, brisk=by_get and brief)
             if told.length is not None or doubtful:
@@ -200,7 +193,6 @@ class OriginClient:
         self, url: str, headers: Pairs, *, follow: bool, brief: bool
     ) -> OriginReply | None:
         """The answer to a HEAD; ``None``: it says nothing about a GET."""
-        until = self._reactor.seconds() + min(HEAD_S, self._answer_s)
         try:
             response, walk = await self._requests.ask(
                 b"HEAD", url, headers, follow=follow, use=Use.PROBING, brisk=True
@@ -208,10 +200,10 @@ class OriginClient:
             reply = _accept(response, walk)
         except OriginUntrusted:
             raise
+        except KnownMute:
+            return None
         except OriginUnreachable:
             self._doubts.add(url)  # the next caller need not wait for the same
-            if self._reactor.seconds() >= until:
-                self._mute.add(parse_target(url).origin)
             if brief:
                 raise
             return None

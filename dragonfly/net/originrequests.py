@@ -20,6 +20,7 @@ from dragonfly.errors import AddressRefused, ConfigError, OriginUnreachable, Ori
 from dragonfly.net.addresses import FetchPolicy
 from dragonfly.net.agents import Agents, Use
 from dragonfly.net.deadline import deadline
+from dragonfly.net.doubts import DOUBTS_MAX
 from dragonfly.net.drain import discard
 from dragonfly.net.endpoints import CheckedEndpoints
 from dragonfly.net.origintrusts import Trusts, WayTrusts
@@ -29,8 +30,9 @@ from dragonfly.net.redirects import REDIRECTS, Walk
 from dragonfly.net.reply import read_headers
 from dragonfly.net.trust import Trust
 from dragonfly.net.urls import Target
+from dragonfly.store.lately import Lately
 
-__all__ = ["HEAD_S", "READER", "OriginRequests", "Pairs"]
+__all__ = ["HEAD_S", "READER", "KnownMute", "OriginRequests", "Pairs"]
 
 READER = "dragonfly"
 """The name in ``Via`` of whoever reads origins for a swarm.  A proxy is told it: one that is a
@@ -38,6 +40,10 @@ dfdaemon would else look for the content in the very swarm that waits for this r
 
 HEAD_S = 10.0
 """Some servers never answer a HEAD; a GET is tried while the caller still waits."""
+
+MUTE_S = 600.0
+"""So long an origin that did that is asked by GET; who asks for its other URLs does not wait
+again."""
 
 USER_AGENT = f"dragonfly/{dragonfly.__version__}"
 # Requests to one origin that wait for their headers at the same time.  Agents
@@ -47,9 +53,17 @@ MAX_WAITING = 16
 Pairs = Iterable[tuple[str, str]]
 
 
+class KnownMute(OriginUnreachable):
+    """The origin leaves HEADs unanswered: others found that out while this one waited for its
+    turn."""
+
+
 class OriginRequests:
     """Puts them, and follows redirects; the parameters are those of
-    :class:`~dragonfly.net.origin.OriginClient`."""
+    :class:`~dragonfly.net.origin.OriginClient`.
+
+    :ivar mute: origins that left a HEAD unanswered, or had it end at one that did.
+    """
 
     def __init__(
         self,
@@ -74,6 +88,7 @@ class OriginRequests:
             self._agents_for(each)
         self._turns: WeakValueDictionary[tuple[str, str, int], DeferredSemaphore]
         self._turns = WeakValueDictionary()
+        self.mute: Lately[tuple[str, str, int]] = Lately(reactor.seconds, MUTE_S, DOUBTS_MAX)
 
     async def ask(
         self,
@@ -91,7 +106,7 @@ class OriginRequests:
         :param extra: headers that go to whatever it redirects to as well.
         :param follow: with ``False`` a redirect is an answer too.
         :param brisk: in no more than :data:`HEAD_S`.
-        :raises OriginUnreachable: there is none.
+        :raises OriginUnreachable: there is none; :class:`KnownMute`: no HEAD is sent.
         :raises OriginUntrusted: because of its certificate.
         :raises AddressRefused: its address must not be asked.
         :raises ConfigError: the URL or a header is malformed.
@@ -123,9 +138,17 @@ class OriginRequests:
         headers = _to_headers((*walk.headers, *extra, *self._told_proxies(walk.target)))
         turn = self._turns.setdefault(walk.target.origin, DeferredSemaphore(MAX_WAITING))
         async with turn:
+            if method == b"HEAD" and walk.home.origin in self.mute:
+                raise KnownMute(f"{walk.home.netloc}: it leaves HEADs unanswered")
             limit_s = min(HEAD_S, self._answer_s) if brisk else self._answer_s
+            until = self._reactor.seconds() + limit_s
             sent = deadline(agents.request(use, method, url, headers), limit_s, self._reactor)
-            return await sent.addErrback(_unreachable, walk)
+            try:
+                return await sent.addErrback(_unreachable, walk)
+            except OriginUnreachable:
+                if method == b"HEAD" and self._reactor.seconds() >= until:
+                    self.mute.add(walk.home.origin)  # before the next one's turn
+                raise
 
     def _told_proxies(self, target: Target) -> Pairs:
         proxies = self._proxies or Proxies()

@@ -21,6 +21,7 @@ from dragonfly.errors import (
 )
 from dragonfly.net.addresses import FetchPolicy
 from dragonfly.net.origin import OriginClient
+from dragonfly.net.originrequests import MAX_WAITING
 from dragonfly.net.sink import BodySink
 from tests.doubles.origin import FakeOrigin, Page
 
@@ -134,6 +135,24 @@ async def test_an_origin_that_leaves_a_head_unanswered(origin: FakeOrigin) -> No
         origin.put(path, CONTENT, head_hangs=True)
         assert (await client.probe(origin.url(path), ())).length == len(CONTENT)
     assert (origin.count("/f", "HEAD"), origin.count("/g", "HEAD")) == (1, 0)
+    await client.close()
+
+
+@ensureDeferred
+async def test_a_crowd_at_an_origin_that_leaves_heads_unanswered(origin: FakeOrigin) -> None:
+    """Who waits for his turn meanwhile does not wait for that, too."""
+    client = OriginClient(reactor, policy=FetchPolicy(allow_loopback=True), answer_s=0.1)
+    origin.put("/f", CONTENT, head_hangs=True)
+    crowd = [
+        Deferred.fromCoroutine(client.probe(origin.url("/f"), (), brief=True))
+        for _ in range(2 * MAX_WAITING)
+    ]
+    for asking in crowd[:MAX_WAITING]:
+        with pytest.raises(OriginUnreachable):
+            await asking
+    for asking in crowd[MAX_WAITING:]:
+        assert (await asking).length == len(CONTENT)
+    assert origin.count("/f", "HEAD") == MAX_WAITING
     await client.close()
 
 
