@@ -58,7 +58,7 @@ def test_a_mirror_that_is_there_stays_where_it_is() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('{\n  "a": 1,\n}', r":3: not JSON"),
+        ('{\n  "a": 1,\n}', r":[23]: not JSON"),  # Python 3.13 points at the comma
         ('{\n  // mirrors\n  "a": 1}', r":2: not JSON.*no comments"),
         ('{"a": 1, "a": 2}', "'a' is given twice"),
         ("[]", "JSON object"),
