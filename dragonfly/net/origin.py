@@ -185,6 +185,10 @@ class OriginClient:
             return await self.get(url, headers, validator=validator)
         return OriginBody(reply, response, self._reactor)
 
+    def doubt(self, url: str) -> None:
+        """A HEAD told something of ``url`` that is not so: let a GET tell it from now on."""
+        self._doubts.add(url)
+
     def close(self) -> Deferred[None]:
         """Close the idle connections; fires when they are gone."""
         return self._requests.close()

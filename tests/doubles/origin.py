@@ -323,7 +323,7 @@ class _Answer:
         if page.close_delimited:
             request.clientproto = b"HTTP/1.0"  # twisted.web would send chunks
             request.setHeader("Connection", "close")
-        elif not page.chunked:
+        elif not page.chunked or (self._entry.method == "HEAD" and page.head_length is not None):
             length = len(self._body) if page.announce is None else page.announce
             if self._entry.method == "HEAD" and page.head_length is not None:
                 length = page.head_length

@@ -80,8 +80,14 @@ class ScriptedReader:
     before: Callable[[], object] = attrs.field(default=lambda: None)
     """Called with each request, before it is answered."""
     asked: list[Asked] = attrs.field(factory=list)
+    doubted: list[str] = attrs.field(factory=list)
+    """URLs of which something told is not so."""
     sent: int = 0
     bodies: list[_Body] = attrs.field(factory=list)
+
+    def doubt(self, url: str) -> None:
+        """Keep."""
+        self.doubted.append(url)
 
     async def get(
         self,

@@ -392,6 +392,17 @@ async def test_parts_where_heads_tell_other_things(
 
 
 @ensureDeferred
+@pytest.mark.parametrize("length", [1000, len(BODY) + 1000])
+async def test_a_length_that_only_a_head_tells_wrongly(world: World, length: int) -> None:
+    """What looks complete is; and the next one learns it from the GET."""
+    world.origin.put("/a", BODY, chunked=True, ranges=False, head_length=length)
+    alone = await without_swarm(world)
+    assert not (await alone.get("/a", SHARED)).complete
+    assert is_whole(await alone.get("/a", SHARED))
+    await alone.stop()
+
+
+@ensureDeferred
 async def test_a_registry_that_encodes_whatever_is_asked_for(world: World) -> None:
     """Engines undo it; what came is not compared with a digest that is not its own."""
     world.origin.put(PATH, BODY, gzip=True)

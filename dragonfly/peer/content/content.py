@@ -7,6 +7,7 @@ became of pieces, and any number of watchers (downloads) which bytes may be used
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Hashable, Iterable
 from typing import Any
 
@@ -37,6 +38,9 @@ __all__ = [
 ORIGIN = "origin"
 """The source of bytes that came from the origin itself."""
 
+_BUSY = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR)
+"""The system lacks something at the moment; nothing is wrong with a file."""
+
 INSIDE = "inside"
 """The source of bytes that came inside a register answer: the CDN."""
 
@@ -54,7 +58,7 @@ class Content:
     :param keys: whose runs are believed.
     :ivar have: verified pieces, and
     :ivar extra: those that only the origin vouches for, see :class:`Inventory`.
-    :ivar spoilt: all is here, and it is not what its name says: nobody is to have it.
+    :ivar spoilt: it is not what its name says, or cannot be read: nobody is to have it.
     :ivar memory: all of it, verified, while :class:`~dragonfly.peer.content.memory.Memory` lets it.
     :ivar vouched: digests of the whole that were compared, and the file's stamp then.
     """
@@ -246,6 +250,12 @@ class Content:
             self.intake.close()
             for watcher in list(self.watchers):
                 watcher.content_failed(error)
+
+    def unreadable(self, error: StoreError) -> None:
+        """Bytes that were stored cannot be read: the file was cut or removed, or its disk has a
+        bad place. It is for nobody then who comes later; the next one has it fetched anew."""
+        busy = isinstance(error.__cause__, OSError) and error.__cause__.errno in _BUSY
+        self.spoilt = self.spoilt or not busy
 
     # -- PieceListener ------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from dragonfly.errors import (
     OriginChanged,
     OriginError,
     OriginTruncated,
+    StoreError,
     TaskError,
     VersionUnknown,
 )
@@ -237,6 +238,11 @@ class Download:
             self._joined.want_in_order(reader, position, ahead, reader.end)
         if position is None and not (self.whole or self.ended or self._readers):
             self._settle(None)
+
+    def unreadable(self, error: StoreError) -> None:
+        """A reader could not read what is ready."""
+        if self.content is not None:
+            self.content.unreadable(error)
 
     # -- Client of a transfer -----------------------------------------------------------------
 

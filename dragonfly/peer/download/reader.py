@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IConsumer, IPushProducer
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from dragonfly.errors import StoreError
 from dragonfly.net.disk import DiskPool
 from dragonfly.peer.uploads.upload import READ_BYTES, read_slices
 from dragonfly.store.piecestore import TaskFile
@@ -33,6 +34,9 @@ class Ready(Protocol):
 
     def reader_at(self, reader: OrderedReader, position: int | None) -> None:
         """``reader`` has come to ``position``; ``None``: it has ended."""
+
+    def unreadable(self, error: StoreError) -> None:
+        """Bytes that are ready cannot be read."""
 
 
 @implementer(IPushProducer)
@@ -126,6 +130,9 @@ class OrderedReader:
         def release(result: Any) -> Any:
             self._reading = False
             file.release()
+            error = getattr(result, "value", None)
+            if isinstance(error, StoreError):
+                self._source.unreadable(error)
             return result
 
         job = self._disk.run(("read", self), read_slices, file, self._position, length)

@@ -37,14 +37,16 @@ DIGEST = f"sha256:{hashlib.sha256(BODY).hexdigest()}"
 class Scene:
     """An answer of which ``sent`` bytes went out already."""
 
-    def __init__(self, *, sent: int = SENT, whole: bool = True, known: bool = True) -> None:
+    def __init__(
+        self, *, sent: int = SENT, whole: bool = True, known: bool = True, named: bool = True
+    ) -> None:
         self.clock = Clock()
         self.registry = FakeRegistry(body=BODY, clock=self.clock)
         self.responder = HeardResponder(request())
         self.responder.start(200, ())
         end = len(BODY) if known else None
         if whole:
-            self.outlet = Outlet(self.responder, self.clock, end=end)
+            self.outlet = Outlet(self.responder, self.clock, end=end, whole=named)
         else:
             self.outlet = Outlet(self.responder, self.clock, begin=10, end=300_010, whole=False)
         self.outlet.open()
@@ -58,7 +60,7 @@ class Scene:
             client=client,
             url="https://registry.example/v2/x",
             headers=(("Authorization", "Bearer t"),),
-            name=name_of(f"https://registry.example/v2/x/blobs/{DIGEST}"),
+            name=name_of(f"https://registry.example/v2/x/blobs/{DIGEST if named else ''}"),
             length=end,
         )
         self.limit = Throttle(self.clock)
@@ -67,7 +69,7 @@ class Scene:
             self.outlet,
             Vigil(self.responder, self.clock),
             self.clock,
-            hasher=self.hasher if whole else None,
+            hasher=self.hasher if whole and named else None,
             flows=(self.limit.flow(self),),
         )
         self.sent = sent
@@ -192,6 +194,28 @@ def test_more_than_was_announced() -> None:
     result_of(running)
     assert scene.received == BODY
     assert scene.registry.bodies[-1].stopped
+
+
+def test_more_than_a_check_alone_announced() -> None:
+    """Without a digest nobody else would notice that the end is missing: not complete, then."""
+    scene = Scene(named=False)
+    scene.registry.announce = False
+    scene.registry.body = BODY + bytes(1)
+    with pytest.raises(OriginChanged, match=f"more than the {len(BODY)}"):
+        result_of(scene.run())
+    assert len(scene.received) < len(BODY)
+    assert scene.registry.doubted == [scene.source.url]
+    right = Scene(named=False)
+    right.registry.announce = False
+    result_of(right.run())
+    assert right.received == BODY
+    assert right.rest.read == len(BODY) - SENT
+    short = Scene(named=False)
+    short.registry.announce = False
+    short.registry.body = BODY[:-1]
+    with pytest.raises(OriginChanged):  # nothing is left for the second try
+        result_of(short.run())
+    assert short.registry.doubted[-1] == short.source.url
 
 
 def test_a_part_ends_where_it_ends() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import random
 from collections.abc import Iterator
@@ -560,6 +561,23 @@ def test_a_reader_gets_the_bytes_in_order(scene: Scene) -> None:
     scene.come(join, 1)
     assert consumer.taken == scene.lab.body
     assert ended == [len(scene.lab.body)]
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_a_file_that_cannot_be_read(scene: Scene, busy: bool) -> None:
+    """Who comes later has it fetched anew, unless that is for want of something else."""
+    join = scene.start()
+    scene.come(join)
+    if busy:
+        error = StoreError("no descriptor is left")
+        error.__cause__ = OSError(errno.EMFILE, "too many open files")
+        scene.download.unreadable(error)
+    else:
+        join.content.file.set_length(100)
+        _, ended = _reader(scene)
+        scene.lab.threads.run()
+        assert ended[0].check(StoreError)
+    assert join.content.spoilt is not busy
 
 
 def test_a_reader_of_a_range_behind_the_end_ends_there(scene: Scene) -> None:

@@ -32,6 +32,7 @@ class Scene:
         self.positions: list[int | None] = []
         self.consumer = Consumer(**consumer)
         self.ended: list[Any] = []
+        self.unread: list[StoreError] = []
 
     # -- Ready ----------------------------------------------------------------------------
 
@@ -47,6 +48,10 @@ class Scene:
     def reader_at(self, reader: OrderedReader, position: int | None) -> None:
         """Keep."""
         self.positions.append(position)
+
+    def unreadable(self, error: StoreError) -> None:
+        """Keep."""
+        self.unread.append(error)
 
     # -- moving ---------------------------------------------------------------------------
 
@@ -230,6 +235,7 @@ def test_bytes_that_cannot_be_read_fail_it(scene: Scene) -> None:
     reader = scene.read(end=PIECE)
     scene.come(reader, PIECE)
     assert isinstance(scene.error, StoreError)
+    assert scene.unread == [scene.error]
 
 
 def test_a_consumer_that_raises_fails_it(scene: Scene) -> None:
@@ -238,6 +244,7 @@ def test_a_consumer_that_raises_fails_it(scene: Scene) -> None:
     reader = scene.read(end=PIECE)
     scene.come(reader, PIECE)
     assert scene.error is scene.consumer.broken
+    assert scene.unread == []
 
 
 def test_what_is_in_memory_needs_no_disk(scene: Scene) -> None:
