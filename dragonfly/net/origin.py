@@ -33,8 +33,8 @@ from dragonfly.net.urls import parse_target
 
 __all__ = ["OriginClient"]
 
-# To learn a length that the answer to a GET lacks: nobody waits longer for the head of ours.
-SOON_S = 1.5
+# To learn a length that the answer to a GET lacks: somebody waits for the head of ours.
+SOON_S = 1.0
 # What servers that allow HEAD to fewer than GET do not answer: those say 403 or 405.
 _BELIEVED = frozenset({401, 404})
 

@@ -42,9 +42,10 @@ from dragonfly.net.trust import Trust
 
 __all__ = ["LENGTH_S", "READS_MAX", "Blobs"]
 
-LENGTH_S = 2.0
+LENGTH_S = 1.0
 """An origin that does not tell a length may be one of a few whose answer to HEAD lacks it; the
-swarm may know it. Longer than that no client should wait for the head of an answer."""
+swarm may know it. With the time in which the origin is asked for it before
+(:data:`~dragonfly.net.origin.SOON_S`) that makes 2 s: snapshotters give up after 3."""
 
 READS_MAX = 16
 """Requests to the origin for one of a client, where no swarm has the parts; more are for the
