@@ -11,7 +11,7 @@ from twisted.internet.defer import CancelledError, Deferred
 
 from dragonfly.daemon.blobs.acquaintances import KEEP_S as KNOWN_S
 from dragonfly.daemon.blobs.admissions import KEEP_S
-from dragonfly.daemon.blobs.blob import LENGTH_S, READS_MAX
+from dragonfly.daemon.blobs.blobrequest import LENGTH_S, READS_MAX
 from dragonfly.daemon.blobs.delivery import CHECK_S
 from dragonfly.daemon.blobs.detours import SMALL_BYTES
 from dragonfly.daemon.blobs.hearing import BEGIN_S, HUNGRY_S, PART_S, SILENCE_S
