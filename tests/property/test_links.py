@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from dragonfly.daemon.http.messages import Headers
 from dragonfly.daemon.routing.registries import Registries
 from dragonfly.daemon.routing.registry import parse_registry
+from dragonfly.daemon.routing.route import Route
 from dragonfly.daemon.routing.router import Router
 from dragonfly.daemon.routing.rules import Rules
 from dragonfly.daemon.straight.links import with_links_back
@@ -59,13 +60,26 @@ paths = st.sampled_from(
         *("/up/x", "/z?q#r", "/v2/a/?b", "/v2//c", "//y/z", "/x/https://q.example/y"),
     ]
 )
+relative = st.sampled_from(
+    ["y", "y/z?a", "?last=z", "#q", "./c", "../d?e", "../../../../../f", "", "t:u"]
+)
 
 
 @given(targets, headers, hosts, paths)
 def test_where_they_lead(target: bytes, headers: Headers, host: str, path: str) -> None:
     """There, through us or directly; also a client that does not say its header again."""
     route = ROUTER.route(request(b"GET", target, *headers))
-    link = (str(route.registry) if host == "own" else host) + path
+    _leads_there(target, route, (str(route.registry) if host == "own" else host) + path)
+
+
+@given(targets, headers, relative)
+def test_where_relative_ones_lead(target: bytes, headers: Headers, link: str) -> None:
+    """The same; an empty one leads to where the client is already, as it said it."""
+    headers = headers if link else ()
+    _leads_there(target, ROUTER.route(request(b"GET", target, *headers)), link)
+
+
+def _leads_there(target: bytes, route: Route, link: str) -> None:
     ((_, said),) = with_links_back(((b"Location", link.encode()),), route)
     reached = urljoin(HERE + target.decode(), said.decode())
     if reached.startswith(f"{HERE}/"):

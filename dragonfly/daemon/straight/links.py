@@ -13,6 +13,7 @@ Behind a prefix cookies are kept to the origin that set them.
 from __future__ import annotations
 
 import re
+from urllib.parse import urljoin
 
 from dragonfly.daemon.http.messages import Headers, find
 from dragonfly.daemon.routing.registry import parse_registry
@@ -59,10 +60,28 @@ def _link(link: bytes, route: Route) -> bytes:
             return link
     elif link.startswith(b"/"):
         rest = link
-    else:  # relative to the path, which tells where to
-        return link
+    else:
+        rest = _joined(link, route)
+        if not rest:
+            return link
     rest = rest if rest.startswith(b"/") else b"/" + rest
     return _mirrored(rest, route) if route.mode is Mode.MIRROR else _place(route) + rest
+
+
+def _joined(link: bytes, route: Route) -> bytes:
+    """The path that a relative link leads to, where the client would find another; else empty.
+
+    What is relative keeps the path, which may tell where to, unless it goes up too far; and it
+    loses the query.
+    """
+    if not link or not (route.ns or b".." in link):
+        return b""
+    origin = str(route.registry)
+    try:
+        joined = urljoin(route.url, link.decode("latin-1"))
+    except ValueError:  # no URL, of which a client may make what it likes
+        return b""
+    return joined.removeprefix(origin).encode("latin-1") if joined.startswith(f"{origin}/") else b""
 
 
 def _mirrored(link: bytes, route: Route) -> bytes:

@@ -78,6 +78,10 @@ UPLOAD = b"/v2/a/b/blobs/uploads/1?_state=x"
         (b"/v2/a/b/blobs/x", b"https://mirror.example//y/z", b"https://mirror.example//y/z"),
         (b"/v2/a/b/blobs/x?ns=h.example", b"https://h.example//y", b"https://h.example//y"),
         (b"/v2/a/b/blobs/x?ns=h.example", UPLOAD, UPLOAD + b"&ns=h.example"),
+        (b"/v2/a/b/blobs/x?ns=h.example", b"y?z", b"/v2/a/b/blobs/y?z&ns=h.example"),
+        (b"/v2/a/b/blobs/x?ns=h.example", b"ftp://[", b"ftp://["),
+        (b"/v2/a/b/blobs/x?ns=h.example", b"ftp://f", b"ftp://f"),
+        (b"/v2/a/b/blobs/x", b"y?z", b"y?z"),
         (
             b"/v2/a/b/blobs/x?ns=h.example%3A5000",
             b"https://h.example:5000/v2/c#d",
