@@ -48,6 +48,10 @@ PART_LINGER_S = 60.0
 seconds, and each new registration would cost a check at the registry and new connections. An
 idle member costs some messages a minute."""
 
+TRANSFERS_MAX = 4096
+"""Each costs some 26 KiB, however small its content: package managers fetch such by the thousand,
+and what a host shares for an hour must not become its memory."""
+
 GOODBYE_S = 2.0
 """So long supernodes may take to hear that we leave; then they find out by themselves."""
 
@@ -56,12 +60,14 @@ class Swarm:
     """All tasks of this peer; implements ``Ways`` for downloads.
 
     :param shelf: what is in the store.
+    :param most: beyond so many, one is shared no more for each that comes.
     """
 
     _log = Logger()
 
-    def __init__(self, equipment: Equipment, shelf: Shelf) -> None:
+    def __init__(self, equipment: Equipment, shelf: Shelf, *, most: int = TRANSFERS_MAX) -> None:
         self.shelf = shelf
+        self._most = most
         self.solos = SoloDesk(equipment, shelf)
         self._equipment = equipment
         self._clock = equipment.reactor
@@ -198,6 +204,7 @@ class Swarm:
             whole=whole,
             reserve=download.whole,
         )
+        self._make_place()
         out = download.request.client_queue or max(1, answer.down_limit)
         transfer = Transfer(self._equipment, file, supernode, answer, request, out=out)
         self._transfers[answer.task] = transfer
@@ -235,6 +242,15 @@ class Swarm:
             elif not _fresh(transfer) or idle >= min(idle_s, share_s):
                 self._leave(transfer, keep=_fresh(transfer) and share_s < idle_s)
         self.shelf.expire(idle_s)
+
+    def _make_place(self) -> None:
+        """Share what was not used for longest no more; it stays on the disk."""
+        if len(self._transfers) < self._most:
+            return
+        idle = (each for each in self.transfers if each.content.finished and not each.clients)
+        oldest = min(idle, key=lambda each: each.last_used, default=None)
+        if oldest is not None:
+            self._leave(oldest, keep=_fresh(oldest))
 
     def make_room(self, wanted: int, *, idle_s: float) -> int:
         """Delete what nobody uses until ``wanted`` bytes are gone; give how many are.

@@ -43,7 +43,7 @@ from tests.doubles.stores import open_store
 
 URL = "http://host/file"
 NAME = name_of(URL)
-TASK, OTHER = b"t" * 32, b"u" * 32
+TASK, OTHER, THIRD = b"t" * 32, b"u" * 32, b"v" * 32
 SIZE = 32 * 1024
 PIECES = [bytes([n]) * SIZE for n in range(3)]
 NODE, ME = (SigningKey.from_bytes(bytes([n]) * 32) for n in (1, 2))
@@ -510,6 +510,22 @@ def test_one_that_is_shared_no_more_is_kept(scene: Scene) -> None:
     scene.swarm.expire(1000, share_s=60)
     assert scene.swarm.transfers == []
     assert scene.supernodes.supernode.left == [TASK]
+    assert scene.shelf.get(TASK) is not None
+    assert transfer.content.file.path.exists()
+
+
+def test_there_is_place_for_so_many(scene: Scene) -> None:
+    """One that somebody uses, or that is not finished, is not ended for another; what is, stays
+    on the disk."""
+    scene.swarm = Swarm(scene.equipment, scene.shelf, most=1)
+    client = FakeDownload()
+    transfer = scene.join(answer(), client)
+    scene.fill(transfer)
+    other = scene.join(answer(task=OTHER))
+    assert scene.swarm.transfers == [transfer, other]
+    transfer.leave(client)
+    third = scene.join(answer(task=THIRD))
+    assert scene.swarm.transfers == [other, third]
     assert scene.shelf.get(TASK) is not None
     assert transfer.content.file.path.exists()
 
