@@ -365,6 +365,8 @@ class Download:
             verification.begin()
         finish = self._finish = Deferred()
         self._introduce(content)
+        if self._joined is None:
+            raise CancelledError  # from inside: who was told has all he wants, and nobody waits
         if content.error is not None:
             self._settle(content.error)
         elif content.finished:

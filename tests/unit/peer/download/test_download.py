@@ -703,6 +703,21 @@ def test_cancelling_lets_everything_go(scene: Scene, when: str) -> None:
     assert asking.called == (when == "asking")
 
 
+@pytest.mark.parametrize("told", ["on_layout", "on_ranges"])
+@pytest.mark.parametrize("end", ["cancel", "give_up"])
+def test_who_is_told_may_have_enough(
+    scene: Scene, told: str, end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a content that is here already; nothing of the download runs on."""
+    join = scene.content()
+    scene.come(join)
+    args = (NoSources("enough"),) if end == "give_up" else ()
+    monkeypatch.setattr(Heard, told, lambda *_: getattr(scene.download, end)(*args))
+    scene.start(join)
+    assert join.left == 1
+    assert len(scene.tasks) == 0
+
+
 def test_a_download_that_ends_stays_with_its_content(scene: Scene) -> None:
     """Its client copies the file still; cancelling lets it go."""
     join = scene.start()
