@@ -12,6 +12,7 @@ from dragonfly.daemon.routing.registry import Registry
 from dragonfly.daemon.upstream.endpoints import RegistryEndpoints
 from dragonfly.errors import AddressRefused, ConfigError
 from dragonfly.net.proxies import Proxies
+from dragonfly.net.tls import FILE_NAME, load_or_make_certificate
 from dragonfly.net.trust import Trust
 
 
@@ -28,6 +29,16 @@ def test_made_once_for_each() -> None:
     same = Registry(scheme="https", host="r", port=443)
     assert ways.endpoint(plain) is ways.endpoint(same)
     assert ways.endpoint(plain) is not ways.endpoint(daring)
+
+
+def test_authorities_are_read_once(tmp_path: Path) -> None:
+    """However many registries are believed because of them: it blocks the reactor."""
+    load_or_make_certificate(tmp_path)
+    file = tmp_path / FILE_NAME
+    ways, trust = endpoints(), Trust(cacerts=str(file))
+    ways.endpoint(Registry(scheme="https", host="one", port=443, trust=trust))
+    file.unlink()
+    ways.endpoint(Registry(scheme="https", host="other", port=443, trust=trust))
 
 
 def test_not_for_ever() -> None:
