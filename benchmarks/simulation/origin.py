@@ -31,7 +31,12 @@ class Origin:
         self._length = length
 
     async def probe(
-        self, url: str, headers: Sequence[tuple[str, str]], *, by_get: bool = False
+        self,
+        url: str,
+        headers: Sequence[tuple[str, str]],
+        *,
+        by_get: bool = False,
+        opening: bool = False,
     ) -> OriginReply:
         """As :class:`~dragonfly.net.origin.OriginClient` does."""
         return OriginReply(

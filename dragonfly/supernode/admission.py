@@ -113,7 +113,9 @@ class Admission:
             hasher.update(len(data).to_bytes(4, "big") + data)
         return Access(url=url, headers=kept, loopback=loopback, key=hasher.digest())
 
-    async def check(self, access: Access, name: bytes, *, immutable: bool = False) -> Admitted:
+    async def check(
+        self, access: Access, name: bytes, *, immutable: bool = False, opening: bool = False
+    ) -> Admitted:
         """Ask the origin whether ``access`` is admitted, first without its credentials.
 
         Where strangers are given the same version, the content is public.
@@ -121,6 +123,7 @@ class Admission:
         :param name: id of the content's name.
         :param immutable: the name contains the digest: a yes is good for
             :data:`ADMISSION_S` and need not be fresh.
+        :param opening: nothing of it is here: a yes will be followed by the fetch.
         :raises OriginRefused: the origin says no to this caller.
         :raises OriginError: it cannot be reached, or must not be.
 
@@ -132,20 +135,20 @@ class Admission:
                 admitted = self._remembered(name, kept)
                 if admitted is not None:
                     return admitted
-        admitted = await self._ask(access, anonymous)
+        admitted = await self._ask(access, anonymous, opening=opening)
         if immutable:
             self._remember(name, admitted)
         return admitted
 
-    async def _ask(self, access: Access, anonymous: Access) -> Admitted:
+    async def _ask(self, access: Access, anonymous: Access, *, opening: bool) -> Admitted:
         if anonymous is access:
-            return self._public(await self._certain(access), access)
+            return self._public(await self._certain(access, opening=opening), access)
         told_apart = True
         try:
             public = await self._questions.fresh(anonymous)
             if not self._questions.counts(anonymous):
                 told_apart = False
-                public = await self._questions.fresh(anonymous, by_get=True)
+                public = await self._questions.fresh(anonymous, by_get=True, opening=opening)
         except OriginRefused as refusal:  # the caller's own credentials decide
             by_get = not (told_apart or self._questions.counts(access))
             return self._private(await self._decided(access, refusal, by_get=by_get), access)
@@ -155,9 +158,10 @@ class Admission:
             return self._private(own, access)
         return self._public(public, anonymous)
 
-    async def _certain(self, access: Access) -> OriginReply:
+    async def _certain(self, access: Access, *, opening: bool = False) -> OriginReply:
         """The answer to a HEAD if that counts, else to a GET."""
-        return await self._questions.fresh(access, by_get=not self._questions.counts(access))
+        by_get = not self._questions.counts(access)
+        return await self._questions.fresh(access, by_get=by_get, opening=opening)
 
     async def _decided(
         self, access: Access, refusal: OriginRefused, *, by_get: bool

@@ -9,6 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from dragonfly.errors import OriginError, OriginUndecided, OriginUnreachable
 from dragonfly.net.reply import strong
+from dragonfly.store.lately import Lately
 from dragonfly.supernode.admission import Admission, Admitted
 from dragonfly.supernode.cdn import Wanted
 from dragonfly.supernode.content import Content, State
@@ -17,6 +18,12 @@ from dragonfly.supernode.versions import Versions
 
 __all__ = ["Finder", "Found", "Library"]
 
+
+OPENED_S = 300.0
+"""So long after a content was asked for to be fetched, questions about it are of one byte."""
+
+OPENED_MAX = 4096
+"""Names of which that is remembered."""
 
 GATEWAY = frozenset({502, 503, 504})
 """What a proxy in front of an origin says when that does not answer: no word of its own."""
@@ -56,6 +63,7 @@ class Finder:
         self._library = library
         self._clock = clock
         self._versions = Versions(self._under_way)
+        self._opened: Lately[bytes] = Lately(clock.seconds, OPENED_S, OPENED_MAX)
 
     async def find(self, wish: Wish, *, identifier: str, loopback: bool) -> Found | None:
         """Give the content as it is at the origin now; ``None``: it is not to be shared.
@@ -71,7 +79,9 @@ class Finder:
         access = self._admission.access(wish.url, wish.headers, loopback=loopback)
         immutable = name.digest is not None
         try:
-            admitted = await self._admission.check(access, name.id, immutable=immutable)
+            admitted = await self._admission.check(
+                access, name.id, immutable=immutable, opening=self._is_new(name.id)
+            )
         except OriginError as error:
             silent = isinstance(error, OriginUnreachable) or error.status in GATEWAY
             if wish.keyed or isinstance(error, OriginUndecided) or not silent:
@@ -95,6 +105,13 @@ class Finder:
         if immutable and len(lengths) > 1:
             return None  # the origin said yes to something else than this
         return Found(content, admitted)
+
+    def _is_new(self, name: bytes) -> bool:
+        """Whether nobody asked for it lately, and nothing of it was kept: said once."""
+        new = name not in self._opened and self._library.latest(name) is None
+        if new:
+            self._opened.add(name)
+        return new
 
     async def _kept(self, name: bytes) -> Content | None:
         task, public = self._library.latest(name) or (b"", False)

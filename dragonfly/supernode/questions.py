@@ -49,12 +49,18 @@ GIVEN_MAX = 4096
 
 
 class Prober(Protocol):
-    """What asks an origin about a URL: :class:`dragonfly.net.origin.OriginClient`."""
+    """What asks an origin about a URL: :class:`dragonfly.supernode.openings.Openings`."""
 
     async def probe(
-        self, url: str, headers: Sequence[tuple[str, str]], *, by_get: bool = False
+        self,
+        url: str,
+        headers: Sequence[tuple[str, str]],
+        *,
+        by_get: bool = False,
+        opening: bool = False,
     ) -> OriginReply:
-        """Ask without reading the content: for its head, or with ``by_get`` for one byte."""
+        """Ask without reading the content: for its head, or with ``by_get`` for one byte, or
+        with ``opening`` for all that is going to be fetched."""
 
 
 @attrs.frozen(kw_only=True)
@@ -82,6 +88,7 @@ class _Line:
     by_get: bool
     waiting: OneShot[OriginReply] | None = None
     running: bool = False
+    opening: bool = False
 
 
 @attrs.frozen
@@ -121,10 +128,13 @@ class Questions:
         """Whether a GET was answered to ``access`` lately, so that a HEAD means the same."""
         return access.key in self._given
 
-    async def fresh(self, access: Access, *, by_get: bool = False) -> OriginReply:
+    async def fresh(
+        self, access: Access, *, by_get: bool = False, opening: bool = False
+    ) -> OriginReply:
         """The answer to a question that is put from now on.
 
-        :param by_get: whether it is a GET of one byte.
+        :param by_get: whether it is a GET, of one byte,
+        :param opening: or of all, which is going to be fetched.
         :raises OriginError: it is anything but a yes, or there is none, or was none lately.
 
         Cancelling gives up this caller's place; the question, shared by others, goes on.
@@ -136,6 +146,7 @@ class Questions:
         line = self._lines.setdefault((access.key, by_get), _Line(access, by_get))
         if line.waiting is None:
             line.waiting = OneShot()
+        line.opening = line.opening or opening
         waiter = line.waiting.wait()
         if not line.running:
             line.running = True
@@ -159,12 +170,15 @@ class Questions:
     async def _question(self, line: _Line) -> None:
         """Put one; whoever comes from here on waits for the next."""
         shot, line.waiting = line.waiting, None
+        opening, line.opening = line.opening, False
         if shot is None:
             return
         access, asked = line.access, self._clock.seconds()
         prober = self._prober(access.loopback)
         try:
-            reply = await prober.probe(access.url, access.headers, by_get=line.by_get)
+            reply = await prober.probe(
+                access.url, access.headers, by_get=line.by_get, opening=opening
+            )
         except OriginError as error:
             self._given.discard(access.key)
             self._note_outage(access, error)

@@ -38,6 +38,7 @@ from dragonfly.supernode.fetch import FetchTools
 from dragonfly.supernode.gauges import Gauges
 from dragonfly.supernode.home import SupernodeHome, audience_secret, choose_home
 from dragonfly.supernode.metering import meter_of
+from dragonfly.supernode.openings import Openings
 from dragonfly.supernode.reach import DialBack
 from dragonfly.supernode.seed import Seed
 from dragonfly.supernode.tracker import Tracker
@@ -116,11 +117,14 @@ class SupernodeService(MultiService):
         self.store = PieceStore(self.home.store)
         trust = _trusts(self.config)
         self._origins = {
-            loopback: OriginClient(
+            loopback: Openings(
+                OriginClient(
+                    reactor,
+                    policy=FetchPolicy(allow_loopback=loopback),
+                    trust=trust,
+                    proxies=self._proxies,
+                ),
                 reactor,
-                policy=FetchPolicy(allow_loopback=loopback),
-                trust=trust,
-                proxies=self._proxies,
             )
             for loopback in (False, True)
         }

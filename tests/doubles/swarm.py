@@ -54,13 +54,20 @@ class FakeOrigin:
 
     decide: Callable[[dict[str, str]], OriginReply | DragonflyError]
     asked: list[dict[str, str]] = attrs.field(factory=list)
+    opened: list[bool] = attrs.field(factory=list)
 
     async def probe(
-        self, url: str, headers: Sequence[tuple[str, str]], *, by_get: bool = False
+        self,
+        url: str,
+        headers: Sequence[tuple[str, str]],
+        *,
+        by_get: bool = False,
+        opening: bool = False,
     ) -> OriginReply:
         """Answer at once."""
         told = {name.lower(): value for name, value in headers}
         self.asked.append(told)
+        self.opened.append(opening)
         answer = self.decide(told)
         if isinstance(answer, DragonflyError):
             raise answer

@@ -26,6 +26,7 @@ from dragonfly.supernode.admission import Admission
 from dragonfly.supernode.cdn import Cdn, Wanted
 from dragonfly.supernode.content import Content, State
 from dragonfly.supernode.fetch import FetchTools
+from dragonfly.supernode.openings import Openings
 from dragonfly.task.identity import content_version, name_of, task_id
 from tests.doubles.cdn import content_of
 from tests.doubles.origin import FakeOrigin
@@ -36,7 +37,8 @@ BODY = content_of(3_000_000)
 class Node:
     """An admission and a CDN, without a tracker before them."""
 
-    def __init__(self, home: Path, client: OriginClient) -> None:
+    def __init__(self, home: Path, origins: OriginClient) -> None:
+        client = self.client = Openings(origins, reactor)
         self.disk = DiskPool(reactor)
         self.disk.start()
         self.store = PieceStore(home)
@@ -55,11 +57,13 @@ class Node:
             ),
         )
 
-    async def register(self, url: str, *headers: tuple[str, str]) -> Content:
+    async def register(self, url: str, *headers: tuple[str, str], opening: bool = False) -> Content:
         """Do what a registration does, and wait until the content settles."""
         name = name_of(url)
         access, digest = self.admission.access(url, headers), name.digest
-        admitted = await self.admission.check(access, name.id, immutable=digest is not None)
+        admitted = await self.admission.check(
+            access, name.id, immutable=digest is not None, opening=opening
+        )
         version = content_version(
             admitted.reply, digest=digest, fetch=1, audience=admitted.audience
         )
@@ -79,6 +83,7 @@ class Node:
     async def stop(self) -> None:
         """End everything in the order that a supernode does."""
         await self.cdn.close()
+        await self.client.close()
         await self.tasks.cancel_all()
         await self.disk.stop()
         self.cdn.release_files()
@@ -107,6 +112,27 @@ async def test_a_cut_goes_on_by_range(origin: FakeOrigin, node: Node) -> None:
         "bytes=2000000-",
     ]
     assert {each.headers["if-range"] for each in gets[1:]} == {'"v1"'}
+
+
+@ensureDeferred
+@pytest.mark.parametrize("size", [10_000, len(BODY)], ids=["small", "large"])
+async def test_the_question_is_the_transfer(origin: FakeOrigin, node: Node, size: int) -> None:
+    """Of a new content: the origin is asked once, and sends each byte once."""
+    origin.put("/f", BODY[:size])
+    content = await node.register(origin.url("/f"), opening=True)
+    assert content.state is State.READY
+    assert node.read(content) == BODY[:size]
+    assert [entry.method for entry in origin.log] == ["GET"]
+    assert sum(entry.sent for entry in origin.log) == size
+
+
+@ensureDeferred
+async def test_a_question_whose_transfer_is_cut(origin: FakeOrigin, node: Node) -> None:
+    """The rest comes by range, as ever."""
+    origin.put("/f", BODY, cut_after=1_000_000, cuts=1)
+    content = await node.register(origin.url("/f"), opening=True)
+    assert node.read(content) == BODY
+    assert [entry.headers.get("range", "") for entry in origin.log] == ["", "bytes=1000000-"]
 
 
 @ensureDeferred

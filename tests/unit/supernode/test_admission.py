@@ -45,7 +45,12 @@ class Prober:
     gets: list[bool] = attrs.field(factory=list)
 
     async def probe(
-        self, url: str, headers: Sequence[tuple[str, str]], *, by_get: bool = False
+        self,
+        url: str,
+        headers: Sequence[tuple[str, str]],
+        *,
+        by_get: bool = False,
+        opening: bool = False,
     ) -> OriginReply:
         """Note the question; answer it now or at :meth:`round_trip`."""
         assert url.startswith("http://origin.example")

@@ -528,3 +528,15 @@ def test_callers_on_loopback_only_may_have_what_only_loopback_serves() -> None:
     lab.register(lab.peer(4), loopback=True)
     asked = [wanted.admitted.access.loopback for wanted in lab.library.wanted]
     assert asked == [False, True, False, False]
+
+
+def test_only_the_first_question_about_a_content_opens_its_transfer() -> None:
+    """Later ones are about who may have it; so are all about what was kept of an earlier run."""
+    lab = TrackerLab()
+    lab.register(lab.peer(1))
+    lab.register(lab.peer(2))
+    assert lab.origin.opened == [True, False]
+    kept = TrackerLab()
+    kept.library.latest = lambda name: (b"t" * 32, True)  # type: ignore[method-assign]
+    kept.register(kept.peer(1))
+    assert kept.origin.opened == [False]
