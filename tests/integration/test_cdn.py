@@ -115,7 +115,7 @@ async def test_a_cut_goes_on_by_range(origin: FakeOrigin, node: Node) -> None:
 
 
 @ensureDeferred
-@pytest.mark.parametrize("size", [10_000, len(BODY)], ids=["small", "large"])
+@pytest.mark.parametrize("size", [0, 10_000, len(BODY)], ids=["empty", "small", "large"])
 async def test_the_question_is_the_transfer(origin: FakeOrigin, node: Node, size: int) -> None:
     """Of a new content: the origin is asked once, and sends each byte once."""
     origin.put("/f", BODY[:size])
