@@ -148,7 +148,7 @@ class Admission:
             public = await self._questions.fresh(anonymous)
             if not self._questions.counts(anonymous):
                 told_apart = False
-                public = await self._questions.fresh(anonymous, by_get=True, opening=opening)
+                public = await self._questions.fresh(anonymous, by_get=True)
         except OriginRefused as refusal:  # the caller's own credentials decide
             by_get = not (told_apart or self._questions.counts(access))
             return self._private(await self._decided(access, refusal, by_get=by_get), access)

@@ -190,6 +190,7 @@ class Cdn:
             content_type=reply.content_type,
             digest=wanted.digest,
             public=wanted.admitted.for_everybody,
+            opened=reply,
             created=self._tools.clock.seconds(),
         )
 

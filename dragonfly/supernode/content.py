@@ -16,6 +16,7 @@ import attrs
 from dragonfly.control.messages import Validator
 from dragonfly.errors import DragonflyError
 from dragonfly.net.fanout import OneShot
+from dragonfly.net.reply import OriginReply
 from dragonfly.signatures import SigningKey
 from dragonfly.store.piecestore import TaskFile
 from dragonfly.supernode.questions import Access
@@ -82,6 +83,7 @@ class Content:
     :ivar public: the origin gives everybody these bytes.
     :ivar held: how many leading pieces may be given out.
     :ivar file: where they are; ``None`` until the first byte is due.
+    :ivar opened: the origin's answer that this began with, whose body may still wait.
     :ivar done: fires with the state when it settles, for whoever waits for the whole.
     """
 
@@ -98,6 +100,7 @@ class Content:
     identifier: str = ""
     created: float = 0.0
     file: TaskFile | None = None
+    opened: OriginReply | None = None
     state: State = State.FETCHING
     error: DragonflyError | None = None
     held: int = 0

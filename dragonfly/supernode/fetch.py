@@ -36,6 +36,7 @@ from dragonfly.store.piecestore import TaskFile
 from dragonfly.supernode.attempts import Attempts
 from dragonfly.supernode.content import Content
 from dragonfly.supernode.intake import REREAD_BYTES, Intake
+from dragonfly.supernode.openings import Openings
 from dragonfly.supernode.pump import Pump
 from dragonfly.supernode.questions import Access
 from dragonfly.supernode.runsigner import RunSigner
@@ -75,6 +76,12 @@ class FetchTools:
     metrics: SupernodeMetrics
     rate: Throttle | None = None
     stall_s: float = STALL_S
+    openings: Openings | None = None
+
+    def opened(self, content: Content) -> OriginBody | None:
+        """The body that the question about a new content opened; once."""
+        reply, content.opened = content.opened, None
+        return self.openings.take(reply) if self.openings is not None and reply else None
 
 
 class Fetch:
@@ -215,8 +222,15 @@ class Fetch:
         start = self._resumable()
         if start < self._intake.position:
             self._start_over()
-        reader = self._tools.reader(access.loopback)
-        body = await reader.get(access.url, access.headers, start=start, validator=self._expected())
+        body = self._tools.opened(self._content)
+        if body is not None and start > 0:
+            body.close()
+            body = None
+        if body is None:
+            reader = self._tools.reader(access.loopback)
+            body = await reader.get(
+                access.url, access.headers, start=start, validator=self._expected()
+            )
         try:
             await self._accept(body.reply)
         except BaseException:

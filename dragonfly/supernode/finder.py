@@ -16,7 +16,7 @@ from dragonfly.supernode.content import Content, State
 from dragonfly.supernode.registration import Wish
 from dragonfly.supernode.versions import Versions
 
-__all__ = ["Finder", "Found", "Library"]
+__all__ = ["OPENED_MAX", "OPENED_S", "Finder", "Found", "Library"]
 
 
 OPENED_S = 300.0
@@ -107,11 +107,11 @@ class Finder:
         return Found(content, admitted)
 
     def _is_new(self, name: bytes) -> bool:
-        """Whether nobody asked for it lately, and nothing of it was kept: said once."""
-        new = name not in self._opened and self._library.latest(name) is None
-        if new:
-            self._opened.add(name)
-        return new
+        """Whether nobody asked for it lately, and nothing of it is here: said once."""
+        if name in self._opened or self._library.latest(name) is not None:
+            return False
+        self._opened.add(name)
+        return all(content.name != name for content in self._library.contents())
 
     async def _kept(self, name: bytes) -> Content | None:
         task, public = self._library.latest(name) or (b"", False)

@@ -97,13 +97,14 @@ class Morsels:
         access = content.accesses.best(tools.clock.seconds())
         if access is None:
             return None
-        reader = tools.reader(access.loopback)
-        body = await reader.get(
-            access.url,
-            access.headers,
-            validator=expected_of(content),
-            checked=content.digest is not None,
-        )
+        body = tools.opened(content)
+        if body is None:
+            body = await tools.reader(access.loopback).get(
+                access.url,
+                access.headers,
+                validator=expected_of(content),
+                checked=content.digest is not None,
+            )
         if body.remaining not in (None, content.length):
             body.close()
             return None

@@ -2,34 +2,28 @@
 
 Whoever asks for a content that nobody had yet is asked about by a GET, and then it is fetched by
 another one. Of a small content that is half of all that its origin is asked for. So the question
-may be the GET of all of it: its body waits, paused, for the fetch that follows at once.
+may be the GET of all of it: its body waits, paused, for the fetch that its answer leads to.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Protocol
 
 import attrs
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from dragonfly.control.messages import Validator
-from dragonfly.errors import OriginChanged
 from dragonfly.net.calloff import call_off
 from dragonfly.net.originbody import OriginBody
 from dragonfly.net.reply import OriginReply
 
-__all__ = ["KEEP_S", "OPEN_MAX", "Client", "Openings"]
+__all__ = ["KEEP_S", "OPEN_MAX", "Client", "OpeningProber", "Openings"]
 
 KEEP_S = 2.0
 """So long a body waits to be taken: between question and fetch are a few jobs of the disk."""
 
 OPEN_MAX = 64
 """Bodies that wait at once, each with a connection and what its buffers hold."""
-
-_Way = tuple[str, tuple[tuple[str, str], ...]]
 
 
 class Client(Protocol):
@@ -40,19 +34,8 @@ class Client(Protocol):
     ) -> OriginReply:
         """Ask without reading the content."""
 
-    async def get(
-        self,
-        url: str,
-        headers: Sequence[tuple[str, str]],
-        *,
-        start: int = 0,
-        validator: Validator | None = None,
-        checked: bool = False,
-    ) -> OriginBody:
-        """Ask for the content from ``start`` on."""
-
-    def close(self) -> Deferred[None]:
-        """Close the idle connections."""
+    async def get(self, url: str, headers: Sequence[tuple[str, str]]) -> OriginBody:
+        """Ask for the content."""
 
 
 @attrs.frozen
@@ -62,16 +45,53 @@ class _Kept:
 
 
 class Openings:
-    """A client for origins that remembers the bodies which its questions opened.
+    """The bodies that questions opened, by the very answer that each of them began with.
 
-    Who takes one asks for the very URL with the very headers of the question: it is the same
-    caller's, or one that is as good.
+    Not by URL: an answer to a later question may be about a newer version.
     """
 
-    def __init__(self, client: Client, clock: IReactorTime) -> None:
-        self._client = client
+    def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
-        self._kept: OrderedDict[_Way, _Kept] = OrderedDict()
+        self._kept: dict[int, _Kept] = {}
+
+    @property
+    def full(self) -> bool:
+        """Whether none may be added."""
+        return len(self._kept) >= OPEN_MAX
+
+    def keep(self, body: OriginBody) -> None:
+        """Let it wait to be taken; for :data:`KEEP_S`, then it is closed."""
+        key = id(body.reply)  # which lives as long as the body is here
+        self._kept[key] = _Kept(body, self._clock.callLater(KEEP_S, self._drop, key))
+
+    def take(self, reply: OriginReply) -> OriginBody | None:
+        """The body that this answer began with, once; ``None``: there is none, or no more."""
+        return self._take(id(reply))
+
+    def close(self) -> None:
+        """Close all that wait."""
+        for key in list(self._kept):
+            self._drop(key)
+
+    def _take(self, key: int) -> OriginBody | None:
+        kept = self._kept.pop(key, None)
+        if kept is None:
+            return None
+        call_off(kept.expiry)
+        return kept.body
+
+    def _drop(self, key: int) -> None:
+        body = self._take(key)
+        if body is not None:
+            body.close()
+
+
+class OpeningProber:
+    """Asks an origin, with questions that may open a body."""
+
+    def __init__(self, client: Client, openings: Openings) -> None:
+        self._client = client
+        self._openings = openings
 
     async def probe(
         self,
@@ -86,58 +106,8 @@ class Openings:
         :param opening: the content is going to be fetched if the answer is a yes: with ``by_get``
             it is asked for all of it.
         """
-        if not (by_get and opening):
+        if not (by_get and opening) or self._openings.full:
             return await self._client.probe(url, headers, by_get=by_get)
         body = await self._client.get(url, headers)
-        if body.reply.length is None:  # there are other ways to learn it
-            body.close()
-            return await self._client.probe(url, headers, by_get=True)
-        self._keep((url, tuple(headers)), body)
+        self._openings.keep(body)
         return body.reply
-
-    async def get(
-        self,
-        url: str,
-        headers: Sequence[tuple[str, str]],
-        *,
-        start: int = 0,
-        validator: Validator | None = None,
-        checked: bool = False,
-    ) -> OriginBody:
-        """Give the body that a question opened, if it begins at ``start``, or ask the client."""
-        body = self._take((url, tuple(headers))) if start == 0 else None
-        if body is None:
-            return await self._client.get(
-                url, headers, start=start, validator=validator, checked=checked
-            )
-        try:
-            if validator is not None:
-                body.reply.check_version(validator)
-        except OriginChanged:
-            body.close()
-            raise
-        return body
-
-    def close(self) -> Deferred[None]:
-        """Close what waits, and the client; fires when it has ended."""
-        while self._kept:
-            self._drop(next(iter(self._kept)))
-        return self._client.close()
-
-    def _keep(self, way: _Way, body: OriginBody) -> None:
-        self._drop(way)
-        self._kept[way] = _Kept(body, self._clock.callLater(KEEP_S, self._drop, way))
-        while len(self._kept) > OPEN_MAX:
-            self._drop(next(iter(self._kept)))
-
-    def _take(self, way: _Way) -> OriginBody | None:
-        kept = self._kept.pop(way, None)
-        if kept is None:
-            return None
-        call_off(kept.expiry)
-        return kept.body
-
-    def _drop(self, way: _Way) -> None:
-        body = self._take(way)
-        if body is not None:
-            body.close()

@@ -49,7 +49,7 @@ GIVEN_MAX = 4096
 
 
 class Prober(Protocol):
-    """What asks an origin about a URL: :class:`dragonfly.supernode.openings.Openings`."""
+    """What asks an origin about a URL: :class:`dragonfly.supernode.openings.OpeningProber`."""
 
     async def probe(
         self,

@@ -38,7 +38,7 @@ from dragonfly.supernode.fetch import FetchTools
 from dragonfly.supernode.gauges import Gauges
 from dragonfly.supernode.home import SupernodeHome, audience_secret, choose_home
 from dragonfly.supernode.metering import meter_of
-from dragonfly.supernode.openings import Openings
+from dragonfly.supernode.openings import OpeningProber, Openings
 from dragonfly.supernode.reach import DialBack
 from dragonfly.supernode.seed import Seed
 from dragonfly.supernode.tracker import Tracker
@@ -117,17 +117,15 @@ class SupernodeService(MultiService):
         self.store = PieceStore(self.home.store)
         trust = _trusts(self.config)
         self._origins = {
-            loopback: Openings(
-                OriginClient(
-                    reactor,
-                    policy=FetchPolicy(allow_loopback=loopback),
-                    trust=trust,
-                    proxies=self._proxies,
-                ),
+            loopback: OriginClient(
                 reactor,
+                policy=FetchPolicy(allow_loopback=loopback),
+                trust=trust,
+                proxies=self._proxies,
             )
             for loopback in (False, True)
         }
+        self._openings = Openings(reactor)
         tools = FetchTools(
             reader=self._origins.__getitem__,
             disk=self.disk,
@@ -136,13 +134,18 @@ class SupernodeService(MultiService):
             rng=rng,
             metrics=self.metrics,
             rate=self.origin_rate,
+            openings=self._openings,
         )
         self.cdn = Cdn(self.store, tools)
 
     def _make_tracker(self, rng: random.Random) -> None:
         config, reactor = self.config, self._reactor
+        probers = {
+            loopback: OpeningProber(client, self._openings)
+            for loopback, client in self._origins.items()
+        }
         self.admission = Admission(
-            self._origins.__getitem__,
+            probers.__getitem__,
             reactor,
             self._tasks,
             secret=audience_secret(self.key),
@@ -247,6 +250,7 @@ class SupernodeService(MultiService):
         self.seed.close()
         await self.cdn.close()
         await self._tasks.cancel_all()
+        self._openings.close()
         for origin in self._origins.values():
             await origin.close()
         await self.disk.stop()

@@ -26,7 +26,7 @@ from dragonfly.supernode.admission import Admission
 from dragonfly.supernode.cdn import Cdn, Wanted
 from dragonfly.supernode.content import Content, State
 from dragonfly.supernode.fetch import FetchTools
-from dragonfly.supernode.openings import Openings
+from dragonfly.supernode.openings import OpeningProber, Openings
 from dragonfly.task.identity import content_version, name_of, task_id
 from tests.doubles.cdn import content_of
 from tests.doubles.origin import FakeOrigin
@@ -38,22 +38,24 @@ class Node:
     """An admission and a CDN, without a tracker before them."""
 
     def __init__(self, home: Path, origins: OriginClient) -> None:
-        client = self.client = Openings(origins, reactor)
+        self.openings = Openings(reactor)
+        prober = OpeningProber(origins, self.openings)
         self.disk = DiskPool(reactor)
         self.disk.start()
         self.store = PieceStore(home)
         self.store.open()
         self.tasks = TaskSet(Cdn._log)
-        self.admission = Admission(lambda _: client, reactor, self.tasks, secret=b"s" * 32)
+        self.admission = Admission(lambda _: prober, reactor, self.tasks, secret=b"s" * 32)
         self.cdn = Cdn(
             self.store,
             FetchTools(
-                reader=lambda _: client,
+                reader=lambda _: origins,
                 disk=self.disk,
                 key=SigningKey.generate(),
                 clock=reactor,
                 rng=random.Random(1),
                 metrics=SupernodeMetrics(BuildInfo(version="0")),
+                openings=self.openings,
             ),
         )
 
@@ -83,7 +85,7 @@ class Node:
     async def stop(self) -> None:
         """End everything in the order that a supernode does."""
         await self.cdn.close()
-        await self.client.close()
+        self.openings.close()
         await self.tasks.cancel_all()
         await self.disk.stop()
         self.cdn.release_files()
@@ -124,6 +126,18 @@ async def test_the_question_is_the_transfer(origin: FakeOrigin, node: Node, size
     assert node.read(content) == BODY[:size]
     assert [entry.method for entry in origin.log] == ["GET"]
     assert sum(entry.sent for entry in origin.log) == size
+
+
+@ensureDeferred
+async def test_a_body_that_an_older_question_opened(origin: FakeOrigin, node: Node) -> None:
+    """It is not for who asked later, and was told of another version that looks the same."""
+    page = origin.put("/f", BODY, etag='W/"v1"')
+    access = node.admission.access(origin.url("/f"))
+    await node.admission.check(access, b"n" * 32, opening=True)
+    page.body = new = content_of(len(BODY), seed=2)
+    content = await node.register(origin.url("/f"))
+    assert content.state is State.READY
+    assert node.read(content) == new
 
 
 @ensureDeferred

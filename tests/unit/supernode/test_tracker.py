@@ -24,6 +24,7 @@ from dragonfly.errors import (
 )
 from dragonfly.signatures import KeyRing
 from dragonfly.supernode.admission import ADMISSION_S
+from dragonfly.supernode.finder import OPENED_S
 from dragonfly.supernode.tracker import DIAL_WAIT_S, Caller
 from dragonfly.supernode.turnstile import Turnstile
 from dragonfly.task.bitfield import Bitfield
@@ -536,6 +537,9 @@ def test_only_the_first_question_about_a_content_opens_its_transfer() -> None:
     lab.register(lab.peer(1))
     lab.register(lab.peer(2))
     assert lab.origin.opened == [True, False]
+    lab.clock.advance(OPENED_S + 1)
+    lab.register(lab.peer(3))
+    assert lab.origin.opened[2:] == [False], "it is in memory"
     kept = TrackerLab()
     kept.library.latest = lambda name: (b"t" * 32, True)  # type: ignore[method-assign]
     kept.register(kept.peer(1))
