@@ -8,10 +8,10 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from dragonfly.errors import HomeUnusable, StoreError
 from dragonfly.peer.home.home import Home
 from dragonfly.signatures import SigningKey
-from dragonfly.store.files import atomic_write, read_or_create_secret
+from dragonfly.store.files import atomic_write
+from dragonfly.store.keyfile import key_in
 
 __all__ = ["V1_HOME", "SupernodeHome", "audience_secret", "choose_home"]
 
@@ -62,12 +62,7 @@ class SupernodeHome:
 
         :raises HomeUnusable: it cannot be read or made, or is damaged.
         """
-        path = self.root / "supernode.key"
-        try:
-            raw = read_or_create_secret(path, lambda: SigningKey.generate().to_bytes(), 0o600)
-            return SigningKey.from_bytes(raw)
-        except (OSError, StoreError, ValueError) as error:
-            raise HomeUnusable(f"cannot use the key {path}: {error}") from error
+        return key_in(self.root / "supernode.key")
 
     def write_ports(self, ports: dict[str, object]) -> None:
         """Tell scripts where we listen: ``ports.json``.

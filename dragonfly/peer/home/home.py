@@ -14,10 +14,11 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-from dragonfly.errors import HomeBusy, HomeUnusable, StoreError
+from dragonfly.errors import HomeBusy, HomeUnusable
 from dragonfly.peer.home.sockpath import socket_path
 from dragonfly.signatures import SigningKey
-from dragonfly.store.files import atomic_write, read_or_create_secret
+from dragonfly.store.files import atomic_write
+from dragonfly.store.keyfile import key_in
 
 __all__ = ["Home", "Pins"]
 
@@ -114,12 +115,7 @@ class Home:
 
         :raises HomeUnusable: it cannot be read or written, or is damaged.
         """
-        path = self.root / "peer.key"
-        try:
-            raw = read_or_create_secret(path, lambda: SigningKey.generate().to_bytes(), 0o600)
-            return SigningKey.from_bytes(raw)
-        except (OSError, StoreError, ValueError) as error:
-            raise HomeUnusable(f"cannot use the key {path}: {error}") from error
+        return key_in(self.root / "peer.key")
 
     def pins(self) -> Pins:
         """The supernodes that this home has met."""
