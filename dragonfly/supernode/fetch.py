@@ -78,10 +78,15 @@ class FetchTools:
     stall_s: float = STALL_S
     openings: Openings | None = None
 
-    def opened(self, content: Content) -> OriginBody | None:
-        """The body that the question about a new content opened; once."""
+    def opened(self, content: Content, start: int = 0) -> OriginBody | None:
+        """The body that the question about a new content opened; once, for who wants it from
+        its first byte on."""
         reply, content.opened = content.opened, None
-        return self.openings.take(reply) if self.openings is not None and reply else None
+        body = self.openings.take(reply) if self.openings is not None and reply else None
+        if body is not None and start > 0:
+            body.close()
+            return None
+        return body
 
 
 class Fetch:
@@ -222,10 +227,7 @@ class Fetch:
         start = self._resumable()
         if start < self._intake.position:
             self._start_over()
-        body = self._tools.opened(self._content)
-        if body is not None and start > 0:
-            body.close()
-            body = None
+        body = self._tools.opened(self._content, start)
         if body is None:
             reader = self._tools.reader(access.loopback)
             body = await reader.get(
