@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from dragonfly.net.holds import Holds
 from dragonfly.net.throttle import AHEAD_BYTES, Claim, Flow
 
 __all__ = ["Pacer"]
@@ -42,6 +43,19 @@ class Pacer:
         self._paid = 0
         """The first so many flows are paid, while the next one's claim waits."""
         self._claim: Claim | None = None
+
+    @classmethod
+    def by_holds(
+        cls, flows: Sequence[Flow], holds: Holds, read_at_most: Callable[[int], object]
+    ) -> Pacer:
+        """One for a connection that waits for other reasons, too: the limits are the reason
+        ``rate`` among its ``holds``."""
+        return cls(
+            flows,
+            pause=partial(holds.add, "rate"),
+            resume=partial(holds.remove, "rate"),
+            read_at_most=read_at_most,
+        )
 
     @property
     def waiting(self) -> bool:

@@ -7,7 +7,6 @@ origin gets large jobs, a slow one has each chunk on disk at once, and no timer 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -62,12 +61,7 @@ class Pump:
         self._error: BaseException | None = None
         self._idle: Deferred[None] | None = None
         self._holds = Holds(self._sink.pause, self._sink.resume)
-        self._pacer = Pacer(
-            flows,
-            pause=partial(self._holds.add, "rate"),
-            resume=partial(self._holds.remove, "rate"),
-            read_at_most=self._sink.read_at_most,
-        )
+        self._pacer = Pacer.by_holds(flows, self._holds, self._sink.read_at_most)
 
     async def run(self, body: OriginBody) -> None:
         """Move the whole body; returns when its last byte is on disk.

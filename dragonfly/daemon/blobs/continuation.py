@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer, IReactorTime
@@ -204,12 +203,7 @@ class _Inflow:
     ) -> None:
         self.sink = BodySink(self._took, clock=clock, stall_s=STALL_S)
         self._holds = Holds(self.sink.pause, self.sink.resume)
-        self._pacer = Pacer(
-            flows,
-            pause=partial(self._holds.add, "rate"),
-            resume=partial(self._holds.remove, "rate"),
-            read_at_most=self.sink.read_at_most,
-        )
+        self._pacer = Pacer.by_holds(flows, self._holds, self.sink.read_at_most)
         self._rest = rest
         self._skip = skip
 

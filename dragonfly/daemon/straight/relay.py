@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer
@@ -49,12 +48,7 @@ class Relay:
         self._note = note
         self._rewrite = rewrite
         self._holds = Holds(exchange.pause, exchange.resume)
-        self._pacer = Pacer(
-            flows,
-            pause=partial(self._holds.add, "rate"),
-            resume=partial(self._holds.remove, "rate"),
-            read_at_most=exchange.read_at_most,
-        )
+        self._pacer = Pacer.by_holds(flows, self._holds, exchange.read_at_most)
         self._over = False
 
     def start(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import partial
 
 import attrs
 from twisted.internet.interfaces import IReactorTime
@@ -214,12 +213,7 @@ class _Brake:
 
     def __init__(self, sink: BodySink, disk: DiskPool, flows: Sequence[Flow], key: bytes) -> None:
         self._holds = Holds(sink.pause, sink.resume)
-        self.pacer = Pacer(
-            flows,
-            pause=partial(self._holds.add, "rate"),
-            resume=partial(self._holds.remove, "rate"),
-            read_at_most=sink.read_at_most,
-        )
+        self.pacer = Pacer.by_holds(flows, self._holds, sink.read_at_most)
         self._disk = disk
         self._key = key
 
